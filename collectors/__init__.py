@@ -1,0 +1,1 @@
+"""Speaks to brokers. Plain Python: no Django, usable and tested alone."""

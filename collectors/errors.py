@@ -1,0 +1,63 @@
+"""What can go wrong while speaking to a broker.
+
+The whole tree; callers catch `CollectorError` or one of its children::
+
+    CollectorError
+    ├── Permanent                trying again cannot help until a person changes something
+    │   ├── BadURL               the broker URL is wrong: says what, where, what to do
+    │   ├── AccessRefused        the broker answered: wrong password, or a permission is missing
+    │   └── NotSupported         this broker (or its version) cannot do that
+    └── Transient                trying again may help
+        ├── Unreachable          no connection: refused, name not found, TLS failed, reset
+        ├── TimedOut             the broker did not answer in time
+        └── BadAnswer            the broker answered, but not in a way that can be understood
+
+Each message is one sentence for a person, and never holds a password.
+"""
+
+from __future__ import annotations
+
+
+class CollectorError(Exception):
+    """Base of every failure in `collectors`. `str(error)` is one sentence for a person."""
+
+    permanent = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether the broker itself answered (then it is failing, not silent)."""
+        return isinstance(self, AccessRefused | BadAnswer | NotSupported)
+
+
+class Permanent(CollectorError):
+    """Trying again cannot help until a person changes something."""
+
+    permanent = True
+
+
+class BadURL(Permanent):
+    """The broker URL cannot be used; the sentence names the part that is wrong."""
+
+
+class AccessRefused(Permanent):
+    """The broker answered, and refused: a wrong password or a missing permission."""
+
+
+class NotSupported(Permanent):
+    """The broker, or its version, cannot do what was asked."""
+
+
+class Transient(CollectorError):
+    """Trying again may help."""
+
+
+class Unreachable(Transient):
+    """No connection could be made, or it was lost."""
+
+
+class TimedOut(Transient):
+    """The broker did not answer in time."""
+
+
+class BadAnswer(Transient):
+    """The broker answered with something that cannot be understood."""

@@ -1,0 +1,56 @@
+"""From a broker URL to an adapter.
+
+`KINDS` maps a URL scheme to `"module:Class"`, resolved on use, so that a missing SDK harms
+nobody who does not use that broker. Add a broker = one file in `brokers/`, one line here.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from .errors import BadURL, NotSupported
+from .protocol import Broker
+from .url import BrokerURL
+
+KINDS: dict[str, str] = {
+    "amqp": "collectors.brokers.rabbitmq:RabbitMQ",
+    "amqps": "collectors.brokers.rabbitmq:RabbitMQ",
+    "memory": "collectors.brokers.memory:Memory",
+    "redis": "collectors.brokers.redis:Redis",
+    "rediss": "collectors.brokers.redis:Redis",
+}
+
+#: The same kind under the name that people use.
+NAMES: dict[str, str] = {
+    "amqp": "RabbitMQ",
+    "amqps": "RabbitMQ",
+    "memory": "Memory",
+    "redis": "Redis",
+    "rediss": "Redis",
+}
+
+
+def adapter_class(scheme: str) -> type:
+    """The adapter's class of a URL scheme. Raises BadURL for an unknown one, NotSupported if its SDK is missing."""
+    try:
+        module, name = KINDS[scheme].split(":")
+    except KeyError:
+        known = ", ".join(sorted(s for s in KINDS if s != "memory"))
+        raise BadURL(f"'{scheme}' is not a kind of broker that Weir knows; it knows {known}.") from None
+    try:
+        return cast(type, getattr(import_module(module), name))
+    except ImportError as error:
+        raise NotSupported(f"{NAMES[scheme]} needs the package '{error.name}', which is not installed.") from error
+
+
+def parse(text: str) -> BrokerURL:
+    """Read and fully check a broker URL, its kind's own parameters included. Raises BadURL."""
+    url = BrokerURL.parse(text)
+    url.refuse_unknown(adapter_class(url.scheme).PARAMETERS)  # type: ignore[attr-defined]
+    return url
+
+
+def connect(url: BrokerURL) -> Broker:
+    """Build the adapter of a URL; nothing is connected before its first poll."""
+    return cast(Broker, adapter_class(url.scheme)(url))

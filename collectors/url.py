@@ -1,0 +1,134 @@
+"""Broker URLs: one grammar for every kind, with an allow-list of parameters per kind.
+
+`scheme://user:password@host:port/path?parameter=value`. The parameters of `COMMON` are
+understood by all kinds; an adapter lists its own in `PARAMETERS`; the rest is refused by name
+(some client libraries load code from a path that is given as an option).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from .errors import BadURL
+
+COMMON = ("name", "interval", "include", "exclude", "tags", "look_only")
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h)?$")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+
+
+def seconds(text: str, what: str) -> float:
+    """'5', '5s', '500ms', '2m' as seconds. Raises BadURL naming `what`."""
+    match = _DURATION.match(text.strip())
+    if not match:
+        raise BadURL(f"{what}={text} is not a duration; write for example {what}=10s.")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerURL:
+    """A parsed broker URL. `str()` and `repr()` never hold the password; `text` does."""
+
+    text: str = field(repr=False)
+    scheme: str = ""
+    user: str = ""
+    password: str = field(default="", repr=False)
+    hosts: tuple[tuple[str, int | None], ...] = ()
+    path: str = ""
+    parameters: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> BrokerURL:
+        """Read a URL. Raises BadURL with a sentence on what is wrong; the sentence holds no password."""
+        if "://" not in text:
+            raise BadURL("A broker URL looks like amqp://user:password@host:5672/vhost; this one has no '://'.")
+        try:
+            parts = urlsplit(text.strip())
+        except ValueError as error:
+            raise BadURL(f"The broker URL cannot be read: {error}.") from None
+        userinfo, _, hostinfo = parts.netloc.rpartition("@")
+        user, _, password = userinfo.partition(":")
+        return cls(
+            text=text.strip(),
+            scheme=parts.scheme.lower(),
+            user=unquote(user),
+            password=unquote(password),
+            hosts=tuple(_host(part) for part in hostinfo.split(",") if part),
+            path=parts.path.lstrip("/"),
+            parameters=tuple(parse_qsl(parts.query, keep_blank_values=True)),
+        )
+
+    @property
+    def host(self) -> str:
+        return self.hosts[0][0] if self.hosts else "localhost"
+
+    def port(self, default: int) -> int:
+        return (self.hosts[0][1] if self.hosts else None) or default
+
+    def get(self, name: str, default: str = "") -> str:
+        return dict(self.parameters).get(name, default)
+
+    def get_all(self, name: str) -> tuple[str, ...]:
+        """Every value of a parameter that may be repeated; white space and commas separate too."""
+        return tuple(v for key, value in self.parameters if key == name for v in re.split(r"[\s,]+", value) if v)
+
+    def get_seconds(self, name: str, default: float) -> float:
+        value = self.get(name)
+        return seconds(value, name) if value else default
+
+    def get_bool(self, name: str) -> bool:
+        value = self.get(name).lower()
+        if value not in ("", "true", "false", "1", "0", "yes", "no"):
+            raise BadURL(f"{name}={value} must be true or false.")
+        return value in ("true", "1", "yes")
+
+    @property
+    def label(self) -> str:
+        """The name to show: `name=`, else the host."""
+        return self.get("name") or self.host
+
+    @property
+    def interval(self) -> float | None:
+        return seconds(self.get("interval"), "interval") if self.get("interval") else None
+
+    def wants(self, name: str) -> bool:
+        """Whether a queue of this name is to be watched, by the globs of include= and exclude=."""
+        include, exclude = self.get_all("include"), self.get_all("exclude")
+        if any(fnmatchcase(name, glob) for glob in exclude):
+            return False
+        return not include or any(fnmatchcase(name, glob) for glob in include)
+
+    def refuse_unknown(self, allowed: tuple[str, ...]) -> None:
+        """Raise BadURL naming the first parameter that neither the kind nor all kinds understand."""
+        known = (*allowed, *COMMON)
+        for name, _ in self.parameters:
+            if name not in known:
+                raise BadURL(
+                    f"'{name}' is not a parameter of {self.scheme} URLs; they take {', '.join(sorted(known))}."
+                )
+        self.interval  # noqa: B018 - raises on a bad duration
+        self.get_bool("look_only")
+
+    @property
+    def safe(self) -> str:
+        """The URL without its password, nor any password inside a parameter: fit for a page or a log."""
+        host = ",".join(f"{h}:{p}" if p else h for h, p in self.hosts)
+        user = f"{quote(self.user)}:•••@" if self.password else f"{quote(self.user)}@" if self.user else ""
+        query = "&".join(f"{k}={_hide(v)}" for k, v in self.parameters)
+        return f"{self.scheme}://{user}{host}/{self.path}" + (f"?{query}" if query else "")
+
+    def __str__(self) -> str:
+        return self.safe
+
+
+def _hide(value: str) -> str:
+    return re.sub(r"://([^:/@]*):[^@/]*@", r"://\1:•••@", value)
+
+
+def _host(text: str) -> tuple[str, int | None]:
+    match = re.fullmatch(r"(\[[^\]]+\]|[^:]*)(?::(\d+))?", text)
+    if not match or (match[2] and not 0 < int(match[2]) < 65536):
+        raise BadURL(f"'{text}' is not a host or host:port.")
+    return match[1].strip("[]"), int(match[2]) if match[2] else None

@@ -1,0 +1,1 @@
+"""The Django project of Weir and its one app."""

@@ -1,0 +1,10 @@
+"""The one Django app."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class DashboardConfig(AppConfig):  # type: ignore[misc]
+    name = "dashboard"
+    verbose_name = "Weir"

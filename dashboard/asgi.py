@@ -1,0 +1,16 @@
+"""The web process: `daphne dashboard.asgi:application`."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
+_http = get_asgi_application()  # sets Django up: what follows needs the models
+
+from channels.routing import ProtocolTypeRouter  # noqa: E402
+
+from .live.routing import websocket_application  # noqa: E402
+
+application = ProtocolTypeRouter({"http": _http, "websocket": websocket_application})

@@ -1,0 +1,106 @@
+"""Settings come from the environment; each is read and checked here, once, at start.
+
+A wrong value stops the start with one sentence that names the variable.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+_DURATION = re.compile(r"^(\d+)([smhd])$")
+_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def text(name: str, default: str = "") -> str:
+    """A variable, white space taken off."""
+    return os.environ.get(name, default).strip()
+
+
+def secret(name: str) -> str:
+    """A variable that is a secret: `NAME_FILE` may hold the path of a file with it."""
+    path = os.environ.get(f"{name}_FILE")
+    if not path:
+        return text(name)
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}_FILE points to {path}, which cannot be read: {error.strerror}.") from None
+
+
+def flag(name: str, default: bool = False) -> bool:
+    value = text(name).lower()
+    if value in ("", "1", "true", "yes", "on", "0", "false", "no", "off"):
+        return default if not value else value in ("1", "true", "yes", "on")
+    raise ImproperlyConfigured(f"{name} is '{value}'; it must be true or false.")
+
+
+def choice(name: str, allowed: tuple[str, ...], default: str) -> str:
+    value = text(name, default)
+    for one in allowed:
+        if value.lower() == one.lower():
+            return one
+    raise ImproperlyConfigured(f"{name} is '{value}'; it must be one of {', '.join(allowed)}.")
+
+
+def duration(name: str, default: str) -> int:
+    """A duration such as 48h or 30d, in seconds."""
+    value = text(name, default)
+    match = _DURATION.match(value)
+    if not match or int(match[1]) == 0:
+        raise ImproperlyConfigured(f"{name} is '{value}'; write a duration such as 90m, 48h or 30d.")
+    return int(match[1]) * _UNIT[match[2]]
+
+
+def url(name: str, schemes: tuple[str, ...]) -> str:
+    """A URL of one of `schemes`, or nothing. The sentence never shows the value: it may hold a password."""
+    value = secret(name)
+    if not value:
+        return ""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in schemes and bool(parts.netloc or parts.path)
+        _ = parts.port
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ImproperlyConfigured(f"{name} must be a URL that starts with {' or '.join(s + '://' for s in schemes)}.")
+    return value
+
+
+def folder(name: str, default: str) -> Path:
+    """A folder, made (mode 700) when absent."""
+    path = Path(text(name, default)).expanduser().absolute()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name} is {path}, which cannot be made: {error.strerror}.") from None
+    if not os.access(path, os.W_OK):
+        raise ImproperlyConfigured(f"{name} is {path}, which cannot be written to.")
+    return path
+
+
+def kept_secret(name: str, path: Path, make: bool) -> str:
+    """A secret from the environment, else from the data folder, where it is made once with mode 600."""
+    value = secret(name)
+    if value:
+        return value
+    if path.exists():
+        return path.read_text().strip()
+    if not make:
+        raise ImproperlyConfigured(
+            f"{name} must be set when the database is PostgreSQL: every process needs the same one."
+        )
+    value = secrets.token_urlsafe(48)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:  # another process made it a moment ago
+        return path.read_text().strip()
+    with os.fdopen(handle, "w") as file:
+        file.write(value + "\n")
+    return value

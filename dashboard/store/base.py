@@ -1,0 +1,82 @@
+"""The one interface to samples. `tests/dashboard/store_contract.py` is the suite that every engine passes.
+
+Calls take lists of queues, so that fifty sparklines are one call. Unknown is NaN; times are epoch seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from ..ticks import Floats, Ints, Tick
+
+Aggregate = Literal["avg", "min", "max", "last"]
+
+
+class StoreError(Exception):
+    """The samples cannot be read or written; the message is one sentence for a person."""
+
+
+@dataclass(slots=True)
+class Series:
+    """Several metrics of several queues on one time axis of equal steps.
+
+    times    start of each step, shape (t,)
+    step     seconds between them
+    values   by metric, shape (len(queues), t); NaN where nothing is known: a gap is a gap
+    quality  by metric, the worst Quality code within the step, same shape
+    """
+
+    times: Floats
+    step: float
+    queues: Sequence[int]
+    values: dict[str, Floats]
+    quality: dict[str, Ints]
+
+
+class Store(Protocol):
+    """Where samples are kept. Safe to call from several threads; several processes may read while one writes."""
+
+    uuid: str
+
+    def append(self, tick: Tick) -> None:
+        """Keep one tick, whole or not at all; when this returns, a killed process does not lose it.
+
+        A second tick of the same broker and time replaces nothing and raises StoreError.
+        """
+
+    def latest(self, broker: int) -> Tick | None:
+        """The newest tick of a broker with its judgement, None before the first."""
+
+    def recent(self, broker: int, ticks: int) -> list[Tick]:
+        """The newest ticks of a broker, oldest first, to refill a ring."""
+
+    def range(
+        self,
+        queues: Sequence[int],
+        metrics: Sequence[str],
+        start: float,
+        end: float,
+        points: int = 300,
+        aggregate: Aggregate = "avg",
+    ) -> Series:
+        """Metrics of queues over start <= t < end, in at most `points` equal steps, never finer than the samples."""
+
+    def window(self, queues: Sequence[int], metric: str, seconds: float, aggregate: Aggregate = "avg") -> Floats:
+        """One number per queue over the last `seconds` of stored samples, shape (len(queues),)."""
+
+    def top(self, metric: str, n: int, broker: int | None = None) -> list[tuple[int, float]]:
+        """The n queues with the largest newest value of a metric: (queue id, value), largest first."""
+
+    def prune(self, before: float) -> int:
+        """Drop samples older than `before` in short transactions; how many ticks went."""
+
+    def forget(self, broker: int) -> None:
+        """Drop all that is kept of a broker that was deleted."""
+
+    def check(self) -> None:
+        """Raise StoreError when the samples cannot be read and written."""
+
+    def close(self) -> None:
+        """Let go of files and connections."""
