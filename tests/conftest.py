@@ -1,0 +1,56 @@
+"""What every test may ask for. The settings, with their own data folder, are in tests/settings.py."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+# Django is set up by now: programs that a test starts get the product's own settings.
+os.environ["DJANGO_SETTINGS_MODULE"] = "dashboard.settings"
+
+PASSWORD = "correct horse battery staple"
+
+
+def person(role: str):
+    """A user named by the role, with PASSWORD."""
+    return get_user_model().objects.create_user(username=role, password=PASSWORD, role=role)
+
+
+def signed_in(user) -> Client:
+    """A browser without JavaScript, signed in as `user`."""
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.fixture
+def user_viewer(db):
+    return person("viewer")
+
+
+@pytest.fixture
+def user_operator(db):
+    return person("operator")
+
+
+@pytest.fixture
+def user_admin(db):
+    return person("admin")
+
+
+@pytest.fixture
+def client_viewer(user_viewer) -> Client:
+    return signed_in(user_viewer)
+
+
+@pytest.fixture
+def client_operator(user_operator) -> Client:
+    return signed_in(user_operator)
+
+
+@pytest.fixture
+def client_admin(user_admin) -> Client:
+    return signed_in(user_admin)
