@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 import numpy as np
@@ -57,6 +57,7 @@ class Tick:
     lag_method  LagMethod codes, shape (n,)
     head        a number that stands for the head message, HEAD_UNKNOWN or HEAD_EMPTY, shape (n,)
     complete    False: queues may be missing from this tick without being gone
+    inventory   rises when names, facts or relations of the broker's queues changed: readers load them again
     judgement   set by the pipeline before the tick is stored or sent
     """
 
@@ -68,6 +69,7 @@ class Tick:
     lag_method: Bytes
     head: Ints
     complete: bool = True
+    inventory: int = 0
     judgement: Judgement | None = None
 
     def __len__(self) -> int:
@@ -105,6 +107,29 @@ class Tick:
             np.empty(0, np.uint8), np.empty(0, np.int64),
         )  # fmt: skip
 
+    def joined(self, old: Tick, keep: NDArray[np.bool_]) -> tuple[Tick, Ints]:
+        """This tick with the rows `keep` of an older one beside its own, and the order in which they were put."""
+        ids = np.concatenate([self.ids, old.ids[keep]])
+        order = np.argsort(ids, kind="stable")
+
+        def both(mine: NDArray, theirs: NDArray) -> NDArray:  # type: ignore[type-arg]
+            return np.concatenate([mine, theirs[..., keep]], axis=-1)[..., order]
+
+        judgement = None
+        if self.judgement is not None and old.judgement is not None:
+            a, b = self.judgement, old.judgement
+            judgement = Judgement(both(a.state, b.state), both(a.reason, b.reason), both(a.since, b.since))
+        tick = replace(
+            self,
+            ids=ids[order],
+            values=both(self.values, old.values),
+            quality=both(self.quality, old.quality),
+            lag_method=both(self.lag_method, old.lag_method),
+            head=both(self.head, old.head),
+            judgement=judgement,
+        )
+        return tick, order
+
     def encode(self) -> bytes:
         """For the bus between processes: a JSON head and the raw columns, compressed. `decode` is its inverse."""
         judged = self.judgement
@@ -117,6 +142,7 @@ class Tick:
                 "at": self.at,
                 "n": len(self),
                 "complete": self.complete,
+                "inventory": self.inventory,
                 "judged": judged is not None,
             }
         )
@@ -140,6 +166,7 @@ class Tick:
                 lag_method=take(np.uint8, n),
                 head=take(np.int64, n),
                 complete=head["complete"],
+                inventory=head["inventory"],
             )
             if head["judged"]:
                 tick.judgement = Judgement(take(np.uint8, n), take(np.uint8, n), take(np.float64, n))

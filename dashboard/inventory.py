@@ -1,0 +1,196 @@
+"""The queues that are known: from a broker's keys to ids, and back to names, facts and relations.
+
+`Inventory` is the collector's side: it gives every sample its queue's id, and writes what is new.
+`Directory` is the reader's side: what the page says about a queue beside its numbers.
+Neither makes a query per queue.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+import numpy as np
+from django.db import transaction
+from django.utils import timezone
+
+from collectors import protocol
+
+from .models import Queue, Relation
+from .ticks import Ints
+
+_BATCH = 500
+
+
+class Inventory:
+    """The queues of one broker, for the collector that polls it."""
+
+    def __init__(self, broker: int) -> None:
+        self.broker = broker
+        self.version = int(time.time() * 1000)  # another number after a restart: readers load again
+        self._ids: dict[str, int] = {}
+        self._names: dict[str, str] = {}
+        self._gone: set[str] = set()
+        self._facts: dict[str, protocol.QueueFacts] = {}
+        for row in Queue.objects.filter(broker_id=broker):
+            self._ids[row.key], self._names[row.key] = row.id, row.name
+            if row.gone_at is not None:
+                self._gone.add(row.key)
+            pairs = tuple((label, value) for label, value in row.facts)
+            self._facts[row.key] = protocol.QueueFacts(pairs, row.hidden, row.why_hidden, tuple(row.tags))
+        self._relations: frozenset[protocol.Relation] | None = None
+        self._keys: list[str] = []
+        self._found: Ints = np.empty(0, np.int64)
+
+    def resolve(self, poll: protocol.Poll) -> Ints:
+        """The id of each sample's queue, in order; new queues, facts and relations are written."""
+        keys = [sample.key for sample in poll.samples]
+        if keys != self._keys:
+            self._add([s for s in poll.samples if s.key not in self._ids], poll.facts or {})
+            self._mark(keys, poll.complete)
+            self._found = np.fromiter((self._ids[key] for key in keys), np.int64, len(keys))
+            self._keys = keys
+        if poll.facts is not None:
+            self._write_facts(poll.facts)
+        if poll.relations is not None:
+            self._write_relations(poll.relations)
+        return self._found
+
+    def _add(self, samples: Sequence[protocol.Sample], facts: Mapping[str, protocol.QueueFacts]) -> None:
+        if not samples:
+            return
+        rows = [
+            Queue(
+                broker_id=self.broker,
+                key=s.key,
+                name=s.name,
+                kind=s.kind,
+                dialect=s.dialect or "",
+                **_columns(facts[s.key]) if s.key in facts else {},
+            )
+            for s in samples
+        ]
+        with transaction.atomic():
+            Queue.objects.bulk_create(rows, batch_size=_BATCH, ignore_conflicts=True)
+            for batch in _batches([s.key for s in samples]):
+                found = Queue.objects.filter(broker_id=self.broker, key__in=batch)
+                self._ids.update(found.values_list("key", "id"))
+        self._names.update({s.key: s.name for s in samples})
+        self._facts.update({s.key: facts[s.key] for s in samples if s.key in facts})
+        self.version += 1
+
+    def _mark(self, keys: Sequence[str], complete: bool) -> None:
+        """Queues that are absent from a complete poll are gone; those that came back are not."""
+        present = set(keys)
+        back = present & self._gone
+        gone = (self._ids.keys() - present - self._gone) if complete else set()
+        for batch in _batches([self._ids[k] for k in back]):
+            Queue.objects.filter(id__in=batch).update(gone_at=None)
+        for batch in _batches([self._ids[k] for k in gone]):
+            Queue.objects.filter(id__in=batch).update(gone_at=timezone.now())
+        self._gone = (self._gone - back) | gone
+        if back or gone:
+            self.version += 1
+
+    def _write_facts(self, facts: Mapping[str, protocol.QueueFacts]) -> None:
+        changed = [k for k, value in facts.items() if k in self._ids and self._facts.get(k) != value]
+        rows = [Queue(broker_id=self.broker, key=k, name=self._names[k], **_columns(facts[k])) for k in changed]
+        if rows:
+            Queue.objects.bulk_create(
+                rows,
+                batch_size=_BATCH,
+                update_conflicts=True,
+                unique_fields=["broker", "key"],
+                update_fields=["facts", "hidden", "why_hidden", "tags"],
+            )
+            self._facts.update({k: facts[k] for k in changed})
+            self.version += 1
+
+    def _write_relations(self, relations: Iterable[protocol.Relation]) -> None:
+        known = frozenset(r for r in relations if r.source in self._ids and r.target in self._ids)
+        if known == self._relations:
+            return
+        rows = [
+            Relation(source_id=self._ids[r.source], target_id=self._ids[r.target], kind=r.kind, via=r.via[:300])
+            for r in known
+        ]
+        with transaction.atomic():
+            Relation.objects.filter(source__broker_id=self.broker).delete()
+            Relation.objects.bulk_create(rows, batch_size=_BATCH, ignore_conflicts=True)
+        self._relations = known
+        self.version += 1
+
+
+def _columns(facts: protocol.QueueFacts) -> dict[str, object]:
+    rows = [list(pair) for pair in facts.facts]
+    return {"facts": rows, "hidden": facts.hidden, "why_hidden": facts.why_hidden[:200], "tags": list(facts.tags)}
+
+
+def _batches(items: Iterable, size: int = _BATCH) -> Iterable[list]:  # type: ignore[type-arg]
+    items = list(items)
+    return (items[i : i + size] for i in range(0, len(items), size))
+
+
+@dataclass(slots=True, frozen=True)
+class Entry:
+    """What is known of a queue beside its numbers. `dead_letter_queue_id`, `dead_letter_of`: ids of queues."""
+
+    id: int
+    broker: int
+    name: str
+    kind: str
+    dialect: str
+    hidden: bool
+    why_hidden: str
+    tags: tuple[str, ...]
+    dead_letter_queue_id: int | None = None
+    dead_letter_of: tuple[int, ...] = ()
+
+
+class Directory:
+    """The queues of all brokers by id, for readers. Loaded a broker at a time, when its version moved."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._entries: dict[int, dict[int, Entry]] = {}
+        self._versions: dict[int, int] = {}
+
+    def of(self, broker: int, version: int) -> dict[int, Entry]:
+        """Entries of a broker's queues by id, read again when `version` is another than last time."""
+        with self._lock:
+            if self._versions.get(broker) != version:
+                self._entries[broker] = _load(broker)
+                self._versions[broker] = version
+            return self._entries[broker]
+
+    def forget(self, broker: int) -> None:
+        with self._lock:
+            self._entries.pop(broker, None)
+            self._versions.pop(broker, None)
+
+
+def _load(broker: int) -> dict[int, Entry]:
+    leads: dict[int, int] = {}
+    of: dict[int, list[int]] = {}
+    relations = Relation.objects.filter(source__broker_id=broker, kind="dead_letters").order_by("id")
+    for source, target in relations.values_list("source_id", "target_id"):
+        leads.setdefault(source, target)
+        of.setdefault(target, []).append(source)
+    columns = ("id", "name", "kind", "dialect", "hidden", "why_hidden", "tags")
+    return {
+        row[0]: Entry(
+            id=row[0],
+            broker=broker,
+            name=row[1],
+            kind=row[2],
+            dialect=row[3],
+            hidden=row[4],
+            why_hidden=row[5],
+            tags=tuple(row[6]),
+            dead_letter_queue_id=leads.get(row[0]),
+            dead_letter_of=tuple(of.get(row[0], ())),
+        )
+        for row in Queue.objects.filter(broker_id=broker).values_list(*columns)
+    }
