@@ -88,7 +88,7 @@ class Sample:
     dead_letters: float | None = None
     redelivery_rate: float | None = None
     lag_method: LagMethod = LagMethod.NONE
-    quality: Mapping[str, Quality] = NO_QUALITY
+    quality: Mapping[str, Quality] = field(default_factory=lambda: NO_QUALITY)  # one shared mapping
     head: str | int | None = None
 
 
