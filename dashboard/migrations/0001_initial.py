@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(max_length=32)),
                 ('secret_url', models.TextField()),
                 ('safe_url', models.TextField()),
-                ('managed_by', models.CharField(choices=[('page', 'Page'), ('environment', 'Environment'), ('command line', 'Command Line'), ('demo', 'Demo')], default='page', max_length=16)),
+                ('managed_by', models.CharField(choices=[('page', 'Page'), ('environment', 'Environment'), ('command line', 'Command Line'), ('demo', 'Demo'), ('found', 'Found')], default='page', max_length=16)),
                 ('interval', models.FloatField(default=10.0)),
                 ('look_only', models.BooleanField(default=False)),
                 ('paused', models.BooleanField(default=False)),

@@ -15,7 +15,7 @@ class Broker(models.Model):
     """One broker. Its URL is kept encrypted (`dashboard.secrets`); `safe_url` is what may be shown.
 
     `managed_by`: "page" (people may change it here), "environment", "command line" or "demo"
-    (read-only on the page). A broker belongs to one collector at a time: `owner` holds it until
+    (read-only on the page), or "found" (on this machine by `up`: look-only until a person confirms it). A broker belongs to one collector at a time: `owner` holds it until
     `owned_until`, taken and renewed by a conditional update.
     """
 
@@ -24,6 +24,7 @@ class Broker(models.Model):
         ENVIRONMENT = "environment"
         COMMAND_LINE = "command line"
         DEMO = "demo"
+        FOUND = "found"
 
     name = models.CharField(max_length=100, unique=True)
     kind = models.CharField(max_length=32)

@@ -1,0 +1,196 @@
+"""The collector: which brokers this process polls, and what becomes of their answers.
+
+A broker belongs to one collector at a time. Its row holds the owner until `owned_until`, taken and
+renewed by a conditional update: of two collectors one gets it, and a dead one's is taken over.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from threading import Event, Lock, Thread
+from typing import Any
+
+from django.db import close_old_connections
+from django.db.models import Q
+from django.utils import timezone
+
+from collectors import registry
+from collectors.errors import CollectorError
+from collectors.poller import Poller
+from collectors.protocol import Poll
+
+from .live.bus import Bus
+from .models import Broker, Queue
+from .pipeline import Ingest
+from .secrets import decrypt
+from .store.base import Store, StoreError
+
+log = logging.getLogger("weir.collect")
+
+LEASE = 20.0  # seconds; a collector that says nothing for so long has lost its brokers
+RENEW = 4.0
+WATCHED = 60.0  # how long a queue counts as looked at after the last word of a web process
+
+
+class Collector:
+    """Polls the brokers that it could lease. `run` blocks until `stop`."""
+
+    def __init__(self, store: Store, bus: Bus) -> None:
+        self.store, self.bus = store, bus
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"[:64]
+        self.poller = Poller(self)
+        self._ingest: dict[int, Ingest] = {}
+        self._held: dict[int, int] = {}  # broker id -> revision that is polled
+        self._until: dict[int, float] = {}  # broker id -> monotonic end of the lease
+        self._watched: dict[int, tuple[float, list[str]]] = {}
+        self._wake, self._stopped, self._lock = Event(), Event(), Lock()
+        self._unsubscribe = bus.subscribe(None, self._noted)
+
+    def start(self) -> None:
+        """Run in a thread of its own."""
+        Thread(target=self.run, name="collector", daemon=True).start()
+
+    def run(self) -> None:
+        """Keep leases and polls in line with the brokers in the database, until `stop`."""
+        while not self._stopped.is_set():
+            try:
+                close_old_connections()
+                self.settle()
+            except Exception:  # a locked or absent database: the polls go on, the next round tries again
+                log.exception("The list of brokers could not be read; trying again.")
+            self._wake.wait(RENEW)
+            self._wake.clear()
+        self._let_go()
+
+    def stop(self, timeout: float = 8.0) -> None:
+        """End every poll and give the leases back."""
+        self._stopped.set()
+        self._wake.set()
+        self._unsubscribe()
+        self.poller.stop(timeout)
+        self._let_go()
+
+    # --- which brokers -------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """One round: take or renew the lease of every broker that is to be polled, start, change and end polls."""
+        wanted = {broker.id: broker for broker in Broker.objects.filter(paused=False)}
+        for id in list(self._held):
+            if id not in wanted:
+                self._drop(id, release=True)
+        for id, broker in wanted.items():
+            if not self._lease(id):
+                if id in self._held:
+                    log.warning("%s is now polled by another collector.", broker.name)
+                    self._drop(id, release=False)
+            elif self._held.get(id) != broker.revision:
+                self._poll(broker)
+        self._forget_unwatched()
+
+    def _lease(self, id: int) -> bool:
+        now = timezone.now()
+        free = Q(owner=self.name) | Q(owner="") | Q(owned_until__lt=now) | Q(owned_until=None)
+        mine = Broker.objects.filter(free, id=id, paused=False)
+        if not mine.update(owner=self.name, owned_until=now + timedelta(seconds=LEASE)):
+            return False
+        with self._lock:
+            self._until[id] = time.monotonic() + LEASE
+        return True
+
+    def _poll(self, broker: Broker) -> None:
+        try:
+            url = registry.parse(decrypt(broker.secret_url))
+        except CollectorError as error:
+            self._held[broker.id] = broker.revision
+            self.failed(broker.id, error, time.time())
+            return
+        if broker.id not in self._ingest:
+            self._ingest[broker.id] = Ingest(broker.id, self.store, self.bus.publish)
+        if broker.id in self._held:
+            self.poller.remove(broker.id)
+        self.poller.add(broker.id, url, broker.interval)
+        self._held[broker.id] = broker.revision
+
+    def _drop(self, id: int, release: bool) -> None:
+        self.poller.remove(id)
+        self._held.pop(id, None)
+        self._ingest.pop(id, None)
+        with self._lock:
+            self._until.pop(id, None)
+        if release:
+            Broker.objects.filter(id=id, owner=self.name).update(owner="", owned_until=None)
+
+    def _let_go(self) -> None:
+        for id in list(self._held):
+            self._drop(id, release=True)
+
+    # --- what they answer (collectors.poller.Sink) ---------------------------------------------------------------
+
+    def polled(self, id: int, poll: Poll) -> None:
+        """A broker answered: the spine, then its health."""
+        if not self._mine(id):
+            return
+        try:
+            self._ingest[id](poll)
+        except StoreError as error:
+            log.error("A tick could not be stored: %s", error)
+            self._health(id, last_error=f"Weir could not store the answer: {error}", last_error_answered=True)
+            return
+        self._health(
+            id,
+            last_poll_at=timezone.now(),
+            last_answer_at=timezone.now(),
+            last_error="",
+            last_error_answered=False,
+            problems=poll.problems[:20],
+            poll_seconds=poll.cost.seconds,
+            poll_requests=poll.cost.requests,
+            poll_bytes=poll.cost.bytes,
+            queue_count=len(poll.samples),
+            method=poll.method[:300],
+            version=poll.version[:100],
+            details=[list(pair) for pair in poll.details],
+        )
+
+    def failed(self, id: int, error: CollectorError, at: float) -> None:
+        """A broker did not answer, or refused: said on its page, nothing else changes."""
+        if self._mine(id):
+            now = timezone.now()
+            answered = error.answered
+            self._health(
+                id, last_poll_at=now, last_error=str(error)[:2000], last_error_at=now, last_error_answered=answered
+            )
+
+    def _mine(self, id: int) -> bool:
+        """Whether the lease still holds: a process that was paused past it must not write."""
+        with self._lock:
+            return self._until.get(id, 0.0) > time.monotonic()
+
+    def _health(self, id: int, **columns: Any) -> None:
+        close_old_connections()
+        Broker.objects.filter(id=id, owner=self.name).update(**columns)
+
+    # --- who looks -----------------------------------------------------------------------------------------------
+
+    def _noted(self, kind: str, fields: Mapping[str, Any]) -> None:
+        if kind == "brokers_changed":
+            self._wake.set()
+        elif kind == "poll_now" and fields.get("broker") in self._held:
+            self.poller.poll_now(int(fields["broker"]))
+        elif kind == "watch" and fields.get("broker") in self._held:
+            keys = list(Queue.objects.filter(id__in=fields.get("queues", [])).values_list("key", flat=True))
+            self._watched[int(fields["broker"])] = (time.monotonic(), keys)
+            self.poller.watch(int(fields["broker"]), keys)
+
+    def _forget_unwatched(self) -> None:
+        for id, (at, _) in list(self._watched.items()):
+            if time.monotonic() - at > WATCHED:
+                del self._watched[id]
+                if id in self._held:
+                    self.poller.watch(id, [])

@@ -1,0 +1,43 @@
+"""From a poll to everybody who wants to know: poll -> tick -> judge -> store -> live. The order is written here, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from collectors.protocol import Poll
+
+from .insight.states import Judge
+from .inventory import Inventory
+from .store.base import Store
+from .ticks import Ring, Tick
+
+#: A clock that went back further than this starts a new window; by less, the tick is left out.
+CLOCK_WENT_BACK = 60.0
+
+
+class Ingest:
+    """The spine for one broker, in the collector that polls it. Its windows are refilled from the store."""
+
+    def __init__(self, broker: int, store: Store, publish: Callable[[Tick], None]) -> None:
+        self.broker, self.store, self.publish = broker, store, publish
+        self.inventory = Inventory(broker)
+        self.ring = Ring()
+        for tick in store.recent(broker, self.ring.size):
+            self.ring.push(tick)
+        self.judge = Judge.resume(self.ring)
+
+    def __call__(self, poll: Poll) -> Tick | None:
+        """Take in one poll; the tick, or None when its time is not after the last one's."""
+        last = self.ring.latest
+        if last is not None and poll.at <= last.at:
+            if last.at - poll.at < CLOCK_WENT_BACK:
+                return None
+            self.ring = Ring()
+            self.judge = Judge.resume(self.ring)
+        tick = Tick.of(poll, self.broker, self.inventory.resolve(poll))
+        tick.inventory = self.inventory.version
+        tick.judgement = self.judge(self.ring, tick)
+        self.ring.push(tick)
+        self.store.append(tick)
+        self.publish(tick)
+        return tick
