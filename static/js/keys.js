@@ -1,0 +1,57 @@
+// Keys that work on every page, the help they are listed in, and menus that close. j, k: table.js, through "weir:move".
+
+const typing = (target) => target.closest?.("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]");
+const pages = { q: "nav a:nth-child(1)", b: "nav a:nth-child(2)" };
+let going = 0; // when `g` was pressed
+
+const help = document.getElementById("help");
+const openHelp = () => help && !help.open && help.showModal();
+document.getElementById("help-open")?.addEventListener("click", openHelp);
+
+function search() {
+  const field = document.querySelector("[data-search]") ?? document.getElementById("search");
+  if (!field) return false;
+  field.focus();
+  field.select();
+  return true;
+}
+
+function go(key) {
+  const link = document.querySelector(`header ${pages[key]}`);
+  if (link) link.click();
+  return Boolean(link);
+}
+
+function move(by) {
+  return !dispatchEvent(new CustomEvent("weir:move", { detail: by, cancelable: true }));
+}
+
+function act(key) {
+  if (going && performance.now() - going < 1500 && key in pages) return go(key);
+  going = key === "g" ? performance.now() : 0;
+  if (key === "/") return search();
+  if (key === "?") return openHelp(), true;
+  if (key === "j") return move(1);
+  if (key === "k") return move(-1);
+  return false;
+}
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (event.key === "Escape") {
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+    if (typing(event.target)) event.target.blur();
+    return;
+  }
+  if (typing(event.target) || help?.open) return;
+  if (act(event.key)) event.preventDefault();
+});
+
+addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
