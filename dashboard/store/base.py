@@ -1,6 +1,7 @@
 """The one interface to samples. `tests/dashboard/store_contract.py` is the suite that every engine passes.
 
 Calls take lists of queues, so that fifty sparklines are one call. Unknown is NaN; times are epoch seconds.
+A metric that does not exist is a ValueError; everything that goes wrong with the data is a StoreError.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from ..ticks import Floats, Ints, Tick
+from ..ticks import Bytes, Floats, Tick
 
 Aggregate = Literal["avg", "min", "max", "last"]
 
@@ -24,15 +25,16 @@ class Series:
 
     times    start of each step, shape (t,)
     step     seconds between them
+    queues   as asked for: row i of each array is queues[i]
     values   by metric, shape (len(queues), t); NaN where nothing is known: a gap is a gap
-    quality  by metric, the worst Quality code within the step, same shape
+    quality  by metric, same shape: the worst Quality code of the values that made the step, UNKNOWN in a gap
     """
 
     times: Floats
     step: float
     queues: Sequence[int]
     values: dict[str, Floats]
-    quality: dict[str, Ints]
+    quality: dict[str, Bytes]
 
 
 class Store(Protocol):
@@ -43,14 +45,15 @@ class Store(Protocol):
     def append(self, tick: Tick) -> None:
         """Keep one tick, whole or not at all; when this returns, a killed process does not lose it.
 
-        A second tick of the same broker and time replaces nothing and raises StoreError.
+        Ticks may come late. A second tick of the same broker and time replaces nothing and
+        raises StoreError; so does a queue that already belongs to another broker.
         """
 
     def latest(self, broker: int) -> Tick | None:
         """The newest tick of a broker with its judgement, None before the first."""
 
     def recent(self, broker: int, ticks: int) -> list[Tick]:
-        """The newest ticks of a broker, oldest first, to refill a ring."""
+        """The newest ticks of a broker with their judgements, oldest first, to refill a ring."""
 
     def range(
         self,
@@ -61,22 +64,33 @@ class Store(Protocol):
         points: int = 300,
         aggregate: Aggregate = "avg",
     ) -> Series:
-        """Metrics of queues over start <= t < end, in at most `points` equal steps, never finer than the samples."""
+        """Metrics of queues over start <= t < end, in at most `points` equal steps, never finer than the samples.
+
+        Steps have a round length and begin at multiples of it. The aggregate is over known
+        values only; a step in which a broker was not polled is NaN, unless its own interval
+        explains it. An unknown queue is all gaps.
+        """
 
     def window(self, queues: Sequence[int], metric: str, seconds: float, aggregate: Aggregate = "avg") -> Floats:
-        """One number per queue over the last `seconds` of stored samples, shape (len(queues),)."""
+        """One number per queue over known values of the last `seconds`, shape (len(queues),); NaN without any.
+
+        Counted back from the newest tick of the queue's broker, which is part of it.
+        """
 
     def top(self, metric: str, n: int, broker: int | None = None) -> list[tuple[int, float]]:
-        """The n queues with the largest newest value of a metric: (queue id, value), largest first."""
+        """The n largest known values in the newest ticks of the brokers: (queue, value), largest first."""
 
     def prune(self, before: float) -> int:
-        """Drop samples older than `before` in short transactions; how many ticks went."""
+        """Drop samples older than `before` in short transactions, oldest first; how many ticks went.
+
+        Ticks can be appended meanwhile, and what is done stays done when it is interrupted.
+        """
 
     def forget(self, broker: int) -> None:
-        """Drop all that is kept of a broker that was deleted."""
+        """Drop all that is kept of a broker that was deleted, in short transactions; may be called again."""
 
     def check(self) -> None:
         """Raise StoreError when the samples cannot be read and written."""
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Let go of files and connections. May be called twice."""
