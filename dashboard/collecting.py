@@ -20,15 +20,15 @@ from django.db import close_old_connections
 from django.db.models import Q
 from django.utils import timezone
 
-from collectors import registry
 from collectors.errors import CollectorError
 from collectors.poller import Poller
 from collectors.protocol import Poll
 
+from .brokers import url_of
 from .live.bus import Bus
 from .models import Broker, Queue
 from .pipeline import Ingest
-from .secrets import decrypt
+from .secrets import SecretError
 from .store.base import Store, StoreError
 
 log = logging.getLogger("weir.collect")
@@ -104,21 +104,27 @@ class Collector:
         return True
 
     def _poll(self, broker: Broker) -> None:
+        self._held[broker.id] = broker.revision
         try:
-            url = registry.parse(decrypt(broker.secret_url))
-        except CollectorError as error:
-            self._held[broker.id] = broker.revision
-            self.failed(broker.id, error, time.time())
+            url = url_of(broker)
+        except (CollectorError, SecretError) as error:
+            self._unpoll(broker.id)
+            now = timezone.now()
+            self._health(broker.id, last_poll_at=now, last_error=str(error), last_error_at=now)
             return
         if broker.id not in self._ingest:
             self._ingest[broker.id] = Ingest(broker.id, self.store, self.bus.publish)
-        if broker.id in self._held:
-            self.poller.remove(broker.id)
-        self.poller.add(broker.id, url, broker.interval)
-        self._held[broker.id] = broker.revision
+        if broker.id in self.poller.ids:
+            self.poller.change(broker.id, url, broker.interval)
+        else:
+            self.poller.add(broker.id, url, broker.interval)
+
+    def _unpoll(self, id: int) -> None:
+        if id in self.poller.ids:
+            self.poller.remove(id)
 
     def _drop(self, id: int, release: bool) -> None:
-        self.poller.remove(id)
+        self._unpoll(id)
         self._held.pop(id, None)
         self._ingest.pop(id, None)
         with self._lock:
@@ -181,9 +187,9 @@ class Collector:
     def _noted(self, kind: str, fields: Mapping[str, Any]) -> None:
         if kind == "brokers_changed":
             self._wake.set()
-        elif kind == "poll_now" and fields.get("broker") in self._held:
+        elif kind == "poll_now" and fields.get("broker") in self.poller.ids:
             self.poller.poll_now(int(fields["broker"]))
-        elif kind == "watch" and fields.get("broker") in self._held:
+        elif kind == "watch" and fields.get("broker") in self.poller.ids:
             keys = list(Queue.objects.filter(id__in=fields.get("queues", [])).values_list("key", flat=True))
             self._watched[int(fields["broker"])] = (time.monotonic(), keys)
             self.poller.watch(int(fields["broker"]), keys)
@@ -192,5 +198,5 @@ class Collector:
         for id, (at, _) in list(self._watched.items()):
             if time.monotonic() - at > WATCHED:
                 del self._watched[id]
-                if id in self._held:
+                if id in self.poller.ids:
                     self.poller.watch(id, [])

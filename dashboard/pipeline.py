@@ -1,4 +1,4 @@
-"""From a poll to everybody who wants to know: poll -> tick -> judge -> store -> live. The order is written here, once."""
+"""The order in which a poll becomes known: poll -> tick -> judge -> store -> live. It is written here, once."""
 
 from __future__ import annotations
 

@@ -1,0 +1,30 @@
+"""`manage.py work`: a worker process, for deployments."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
+
+from dashboard import processes
+from dashboard.housekeeping import Worker
+from dashboard.samples import close_store, the_store
+from dashboard.store.base import StoreError
+
+
+class Command(BaseCommand):
+    help = "Do what is slow: today, dropping samples past their retention. Run as many as wanted; ends on SIGTERM."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            processes.needs_bus("manage.py work")
+            worker = Worker(the_store())
+        except (ImproperlyConfigured, StoreError) as error:
+            raise CommandError(str(error)) from None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: worker.stop())
+        self.stdout.write("Working.")
+        worker.run()
+        close_store()

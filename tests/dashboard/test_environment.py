@@ -1,0 +1,67 @@
+"""Settings come from the environment; a wrong value stops the start with one sentence."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from dashboard import environment as env
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("90s", 90), ("48h", 172800), ("30d", 2592000)])
+def test_a_duration_is_read_in_seconds(monkeypatch, value, seconds):
+    monkeypatch.setenv("WEIR_RETENTION_RAW", value)
+    assert env.duration("WEIR_RETENTION_RAW", "1h") == seconds
+
+
+@pytest.mark.parametrize("value", ["48", "two days", "0h", "-1h"])
+def test_a_wrong_duration_is_refused_by_name(monkeypatch, value):
+    monkeypatch.setenv("WEIR_RETENTION_RAW", value)
+    with pytest.raises(ImproperlyConfigured, match="WEIR_RETENTION_RAW"):
+        env.duration("WEIR_RETENTION_RAW", "1h")
+
+
+def test_a_wrong_url_is_refused_without_showing_it(monkeypatch):
+    monkeypatch.setenv("REDIS_URL", "http://user:hunter2@host")
+    with pytest.raises(ImproperlyConfigured, match="REDIS_URL") as refused:
+        env.url("REDIS_URL", ("redis",))
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_secret_may_stand_in_a_file(monkeypatch, tmp_path):
+    (tmp_path / "key").write_text("from the file\n")
+    monkeypatch.setenv("WEIR_SECRET_KEY_FILE", str(tmp_path / "key"))
+    assert env.secret("WEIR_SECRET_KEY") == "from the file"
+
+
+def test_a_missing_secret_file_is_said(monkeypatch, tmp_path):
+    monkeypatch.setenv("WEIR_SECRET_KEY_FILE", str(tmp_path / "none"))
+    with pytest.raises(ImproperlyConfigured, match="WEIR_SECRET_KEY_FILE"):
+        env.secret("WEIR_SECRET_KEY")
+
+
+def test_a_secret_is_made_once_and_only_its_owner_reads_it(monkeypatch, tmp_path):
+    monkeypatch.delenv("WEIR_SECRET_KEY", raising=False)
+    path = tmp_path / "secret_key"
+    made = env.kept_secret("WEIR_SECRET_KEY", path, make=True)
+    assert len(made) > 40 and env.kept_secret("WEIR_SECRET_KEY", path, make=True) == made
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_with_postgresql_a_missing_secret_stops_the_start(monkeypatch, tmp_path):
+    monkeypatch.delenv("WEIR_SECRET_KEY", raising=False)
+    with pytest.raises(ImproperlyConfigured, match="WEIR_SECRET_KEY must be set"):
+        env.kept_secret("WEIR_SECRET_KEY", tmp_path / "secret_key", make=False)
+
+
+@pytest.mark.parametrize("name", ["WEIR_RETENTION_RAW", "WEIR_LOG_LEVEL", "REDIS_URL", "WEIR_METRICS_PUBLIC"])
+def test_a_wrong_setting_ends_every_command_in_one_sentence(tmp_path, name):
+    environment = {**os.environ, "WEIR_DATA": str(tmp_path), name: "nonsense"}
+    done = subprocess.run([sys.executable, "manage.py", "check"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert name in done.stderr and "Traceback" not in done.stderr and done.stderr.count("\n") == 1
