@@ -38,13 +38,16 @@ class Token(models.Model):
 
 
 class SignInLink(models.Model):
-    """A link that signs a person in once, within ten minutes. Only a hash of its token is kept."""
+    """A link that signs a person in once, within ten minutes. Only a hash of its token is kept.
 
-    user = models.ForeignKey(User, on_delete=models.CASCADE)
+    `user` None: for the first person, who is made when the link is used.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True)
     hash = models.CharField(max_length=64, unique=True)
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)
     loopback_only = models.BooleanField(default=True)
 
     def __str__(self) -> str:
-        return f"for {self.user_id} until {self.expires_at:%H:%M}"
+        return f"for {self.user_id or 'the first person'} until {self.expires_at:%H:%M}"

@@ -1,0 +1,182 @@
+"""Who may do what.
+
+A `Principal` is a person with a session, or a machine with a token. It has one of three roles, each of
+which includes the one before: viewer < operator < admin. `DEEDS` says which role each deed needs;
+pages, API and live view ask for deeds, never for roles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import wraps
+from typing import Any
+from urllib.parse import quote
+
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render, resolve_url
+from django.utils import timezone
+
+from .models import Role, Token, User
+
+RANK = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
+
+#: Each deed and the least role that may do it.
+DEEDS: Mapping[str, Role] = {
+    "see": Role.VIEWER,  # queues, brokers, series, metrics
+    "tend_brokers": Role.OPERATOR,  # check, pause and resume
+    "change_brokers": Role.ADMIN,  # add, edit and delete: holds passwords, and connects anywhere
+    "see_audit": Role.ADMIN,
+    "manage_people": Role.ADMIN,  # people, roles, tokens
+}
+
+TOKEN_PREFIX = "weir_"
+_LAST_USE_EVERY = timedelta(minutes=1)
+
+
+class Refused(Exception):
+    """Access is refused. `status` is 401 (not signed in) or 403 (not allowed); the message is a sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: `kind` is "person" or "token", `id` that of the User or Token."""
+
+    kind: str
+    id: int
+    name: str
+    role: Role
+
+    def can(self, deed: str) -> bool:
+        """Whether the role allows a deed of DEEDS."""
+        return RANK[self.role] >= RANK[DEEDS[deed]]
+
+    def must(self, deed: str) -> None:
+        """Raise Refused (403) unless `can`."""
+        if not self.can(deed):
+            raise Refused(403, f"This needs the role {DEEDS[deed].value}; {self.name} has the role {self.role.value}.")
+
+    @property
+    def who(self) -> str:
+        """The name for the audit trail."""
+        return self.name if self.kind == "person" else f"token {self.name}"
+
+
+def from_request(request: HttpRequest) -> Principal | None:
+    """Who sends a request, None when nobody is signed in. Raises Refused (401) for a token that is not good."""
+    header = request.headers.get("Authorization", "")
+    return of_header(header) if header else of_user(getattr(request, "user", None))
+
+
+def from_scope(scope: Mapping[str, Any]) -> Principal | None:
+    """Who opens a WebSocket: an `Authorization` header, else the session's user. Queries the database.
+
+    Raises Refused (401) for a token that is not good.
+    """
+    header = dict(scope.get("headers", ())).get(b"authorization", b"").decode("latin-1")
+    return of_header(header) if header else of_user(scope.get("user"))
+
+
+def of_user(user: Any) -> Principal | None:
+    """A person who is signed in and active, else None."""
+    if user is None or not user.is_authenticated or not user.is_active:
+        return None
+    return Principal("person", user.pk, user.get_username(), Role(user.role))
+
+
+def of_header(header: str) -> Principal:
+    """The token of an `Authorization: Bearer ...` header. Raises Refused (401)."""
+    scheme, _, text = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise Refused(401, "The Authorization header must read: Bearer TOKEN.")
+    return of_token(text.strip())
+
+
+def of_token(text: str) -> Principal:
+    """The machine that holds a token; its last use is noted, at most once a minute. Raises Refused (401)."""
+    token = Token.objects.filter(hash=hash_of(text)).first()
+    if token is None:
+        raise Refused(401, "This token is not known.")
+    if token.revoked_at is not None:
+        raise Refused(401, f"The token {token.name} was revoked.")
+    now = timezone.now()
+    stale = Q(last_used_at=None) | Q(last_used_at__lt=now - _LAST_USE_EVERY)
+    if token.last_used_at is None or token.last_used_at < now - _LAST_USE_EVERY:
+        Token.objects.filter(stale, pk=token.pk).update(last_used_at=now)
+    return Principal("token", token.pk, token.name, Role(token.role))
+
+
+def hash_of(text: str) -> str:
+    """What is kept of a token or a sign-in link. They are 32 random bytes, so a plain SHA-256 cannot be guessed back."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def new_token(name: str, role: str, created_by: str = "") -> tuple[Token, str]:
+    """Make a token: the row, and its text, which is nowhere else and cannot be had again.
+
+    Raises ValueError with a sentence for a name that is taken or empty, or an unknown role.
+    """
+    name = name.strip()
+    if not name or len(name) > 100:
+        raise ValueError("A token needs a name of at most 100 characters.")
+    if role not in Role.values:
+        raise ValueError(f"'{role}' is not a role; the roles are {', '.join(Role.values)}.")
+    if Token.objects.filter(name=name).exists():
+        raise ValueError(f"A token named {name} exists already; choose another name (revoked ones keep theirs).")
+    text = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    hint = text[: len(TOKEN_PREFIX) + 4]
+    return Token.objects.create(name=name, role=role, hash=hash_of(text), hint=hint, created_by=created_by), text
+
+
+def revoke_token(name: str) -> Token:
+    """Refuse a token from now on. Raises ValueError with a sentence when there is none of that name in use."""
+    token = Token.objects.filter(name=name).first()
+    if token is None:
+        raise ValueError(f"There is no token named {name}.")
+    if token.revoked_at is not None:
+        raise ValueError(f"The token {name} was revoked already, at {token.revoked_at:%Y-%m-%d %H:%M} UTC.")
+    token.revoked_at = timezone.now()
+    token.save(update_fields=["revoked_at"])
+    return token
+
+
+View = Callable[..., HttpResponse]
+
+
+def require(deed: str) -> Callable[[View], View]:
+    """A page that needs a deed: others are sent to sign in, or told in a sentence that they may not (403).
+
+    The view finds its `Principal` as `request.principal`.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            principal = of_user(request.user)
+            if principal is None:
+                here = quote(request.get_full_path() if request.method in ("GET", "HEAD") else "/", safe="/")
+                return HttpResponseRedirect(f"{resolve_url('sign_in')}?next={here}")
+            try:
+                principal.must(deed)
+            except Refused as refused:
+                return render(request, "403.html", {"sentence": str(refused)}, status=403)
+            request.principal = principal  # type: ignore[attr-defined]
+            return view(request, *args, **kwargs)
+
+        guarded.deed = deed  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate
+
+
+def admins() -> int:
+    """How many people can manage people: the last one may not be taken away."""
+    return User.objects.filter(role=Role.ADMIN, is_active=True).count()
