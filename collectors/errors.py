@@ -10,7 +10,8 @@ The whole tree; callers catch `CollectorError` or one of its children::
     └── Transient                trying again may help
         ├── Unreachable          no connection: refused, name not found, TLS failed, reset
         ├── TimedOut             the broker did not answer in time
-        └── BadAnswer            the broker answered, but not in a way that can be understood
+        ├── BadAnswer            the broker answered, but not in a way that can be understood
+        └── OwnFault             a bug of Weir's; its log has the traceback
 
 Each message is one sentence for a person, and never holds a password.
 """
@@ -26,7 +27,7 @@ class CollectorError(Exception):
     @property
     def answered(self) -> bool:
         """Whether the broker itself answered (then it is failing, not silent)."""
-        return isinstance(self, AccessRefused | BadAnswer | NotSupported)
+        return isinstance(self, AccessRefused | BadAnswer | NotSupported | OwnFault)
 
 
 class Permanent(CollectorError):
@@ -61,3 +62,7 @@ class TimedOut(Transient):
 
 class BadAnswer(Transient):
     """The broker answered with something that cannot be understood."""
+
+
+class OwnFault(Transient):
+    """Weir itself failed: a bug, of which the log has the traceback. The broker is not to blame, and not silent."""

@@ -8,7 +8,7 @@ understood by all kinds; an adapter lists its own in `PARAMETERS`; the rest is r
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -16,6 +16,8 @@ from .errors import BadURL
 
 COMMON = ("name", "interval", "include", "exclude", "tags", "look_only")
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h)?$")
+_PASSWORD = re.compile(r"://[^:/@\s,]*:([^\s,]*)@")
+_ENCODE = "where they are part of a name or a password write / as %2F, ? as %3F, # as %23 and @ as %40"
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
 
@@ -31,10 +33,10 @@ def seconds(text: str, what: str) -> float:
 class BrokerURL:
     """A parsed broker URL. `str()` and `repr()` never hold the password; `text` does."""
 
-    text: str = field(repr=False)
+    text: str
     scheme: str = ""
     user: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
     hosts: tuple[tuple[str, int | None], ...] = ()
     path: str = ""
     parameters: tuple[tuple[str, str], ...] = ()
@@ -46,8 +48,12 @@ class BrokerURL:
             raise BadURL("A broker URL looks like amqp://user:password@host:5672/vhost; this one has no '://'.")
         try:
             parts = urlsplit(text.strip())
-        except ValueError as error:
-            raise BadURL(f"The broker URL cannot be read: {error}.") from None
+        except ValueError:  # its text may hold the password
+            raise BadURL(f"The host of the broker URL cannot be read; {_ENCODE}.") from None
+        parameters = tuple(parse_qsl(parts.query, keep_blank_values=True))
+        stray = "@" not in parts.netloc and ("@" in parts.path or any("@" in name for name, _ in parameters))
+        if parts.fragment or stray:
+            raise BadURL(f"The broker URL has a '#', '/', '?' or '@' in the wrong place; {_ENCODE}.")
         userinfo, _, hostinfo = parts.netloc.rpartition("@")
         user, _, password = userinfo.partition(":")
         return cls(
@@ -55,9 +61,9 @@ class BrokerURL:
             scheme=parts.scheme.lower(),
             user=unquote(user),
             password=unquote(password),
-            hosts=tuple(_host(part) for part in hostinfo.split(",") if part),
+            hosts=tuple(_host(part, show="@" not in text) for part in hostinfo.split(",") if part),
             path=parts.path.lstrip("/"),
-            parameters=tuple(parse_qsl(parts.query, keep_blank_values=True)),
+            parameters=parameters,
         )
 
     @property
@@ -91,7 +97,13 @@ class BrokerURL:
 
     @property
     def interval(self) -> float | None:
-        return seconds(self.get("interval"), "interval") if self.get("interval") else None
+        """Seconds between two polls; None = not said. Raises BadURL when it is no duration, or zero."""
+        text = self.get("interval")
+        if not text:
+            return None
+        if (interval := seconds(text, "interval")) <= 0:
+            raise BadURL(f"interval={text} must be more than zero.")
+        return interval
 
     def wants(self, name: str) -> bool:
         """Whether a queue of this name is to be watched, by the globs of include= and exclude=."""
@@ -114,21 +126,34 @@ class BrokerURL:
     @property
     def safe(self) -> str:
         """The URL without its password, nor any password inside a parameter: fit for a page or a log."""
-        host = ",".join(f"{h}:{p}" if p else h for h, p in self.hosts)
+        names = ((f"[{host}]" if ":" in host else host, port) for host, port in self.hosts)
+        host = ",".join(f"{name}:{port}" if port else name for name, port in names)
         user = f"{quote(self.user)}:•••@" if self.password else f"{quote(self.user)}@" if self.user else ""
         query = "&".join(f"{k}={_hide(v)}" for k, v in self.parameters)
         return f"{self.scheme}://{user}{host}/{self.path}" + (f"?{query}" if query else "")
 
+    def hide(self, text: str) -> str:
+        """A text with every password of this URL blotted out, as written and as percent-encoded."""
+        passwords = {self.password} | {p for _, value in self.parameters for p in _PASSWORD.findall(value)}
+        forms = {form for p in passwords for form in (p, unquote(p), quote(p, safe=""))} - {""}
+        for form in sorted(forms, key=len, reverse=True):
+            text = text.replace(form, "•••")
+        return text
+
     def __str__(self) -> str:
         return self.safe
 
+    def __repr__(self) -> str:
+        return f"BrokerURL({self.safe!r})"
+
 
 def _hide(value: str) -> str:
-    return re.sub(r"://([^:/@]*):[^@/]*@", r"://\1:•••@", value)
+    return re.sub(_PASSWORD, lambda match: match[0].replace(f":{match[1]}@", ":•••@"), value)
 
 
-def _host(text: str) -> tuple[str, int | None]:
+def _host(text: str, show: bool) -> tuple[str, int | None]:
     match = re.fullmatch(r"(\[[^\]]+\]|[^:]*)(?::(\d+))?", text)
     if not match or (match[2] and not 0 < int(match[2]) < 65536):
-        raise BadURL(f"'{text}' is not a host or host:port.")
+        what = f"'{text}'" if show else "The host of the broker URL"  # it may be half a password
+        raise BadURL(f"{what} is not a host or host:port; {_ENCODE}.")
     return match[1].strip("[]"), int(match[2]) if match[2] else None
