@@ -1,0 +1,93 @@
+"""What stands nowhere in the tree: one machine's paths, a registry's host, work left open, errors swallowed."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from . import tree
+
+TEXT = (".py", ".js", ".css", ".html", ".md", ".toml", ".sh", ".json", ".txt", ".conf", "")
+
+# Written in parts: this file keeps its own rules.
+FORBIDDEN = {
+    "a path of one machine": r"(?<![\w.])/(?:" + "|".join(("wo" + "rk", "ro" + "ot", "home/[a-z]+")) + r")/",
+    "a package registry": r"(?:"
+    + "|".join(("py" + r"pi\.org", r"pythonhos" + r"ted\.org", "registry" + r"\.npm"))
+    + ")",
+    "work left open": r"\b(?:" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X")) + r")\b",
+}
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+def test_nowhere_in_the_tree_is(what):
+    pattern = re.compile(FORBIDDEN[what])
+    found = [
+        f"{tree.name(path, number)} {line.strip()[:80]}"
+        for path in tree.files(*TEXT)
+        for number, line in enumerate(tree.lines(path), 1)
+        if pattern.search(line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("what", "line"),
+    [
+        ("a path of one machine", "open('/ro" + "ot/x')"),
+        ("a package registry", "https://py" + "pi.org/simple"),
+        ("work left open", "# TO" + "DO: later"),
+    ],
+)
+def test_a_rule_finds_what_it_is_for(what, line):
+    assert re.search(FORBIDDEN[what], line)
+
+
+def swallows(handler: ast.ExceptHandler) -> bool:
+    """`except Exception: pass`, and what amounts to it."""
+    broad = handler.type is None or ast.unparse(handler.type) in ("Exception", "BaseException")
+    return broad and all(isinstance(node, ast.Pass | ast.Continue) for node in handler.body)
+
+
+def test_no_error_is_swallowed():
+    found = [
+        tree.name(path, node.lineno)
+        for path in tree.files(".py")
+        for node in ast.walk(tree.parsed(path))
+        if isinstance(node, ast.ExceptHandler) and swallows(node)
+    ]
+    assert found == []
+
+
+def asserts(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a test can fail by itself: an assertion, an expected error, or a helper named after one."""
+    words = ("assert", "raises", "expect", "check", "must", "verify")
+    return any(
+        isinstance(node, ast.Assert)
+        or (isinstance(node, ast.Call) and any(word in ast.unparse(node.func) for word in words))
+        for node in ast.walk(function)
+    )
+
+
+def test_every_test_can_fail():
+    """One that is named `..._is_harmless` says that nothing is raised: it fails by an error."""
+    found = [
+        f"{tree.name(path, node.lineno)} {node.name}"
+        for path in tree.files(".py")
+        if "tests" in path.parts
+        for node in ast.walk(tree.parsed(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+        and not (asserts(node) or node.name.endswith("_is_harmless"))
+    ]
+    assert found == []
+
+
+def test_the_top_level_is_three_files_and_five_folders():
+    ignored = {line.strip("/") for line in tree.lines(tree.ROOT / ".gitignore")}
+    found = {p.name for p in tree.ROOT.iterdir() if not p.name.startswith(".") and p.name not in ignored}
+    found = {one for one in found if not Path(one).match("*.egg-info")}
+    assert found == {*tree.FILES, *tree.FOLDERS}
