@@ -82,9 +82,14 @@ class Tick:
 
     @classmethod
     def of(cls, poll: Poll, broker: int, ids: Ints) -> Tick:
-        """A poll as columns; `ids[i]` is the queue of `poll.samples[i]`. Sorted by id."""
+        """A poll as columns; `ids[i]` is the queue of `poll.samples[i]`. Sorted by id.
+
+        Raises ValueError unless there is one distinct id per sample.
+        """
         samples = poll.samples
         n = len(samples)
+        if len(ids) != n or len(np.unique(ids)) != n:
+            raise ValueError(f"{n} samples need as many distinct queue ids, not {len(ids)} with repetitions or gaps")
         values = np.array([_read_metrics(s) for s in samples], dtype=np.float64).reshape(n, len(METRICS)).T
         values[~np.isfinite(values)] = np.nan
         order = np.argsort(ids, kind="stable")
@@ -182,7 +187,7 @@ class _Taker:
         self.buffer, self.position = buffer, 0
 
     def __call__(self, dtype: type, count: int) -> NDArray:  # type: ignore[type-arg]
-        column = np.frombuffer(self.buffer, dtype, count, self.position)
+        column: NDArray = np.frombuffer(self.buffer, dtype, count, self.position)  # type: ignore[type-arg]
         self.position += column.nbytes
         return column
 

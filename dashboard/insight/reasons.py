@@ -1,0 +1,80 @@
+"""Why a queue is in its state: the reasons worth telling apart, from a window of rates and the newest levels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ticks import Bytes, Floats, Judgement, Tick, aligned
+from .history import Bools, History, Singles, waiting
+from .vocabulary import Reason, State
+
+#: Deliveries again, as a share of completions, from which on a queue is said to loop; and the bar to stay so.
+POISON, POISON_STAYS = 0.5, 0.3
+POISON_LEAST = 0.05  # deliveries again per second
+#: The share of a minute's rise that came with one poll, from which on it is called a burst.
+BURST = 0.8
+BURST_LEAST, BURST_SHARE = 10.0, 0.2
+
+
+def reasons(
+    history: History, tick: Tick, rows: int, rise: Singles, before: Judgement, state: Bytes, reason: Bytes
+) -> None:
+    """Fill in, in place, the reasons of all states but unknown and those that were found with the state."""
+    ids = history.ids
+    wait = aligned(waiting(tick), tick.ids, ids)
+    in_flight = aligned(tick.column("in_flight"), tick.ids, ids)
+    consumers = aligned(tick.column("consumers"), tick.ids, ids)
+    arrives, completes = mean_known(history.last("in_rate", rows)), mean_known(history.last("out_rate", rows))
+    rated = ~np.isnan(arrives) & ~np.isnan(completes)
+    undecided = (reason == Reason.NONE) | (state >= State.DRAINING)
+
+    def say(which: Bools, word: Reason) -> None:
+        reason[undecided & which] = word
+
+    steady = state == State.STEADY
+    say(steady, Reason.LEVEL)
+    say(steady & ~rated & history.last("told", rows).any(axis=0) & (wait > 0), Reason.HEAD_MOVES)
+    say(steady & rated, Reason.BALANCED)
+    say(steady & (arrives == 0) & ~(completes > 0), Reason.NO_PRODUCERS)
+    say(steady & _burst(history, rows, rise, wait, arrives + completes), Reason.BURST)
+    draining, growing = state == State.DRAINING, state == State.GROWING
+    say(draining, Reason.FALLING)
+    say(draining & rated, Reason.CATCHING_UP)
+    say(draining & (arrives == 0), Reason.NO_PRODUCERS)
+    say(growing, Reason.RISING)
+    say(growing & rated, Reason.PRODUCERS_OUTPACE)
+    stalled = state == State.STALLED
+    say(stalled, Reason.NOTHING_COMPLETED)
+    say(stalled & np.isnan(completes), Reason.HEAD_UNCHANGED)
+    say(stalled & (consumers > 0), Reason.CONSUMERS_IDLE)
+    say((stalled & (in_flight > 0)) | (growing & (completes == 0) & (in_flight > wait)), Reason.UNACKNOWLEDGED)
+    say((stalled | growing) & (consumers == 0), Reason.NO_CONSUMERS)
+    loops = _loops(history, rows, completes, before.reason == Reason.POISON_LOOP)
+    reason[loops & (state >= State.STEADY)] = Reason.POISON_LOOP
+
+
+def _loops(history: History, rows: int, completes: Floats, was: Bools) -> Bools:
+    again = mean_known(history.last("redelivery_rate", rows))
+    bar = np.where(was, POISON_STAYS, POISON) * np.nan_to_num(completes)
+    loops: Bools = (again > bar) & (again > POISON_LEAST)
+    return loops
+
+
+def _burst(history: History, rows: int, rise: Singles, wait: Floats, flow: Floats) -> Bools:
+    """Most of the window's rise came at once, was large for this queue, and more than chance brings in one poll."""
+    step = history.last("step", rows)
+    if not len(step):
+        return np.zeros(len(wait), bool)
+    largest = step.max(axis=0)
+    by_chance = 5 * np.sqrt(np.nan_to_num(flow) * (history.newest - history.start_of(1)))
+    least = np.maximum(BURST_LEAST, BURST_SHARE * np.nan_to_num(wait))
+    burst: Bools = (largest > np.maximum(least, by_chance)) & (largest >= BURST * rise) & (wait > largest / 10)
+    return burst
+
+
+def mean_known(rates: Singles) -> Floats:
+    """Mean of each column over its known values, NaN without any."""
+    known = ~np.isnan(rates)
+    number = known.sum(axis=0)
+    total = np.add.reduce(rates, axis=0, where=known, dtype=np.float64)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
