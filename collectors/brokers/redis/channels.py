@@ -1,0 +1,67 @@
+"""Pub/Sub: who listens. It keeps nothing, so there is no depth, no lag and nothing to replay.
+
+The server lists only channels that have a subscriber; one that was seen at several polls stays known for a day after
+its last subscriber went, because nobody listening where somebody should is what one wants to see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...protocol import Sample
+from . import names
+from .names import Wanted
+from .powers import Powers
+from .wire import Wire, pack
+
+#: Channels that are shown at most; and above this many the server is not asked to list them at all.
+MOST_CHANNELS, MOST_LISTED = 1000, 20_000
+#: Polls at which a channel must have been seen to stay known, and for how many seconds it does.
+SETTLED_POLLS, REMEMBERED_SECONDS = 3, 86_400.0
+
+
+class Channels:
+    """Active channels and those that were active."""
+
+    def __init__(self) -> None:
+        self._seen: dict[bytes, tuple[int, float]] = {}  # polls, when last
+        self.patterns: int | None = None  #: subscriptions to patterns, None = unknown
+        self.unshown = 0  #: active channels beyond those that are shown
+
+    def read(
+        self, wire: Wire, powers: Powers, wanted: Wanted, server: Mapping[str, str], at: float
+    ) -> list[tuple[bytes, Sample]]:
+        """One sample per channel, its subscribers as consumers. `server` is its INFO, `at` monotonic seconds."""
+        self.patterns, self.unshown = None, 0
+        active = int(server.get("pubsub_channels", 0))
+        if active > MOST_LISTED:
+            self.unshown = active
+            return []
+        channels, patterns = wire.ask([pack(b"PUBSUB", b"CHANNELS"), pack(b"PUBSUB", b"NUMPAT")])
+        if not powers.note("PUBSUB", channels):
+            return []
+        self.patterns = patterns if isinstance(patterns, int) else None
+        for channel in sorted(channels):
+            if len(self._seen) < MOST_CHANNELS or channel in self._seen:
+                self._seen[channel] = (self._seen.get(channel, (0, at))[0] + 1, at)
+            else:
+                self.unshown += 1
+        self._forget(at)
+        return self._counted(wire, wanted)
+
+    def _counted(self, wire: Wire, wanted: Wanted) -> list[tuple[bytes, Sample]]:
+        shown = [channel for channel in self._seen if wanted(names.text(channel))]
+        if not shown:
+            return []
+        reply = wire.one("PUBSUB", "NUMSUB", *shown)
+        if not isinstance(reply, list):
+            return []
+        return [
+            (channel, Sample(names.channel_identity(channel), names.text(channel), "pub/sub channel", consumers=count))
+            for channel, count in zip(reply[::2], reply[1::2], strict=True)
+        ]
+
+    def _forget(self, at: float) -> None:
+        for channel, (polls, last) in list(self._seen.items()):
+            if at != last and (polls < SETTLED_POLLS or at - last > REMEMBERED_SECONDS):
+                del self._seen[channel]

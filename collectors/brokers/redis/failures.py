@@ -1,0 +1,100 @@
+"""What redis-py raises, as errors of the collectors: one sentence that says what, where and what to do."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+
+import redis
+
+from ...errors import AccessRefused, BadAnswer, BadURL, CollectorError, TimedOut, Unreachable
+from ...url import BrokerURL
+
+
+def explained(error: BaseException, url: BrokerURL) -> CollectorError:
+    """The collectors' error for a failure of the connection or the sign-in; `error` itself if it is one already."""
+    if isinstance(error, CollectorError):
+        return error
+    place = f"{url.host}:{url.port(6379)}"
+    if isinstance(error, redis.AuthenticationError):
+        return _refused_sign_in(str(error), url, place)
+    if isinstance(error, redis.BusyLoadingError):
+        return BadAnswer(f"Redis at {place} is still loading its data into memory; it answers when that is done.")
+    if isinstance(error, redis.TimeoutError | TimeoutError):
+        seconds = url.get_seconds("timeout", 5.0)
+        return TimedOut(f"Redis at {place} did not answer within {seconds:g} seconds; is the host right, is it busy?")
+    if "DENIED" in str(error) or "protected mode" in str(error):
+        return AccessRefused(f"Redis at {place} is in protected mode and refuses other hosts; give it a password.")
+    if "Database" in str(error) or "DB index" in str(error):
+        return BadURL(f"Redis at {place} has no database {url.path}, or user {who(url)} may not SELECT it.")
+    if "max number of clients" in str(error):
+        return BadAnswer(f"Redis at {place} has reached its maxclients and takes no more connections.")
+    if isinstance(error, redis.InvalidResponse):
+        return BadAnswer(f"What listens at {place} does not speak the Redis protocol.")
+    return _unreachable(error, url, place)
+
+
+def who(url: BrokerURL) -> str:
+    """The user of a URL, in quotes."""
+    return f"'{url.user or 'default'}'"
+
+
+def refused_command(refusal: redis.ResponseError, url: BrokerURL, needed: str) -> AccessRefused:
+    """The error for a NOPERM reply to a command without which nothing can be measured."""
+    if not_allowed_key(refusal):
+        return AccessRefused(
+            f"Redis user {who(url)} may not read the keys asked for; let an ACL rule like ~* match them."
+        )
+    return AccessRefused(
+        f"Redis user {who(url)} may not run {needed}; add it with ACL SETUSER {url.user or 'default'} {needed}."
+    )
+
+
+def not_allowed(reply: object) -> bool:
+    """Whether a reply is a missing permission."""
+    return isinstance(reply, redis.exceptions.NoPermissionError)
+
+
+def not_allowed_key(reply: object) -> bool:
+    """Whether a reply is a missing permission on a key (or channel), not on the command itself."""
+    return not_allowed(reply) and re.search(r"access (one of )?(a|the) (key|channel)", str(reply)) is not None
+
+
+def unknown_command(reply: object) -> bool:
+    """Whether the server does not know the command: too old, or renamed by a hosting company."""
+    return isinstance(reply, redis.ResponseError) and str(reply).lower().startswith(("unknown ", "err unknown "))
+
+
+def _refused_sign_in(text: str, url: BrokerURL, place: str) -> AccessRefused:
+    if "without any password" in text or "no password is set" in text:
+        return AccessRefused(f"Redis at {place} has no password set for its default user; leave it out of the URL.")
+    if not url.password:
+        return AccessRefused(f"Redis at {place} wants a password; write redis://user:password@{place}/0.")
+    return AccessRefused(f"Redis at {place} refused user {who(url)}: wrong user or password, or the user is off.")
+
+
+def _unreachable(error: BaseException, url: BrokerURL, place: str) -> CollectorError:
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why = cause.verify_message.rstrip(".")
+            return Unreachable(
+                f"The certificate of Redis at {place} is not trusted: {why}; name its issuer with ca_file=."
+            )
+        if isinstance(cause, ssl.SSLError):
+            return Unreachable(
+                f"No TLS with Redis at {place}; if it speaks plain TCP there, write redis:// for rediss://."
+            )
+        if isinstance(cause, socket.gaierror):
+            return Unreachable(f"The host name {url.host} is not known; check the URL or the name server.")
+        if isinstance(cause, ConnectionRefusedError):
+            return Unreachable(f"Nothing listens at {place}: the connection was refused; is Redis running there?")
+    hint = "" if url.scheme == "rediss" else "; if it expects TLS, write rediss:// for redis://"
+    return Unreachable(f"The connection to Redis at {place} was lost or could not be made{hint}.")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,61 @@
+"""Keys of Redis are bytes of any kind and length; what people and databases see is short and printable."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from hashlib import blake2b
+
+from ...url import BrokerURL
+
+#: Longest part of a name or identity, in characters: two parts and a separator fit into 600.
+LONGEST = 250
+
+#: Between the parts of an identity; never part of one, because it is not printable.
+SEPARATOR = "\x1f"
+
+
+def text(raw: bytes) -> str:
+    """A key to be read: what is not UTF-8 or not printable is escaped, and a long one is cut with an ellipsis."""
+    decoded = raw[: 4 * LONGEST].decode("utf-8", "backslashreplace")
+    shown = decoded if decoded.isprintable() else "".join(map(_visible, decoded))
+    cut = len(raw) > 4 * LONGEST or len(shown) > LONGEST
+    return (shown[: LONGEST - 1] + "…" if cut else shown) or "(empty name)"
+
+
+def identity(raw: bytes) -> str:
+    """A key as an identity: itself where it can be stored as it is, else its beginning and a digest of the whole."""
+    try:
+        decoded = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        decoded = ""
+    if decoded and len(decoded) <= LONGEST and decoded.isprintable():
+        return decoded
+    return f"{text(raw)[:200]}~{blake2b(raw, digest_size=8).hexdigest()}"
+
+
+def group_identity(stream: bytes, group: bytes) -> str:
+    return identity(stream) + SEPARATOR + identity(group)
+
+
+def channel_identity(channel: bytes) -> str:
+    """Two separators, so that no stream's group can have the same."""
+    return "channel" + SEPARATOR * 2 + identity(channel)
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+
+
+class Wanted:
+    """The globs of include= and exclude= of a URL, for queues that have more than one name (a stream's group)."""
+
+    def __init__(self, url: BrokerURL) -> None:
+        self._include, self._exclude = url.get_all("include"), url.get_all("exclude")
+
+    def __call__(self, *names: str) -> bool:
+        if self.excluded(*names):
+            return False
+        return not self._include or any(fnmatchcase(name, glob) for name in names for glob in self._include)
+
+    def excluded(self, *names: str) -> bool:
+        return any(fnmatchcase(name, glob) for name in names for glob in self._exclude)
