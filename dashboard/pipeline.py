@@ -36,7 +36,7 @@ class Ingest:
             self.judge = Judge.resume(self.ring)
         tick = Tick.of(poll, self.broker, self.inventory.resolve(poll))
         tick.inventory = self.inventory.version
-        tick.judgement = self.judge(self.ring, tick)
+        tick.judgement = self.judge(self.ring, tick, self.inventory.resting)
         self.ring.push(tick)
         self.store.append(tick)
         self.publish(tick)

@@ -236,9 +236,10 @@ class Snapshot:
         if self.broker_states[broker.id] == "paused":
             return f"Polling of {broker.name} is paused; these are its last values."
         if self.broker_states[broker.id] == "silent":
-            return f"{broker.name} is silent since {states.ago(self.at - float(self.sampled_at[i]))}; last values."
+            gone = states.ago(self.at - float(self.sampled_at[i]))
+            return f"{broker.name} has been silent for {gone}; these are its last values."
         if self.stale[i]:
-            return f"{broker.name} answered in part, without this queue; its last values."
+            return f"{broker.name} answered in part, without this queue; these are its last values."
         return states.sentence(int(self.state[i]), int(self.reason[i]), values, float(self.since[i]), self.at)
 
 

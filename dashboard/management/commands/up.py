@@ -89,13 +89,13 @@ class Command(BaseCommand):
         from dashboard.demo import Demo, DemoUnavailable
 
         try:
-            url = stack.enter_context(Demo())
+            demo = stack.enter_context(Demo())
         except DemoUnavailable as error:
             if asked:
                 raise CommandError(str(error)) from None
             self.stderr.write(str(error))
             return
-        save_broker(url, name="demo", managed_by=Managed.DEMO, interval=2.0)
+        save_broker(demo.url, name="demo", managed_by=Managed.DEMO)
 
     def _serve(self, stack: ExitStack, host: str, port: int) -> None:
         from dashboard.asgi import application

@@ -1,0 +1,152 @@
+"""A broker belongs to one collector at a time; its answers reach the store, the bus and the brokers page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from collectors.brokers.memory import forget, world
+from collectors.errors import AccessRefused
+from dashboard.brokers import pause_broker, save_broker
+from dashboard.collecting import Collector
+from dashboard.live.bus import InProcess
+from dashboard.models import Broker
+from dashboard.store import open_store
+from dashboard.ticks import Tick
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = open_store(tmp_path)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def heard() -> list[Tick]:
+    return []
+
+
+@pytest.fixture
+def bus(heard) -> InProcess:
+    bus = InProcess()
+    bus.subscribe(heard.append)
+    return bus
+
+
+@pytest.fixture
+def collector(store, bus) -> Iterator[Collector]:
+    collector = Collector(store, bus)
+    yield collector
+    collector.stop()
+    connections.close_all()
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    world("shop").put("orders", 3)
+    yield save_broker("memory://shop", name="shop", interval=1.0)
+    forget("shop")
+
+
+def until(true: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.02)
+
+
+def test_an_answer_reaches_the_bus_the_store_and_the_brokers_page(collector, broker, store, heard):
+    collector.settle()
+    until(lambda: heard)
+    assert heard[0].column("depth").tolist() == [3] and heard[0].judgement is not None
+    until(lambda: store.latest(broker.id) is not None)
+    until(lambda: Broker.objects.get(id=broker.id).queue_count == 1)
+    broker.refresh_from_db()
+    assert broker.state() == "reporting" and broker.poll_requests >= 1 and broker.last_error == ""
+
+
+def test_a_failure_is_said_on_the_brokers_page_and_heals(collector, broker):
+    world("shop").fail(AccessRefused("shop refused the user 'guest': the password is wrong."))
+    collector.settle()
+    until(lambda: Broker.objects.get(id=broker.id).last_error)
+    broker.refresh_from_db()
+    assert broker.state() == "failing" and "password is wrong" in broker.last_error
+    world("shop").fail(None)
+    collector.poller.poll_now(broker.id)
+    until(lambda: Broker.objects.get(id=broker.id).state() == "reporting")
+
+
+def test_of_two_collectors_one_polls(collector, broker, store, bus):
+    other = Collector(store, bus)
+    try:
+        collector.settle()
+        other.settle()
+        assert collector.poller.ids == {broker.id} and not other.poller.ids
+    finally:
+        other.stop()
+
+
+def test_a_dead_collectors_broker_is_taken_over(collector, broker, store, bus):
+    Broker.objects.filter(id=broker.id).update(owner="dead", owned_until=timezone.now() - timedelta(seconds=1))
+    collector.settle()
+    assert collector.poller.ids == {broker.id}
+
+
+def test_a_collector_that_lost_its_lease_writes_nothing_more(collector, broker, heard):
+    collector.settle()
+    until(lambda: heard)
+    collector._until[broker.id] = 0.0
+    before = len(heard)
+    collector.poller.poll_now(broker.id)
+    polls = world("shop").polls
+    until(lambda: world("shop").polls > polls + 1)
+    assert len(heard) <= before + 1
+
+
+def test_stopping_gives_the_brokers_back(collector, broker):
+    collector.settle()
+    collector.stop()
+    broker.refresh_from_db()
+    assert broker.owner == "" and not collector.poller.ids
+
+
+def test_pausing_ends_the_polls_and_resuming_starts_them(collector, broker, heard):
+    collector.settle()
+    pause_broker(broker, True)
+    collector.settle()
+    assert not collector.poller.ids
+    pause_broker(broker, False)
+    collector.settle()
+    assert collector.poller.ids == {broker.id}
+
+
+def test_states_and_windows_are_unchanged_by_a_restart(collector, broker, store, bus, heard):
+    collector.settle()
+    until(lambda: len(heard) >= 3, 15)
+    collector.stop()
+    before = heard[-1]
+    again = Collector(store, bus)
+    try:
+        again.settle()
+        until(lambda: heard[-1].at > before.at)
+        now = heard[-1]
+        assert now.judgement.state.tolist() == before.judgement.state.tolist()
+        assert now.judgement.since.tolist() == before.judgement.since.tolist()
+    finally:
+        again.stop()
+
+
+def test_a_broker_whose_url_cannot_be_read_says_so(collector, broker):
+    Broker.objects.filter(id=broker.id).update(secret_url="not encrypted")
+    collector.settle()
+    broker.refresh_from_db()
+    assert "WEIR_ENCRYPTION_KEY" in broker.last_error
