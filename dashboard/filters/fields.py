@@ -1,0 +1,87 @@
+"""What can be filtered by: the fields of one language, and those of queues."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """How a field's values are written and compared."""
+
+    WORDS = "words"  # a part of the text is enough
+    TEXT = "text"  # the whole text
+    TAGS = "tags"  # any of several whole texts
+    NUMBER = "number"
+    SECONDS = "seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of the language. `choices`: the only texts it takes; of a number, words for infinity."""
+
+    name: str
+    kind: Kind
+    column: str = ""
+    choices: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.column:
+            object.__setattr__(self, "column", self.name)
+
+    @property
+    def is_number(self) -> bool:
+        return self.kind in (Kind.NUMBER, Kind.SECONDS)
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fields of one language. A name that ends in "." stands for all that begin with it (`header.NAME`).
+
+    bare    the fields in which a bare word is looked for
+    flags   what may follow `is:`
+    """
+
+    by_name: Mapping[str, Field]
+    bare: tuple[str, ...]
+    flags: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, *fields: Field, bare: tuple[str, ...], flags: tuple[str, ...] = ()) -> Fields:
+        return cls({each.name: each for each in fields}, bare, flags)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.by_name, "is") if self.flags else tuple(self.by_name)
+
+    def find(self, name: str) -> Field | None:
+        """The field of a name, in any case; None when there is none."""
+        name = name.lower()
+        if name in self.by_name and not name.endswith("."):
+            return self.by_name[name]
+        prefix, dot, rest = name.partition(".")
+        family = self.by_name.get(prefix + dot)
+        return Field(name, family.kind) if family and rest else None
+
+
+#: What queues can be filtered by.
+QUEUES = Fields.of(
+    Field("name", Kind.WORDS),
+    Field("broker", Kind.TEXT),
+    Field("kind", Kind.TEXT),
+    Field("dialect", Kind.TEXT),
+    Field("state", Kind.TEXT, choices=("idle", "steady", "draining", "growing", "stalled", "unknown")),
+    Field("tag", Kind.TAGS),
+    Field("depth", Kind.NUMBER),
+    Field("in_flight", Kind.NUMBER),
+    Field("in_rate", Kind.NUMBER),
+    Field("out_rate", Kind.NUMBER),
+    Field("lag", Kind.SECONDS, column="lag_seconds"),
+    Field("wait", Kind.SECONDS, column="wait_seconds"),
+    Field("clears", Kind.SECONDS, column="clears_in_seconds", choices=("never",)),
+    Field("consumers", Kind.NUMBER),
+    Field("dead", Kind.NUMBER, column="dead_letters"),
+    bare=("name",),
+    flags=("hidden", "stale"),
+)
