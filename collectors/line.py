@@ -88,7 +88,7 @@ class Line:
         with self._wake:
             if interval is not None:
                 self._schedule.interval = interval
-            if url is not None:
+            if url is not None and url != self._url:
                 self._url = url
                 self._schedule = Schedule.starting(self._schedule.interval, time.monotonic())
                 self._drop()

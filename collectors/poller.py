@@ -49,7 +49,10 @@ class Poller:
             self._lines[id] = Line(id, url, _positive(interval), self._sink, self._connect)
 
     def change(self, id: int, url: BrokerURL | None = None, interval: float | None = None) -> None:
-        """Poll a broker at another URL or interval, and at once. What was still to come from the old URL is dropped."""
+        """Poll a broker at another URL or interval, and at once. What was still to come from the old URL is dropped.
+
+        A URL that is the same as before keeps the connection.
+        """
         self._line(id).change(url, None if interval is None else _positive(interval))
 
     def remove(self, id: int) -> None:

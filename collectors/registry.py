@@ -40,7 +40,9 @@ def adapter_class(scheme: str) -> type:
         raise BadURL(f"'{scheme}' is not a kind of broker that Weir knows; it knows {known}.") from None
     try:
         return cast(type, getattr(import_module(module), name))
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("collectors"):
+            raise  # a fault of Weir's own, not a package to install
         raise NotSupported(f"{NAMES[scheme]} needs the package '{error.name}', which is not installed.") from error
 
 

@@ -121,6 +121,9 @@ def test_a_missing_package_harms_only_its_own_kind(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(registry.KINDS, "memory", "no_such_package.broker:Broker")
     with pytest.raises(NotSupported, match="no_such_package"):
         registry.parse("memory://shop")
+    monkeypatch.setitem(registry.KINDS, "memory", "collectors.brokers.no_such_file:Broker")
+    with pytest.raises(ModuleNotFoundError):
+        registry.parse("memory://shop")
 
 
 @given(st.text(max_size=60).map(lambda text: f"amqp://{text}") | st.text(max_size=60))
