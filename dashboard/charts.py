@@ -1,0 +1,279 @@
+"""Stored series as plotly figures. Pure, and without colours of a theme.
+
+Every trace says in `meta` what it shows (`role`, a word of the tokens in static/css/tokens.css); the
+page fills in the colours when it draws (static/js/chart.js), so that one figure serves both themes.
+x is in milliseconds since the epoch: whoever draws turns it into local time. None is a gap, drawn as a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from .store.base import Series
+from .ticks import Floats
+
+#: What a queue's figure needs of the store.
+FIGURE_METRICS = ("depth", "in_flight", "in_rate", "out_rate", "net_rate", "lag_seconds", "consumers")
+
+#: Ranges that a page may ask for, by name, in seconds.
+RANGES = {"15m": 900, "1h": 3600, "6h": 21600, "24h": 86400, "48h": 172800}
+
+_GAP_BETWEEN = 0.085  # of the figure's height: room for a panel's title
+_HEIGHT = 620
+_LAG_TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800)
+
+Values = list[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One curve: the metric, its name on the page, and its role for colours."""
+
+    metric: str
+    name: str
+    role: str
+    filled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One strip of the figure: title, unit, relative height, and its curves."""
+
+    title: str
+    unit: str
+    height: float
+    lines: tuple[Line, ...]
+
+
+PANELS = (
+    Panel("Depth", "messages", 1.25, (Line("depth", "ready", "depth", filled=True), Line("in_flight", "in flight", "muted"))),
+    Panel("Flow", "messages / s", 1.15, (Line("in_rate", "in", "in"), Line("out_rate", "out", "out"))),
+    Panel("Lag", "oldest message waiting", 1.0, (Line("lag_seconds", "lag", "warn"),)),
+    Panel("Consumers", "connected", 0.6, (Line("consumers", "consumers", "text"),)),
+)  # fmt: skip
+_NET = Line("net_rate", "net: in less out, where they cannot be told apart", "depth")
+
+
+def queue_figure(series: Series, start: float, end: float, row: Mapping[str, Any] | None = None) -> go.Figure:
+    """Depth, flow, lag and consumers of one queue on one time axis from `start` to `end` (epoch seconds).
+
+    `series` holds FIGURE_METRICS of exactly one queue (`Store.range`), and may be shorter than the axis, or
+    empty; `row` is the queue's row of now (`Snapshot.row`), for the words in a panel that has nothing to show.
+    """
+    known = {metric: values[0] for metric, values in series.values.items()}
+    times = _times(series)
+    figure = go.Figure(layout=_layout(series.step, start, end))
+    tops = _domains([panel.height for panel in PANELS])
+    for place, (panel, (low, high)) in enumerate(zip(PANELS, tops, strict=True), start=1):
+        lines = _lines_of(panel, known)
+        _add_panel(figure, place, lines, times, known)
+        _add_axis(figure, place, panel, low, high, known)
+        _say(figure, panel, high, low, empty=not lines, row=row)
+    if _has(known, "in_rate") and _has(known, "out_rate"):
+        _add_excess(figure, times, known["in_rate"], known["out_rate"])
+    return figure
+
+
+def _lines_of(panel: Panel, known: Mapping[str, Floats]) -> list[Line]:
+    """The curves of a panel that have anything to show."""
+    lines = [line for line in panel.lines if _has(known, line.metric)]
+    if panel.title == "Flow" and not lines and _has(known, "net_rate"):
+        return [_NET]
+    return lines
+
+
+def _has(known: Mapping[str, Floats], metric: str) -> bool:
+    return metric in known and bool(np.isfinite(known[metric]).any())
+
+
+def _times(series: Series) -> list[int]:
+    """The middle of each step, in milliseconds."""
+    return [round((at + series.step / 2) * 1000) for at in series.times.tolist()]
+
+
+def _values(column: Floats) -> Values:
+    return [round(value, 3) if value == value else None for value in column.tolist()]
+
+
+def _domains(heights: Sequence[float]) -> list[tuple[float, float]]:
+    """Where each panel stands between the bottom (0) and the top (1) of the figure, the first one on top."""
+    unit = (1 - _GAP_BETWEEN * len(heights)) / sum(heights)
+    domains, top = [], 1.0
+    for height in heights:
+        top -= _GAP_BETWEEN
+        domains.append((round(max(0.0, top - height * unit), 4), round(top, 4)))
+        top -= height * unit
+    return domains
+
+
+def _layout(step: float, start: float, end: float) -> go.Layout:
+    return go.Layout(
+        height=_HEIGHT,
+        margin={"l": 56, "r": 16, "t": 2, "b": 28},
+        hovermode="x unified",
+        hoversubplots="axis",
+        dragmode="zoom",
+        uirevision="kept",  # a newer figure keeps the reader's zoom
+        xaxis={
+            "type": "date",
+            "range": [round(start * 1000), round(end * 1000)],
+            "anchor": f"y{len(PANELS)}",
+            "hoverformat": "%H:%M:%S" if step < 60 else "%a %d %b %H:%M",
+            "showspikes": True,
+            "spikemode": "across",
+            "spikethickness": 1,
+            "spikedash": "dot",
+        },
+        meta={"step_seconds": step, "start": start, "end": end},
+        showlegend=True,
+    )
+
+
+def _add_panel(
+    figure: go.Figure, place: int, lines: Sequence[Line], times: list[int], known: Mapping[str, Floats]
+) -> None:
+    axis, legend = f"y{place}" if place > 1 else "y", f"legend{place}" if place > 1 else "legend"
+    for line in lines:
+        values = _values(known[line.metric])
+        if line.filled:
+            figure.add_trace(_area(times, values, [0.0] * len(values), line.role, axis, legend))
+        duration = line.metric == "lag_seconds"
+        figure.add_trace(
+            go.Scatter(
+                x=times,
+                y=values,
+                name=line.name,
+                mode="lines",
+                connectgaps=False,
+                line={"width": 1.7, "shape": "hv" if line.metric == "consumers" else "linear"},
+                xaxis="x",
+                yaxis=axis,
+                legend=legend,
+                customdata=[_duration(value) for value in values] if duration else None,
+                hovertemplate="%{customdata}" if duration else "%{y:,.6~g}",
+                showlegend=len(lines) > 1,
+                meta={"role": line.role, "metric": line.metric},
+            )
+        )
+
+
+def _add_excess(figure: go.Figure, times: list[int], arriving: Floats, leaving: Floats) -> None:
+    """Shade where more arrives than is completed."""
+    more = np.where(np.isnan(arriving) | np.isnan(leaving), np.nan, np.fmax(arriving, leaving))
+    area = _area(times, _values(more), _values(leaving), "warn", "y2", "legend2")
+    figure.add_trace(area.update(name="in exceeds out", showlegend=True))
+
+
+def _area(times: list[int], high: Values, low: Values, role: str, axis: str, legend: str) -> go.Scatter:
+    """A filled area between two curves, one closed shape for each run without a gap."""
+    x: list[int | None] = []
+    y: Values = []
+    for first, past in _runs(high):
+        x += [*times[first:past], *reversed(times[first:past]), None]
+        y += [*high[first:past], *reversed(low[first:past]), None]
+    return go.Scatter(
+        x=x[:-1],
+        y=y[:-1],
+        mode="lines",
+        line={"width": 0},
+        fill="toself",
+        hoverinfo="skip",
+        showlegend=False,
+        xaxis="x",
+        yaxis=axis,
+        legend=legend,
+        meta={"role": role, "area": True},
+    )
+
+
+def _runs(values: Values) -> list[tuple[int, int]]:
+    """Where values are known: (first, past the last) of each run."""
+    runs: list[tuple[int, int]] = []
+    first: int | None = None
+    for i, value in enumerate([*values, None]):
+        if value is not None and first is None:
+            first = i
+        elif value is None and first is not None:
+            runs.append((first, i))
+            first = None
+    return runs
+
+
+def _add_axis(
+    figure: go.Figure, place: int, panel: Panel, low: float, high: float, known: Mapping[str, Floats]
+) -> None:
+    axis: dict[str, Any] = {
+        "domain": [low, high],
+        "anchor": "x",
+        "nticks": 4,
+        "rangemode": "tozero",
+        "fixedrange": True,
+    }
+    axis |= {"tickformat": "~s", "zeroline": False}
+    if panel.title == "Lag" and _has(known, "lag_seconds"):
+        axis |= _lag_ticks(float(np.nanmax(known["lag_seconds"])))
+    tops = [float(np.nanmax(known[line.metric])) for line in panel.lines if _has(known, line.metric)]
+    if not tops and not (panel.title == "Flow" and _has(known, "net_rate")):
+        axis |= {"showticklabels": False, "range": [0, 1]}
+    elif tops and max(tops) <= 0:
+        axis |= {"range": [0, 1], "tickvals": [0, 1], "ticktext": ["0", "1"]}  # a line of zeros lies on the ground
+    number = "" if place == 1 else str(place)
+    figure.update_layout(
+        {
+            f"yaxis{number}": axis,
+            f"legend{number}": {
+                "orientation": "h",
+                "x": 1,
+                "xanchor": "right",
+                "y": high,
+                "yanchor": "bottom",
+                "bgcolor": "rgba(0,0,0,0)",
+            },
+        }
+    )
+
+
+def _lag_ticks(longest: float) -> dict[str, Any]:
+    """Marks of the lag axis at whole durations."""
+    longest = max(longest, 1.0)
+    step = next((tick for tick in _LAG_TICKS if longest / tick <= 3.2), _LAG_TICKS[-1])
+    marks = [step * i for i in range(int(longest // step) + 2)]
+    return {
+        "tickvals": marks,
+        "ticktext": ["0", *(_duration(mark) for mark in marks[1:])],
+        "range": [0, longest * 1.12],
+    }
+
+
+def _duration(seconds: float | None) -> str:
+    """41 s, 3 m 41 s, 2 h 04 m, 3 d 2 h; "" for None."""
+    if seconds is None:
+        return ""
+    if seconds < 10 and seconds != int(seconds):
+        return f"{seconds:.1f} s"
+    s = round(seconds)
+    if s < 60:
+        return f"{s} s"
+    if s < 3600:
+        return f"{s // 60} m {s % 60:02} s" if s % 60 else f"{s // 60} m"
+    if s < 86400:
+        return f"{s // 3600} h {s % 3600 // 60:02} m" if s % 3600 else f"{s // 3600} h"
+    return f"{s // 86400} d {s % 86400 // 3600} h" if s % 86400 else f"{s // 86400} d"
+
+
+def _say(
+    figure: go.Figure, panel: Panel, high: float, low: float, *, empty: bool, row: Mapping[str, Any] | None
+) -> None:
+    """A panel's title, and in an empty panel why it is empty."""
+    base: dict[str, Any] = {"xref": "paper", "yref": "paper", "showarrow": False}
+    title = f"<b>{panel.title}</b>  {panel.unit}"
+    figure.add_annotation(text=title, x=0, y=high, xanchor="left", yanchor="bottom", name="title", **base)
+    if empty:
+        kind = f" for a {row['kind']}" if row and row.get("kind") else ""
+        words = f"the broker did not tell this{kind} in this range"
+        figure.add_annotation(text=words, x=0.5, y=(high + low) / 2, name="empty", **base)

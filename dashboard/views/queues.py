@@ -1,0 +1,131 @@
+"""The queues page and the page of one queue. Both paint their first figures without the live connection."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.safestring import SafeString, mark_safe
+from django.views.decorators.http import require_GET
+
+from ..access import require
+from ..charts import RANGES
+from ..live.feed import fleet
+from ..live.frames import Frames
+from ..live.view import BadView, QueuesView, QueueView, View, read_view
+from ..models import Broker, Queue, Relation
+
+#: Rows that come with the page itself: more than a window shows.
+FIRST_ROWS = 60
+
+#: The columns of the table, as static/js/cells.js fills them; a name with a sort is a button.
+COLUMNS = (
+    {"name": "state", "title": "State", "sort": "state", "left": True},
+    {"name": "queue", "title": "Queue", "sort": "name", "left": True},
+    {"name": "broker", "title": "Broker", "sort": "broker", "left": True},
+    {"name": "depth", "title": "Depth", "sort": "depth"},
+    {"name": "spark", "title": "Last 30 min", "left": True},
+    {"name": "inflight", "title": "In flight", "sort": "in_flight"},
+    {"name": "in", "title": "In /s", "sort": "in_rate"},
+    {"name": "out", "title": "Out /s", "sort": "out_rate"},
+    {"name": "net", "title": "Balance", "sort": "balance"},
+    {"name": "lag", "title": "Lag", "sort": "lag"},
+    {"name": "clears", "title": "Clears in", "sort": "clears"},
+    {"name": "consumers", "title": "Consumers", "sort": "consumers"},
+    {"name": "dead", "title": "Dead", "sort": "dead"},
+)
+#: The ES modules that the queues page imports, to be fetched at once instead of one after another.
+MODULES = tuple(
+    f"js/{name}.js" for name in ("attention", "cells", "filterbox", "format", "live", "spark", "summary", "table")
+)
+
+_RELATION_WORDS = {
+    "dead_letters": ("Dead letters go to", "Dead letters come from"),
+    "retries": ("Retries wait in", "Retries for"),
+    "feeds": ("Feeds", "Fed by"),
+}
+_IN_SCRIPT = str.maketrans({"<": "\\u003C", ">": "\\u003E", "&": "\\u0026"})
+
+
+@require_GET
+@require("see")
+def queues(request: HttpRequest) -> HttpResponse:
+    """Every queue, those that need attention first. `filter`, `sort` and `offset` are as in the live view."""
+    brokers = list(Broker.objects.all())
+    context = {
+        "nav": "queues",
+        "brokers": [broker.name for broker in brokers],
+        "demo": any(broker.managed_by == Broker.Managed.DEMO for broker in brokers),
+        "columns": COLUMNS,
+        "modules": MODULES,
+        "boot": _boot(request.GET),
+    }
+    return render(request, "queues/list.html", context)
+
+
+@require_GET
+@require("see")
+def queue(request: HttpRequest, id: int) -> HttpResponse:
+    """One queue: its state in words, its charts, its figures of now, its broker's settings and relations."""
+    row = Queue.objects.select_related("broker").filter(pk=id).first()
+    if row is None:
+        raise Http404(f"There is no queue with the number {id}. Perhaps its broker was deleted.")
+    ranges = {name: seconds for name, seconds in RANGES.items() if seconds <= settings.WEIR_RETENTION_RAW}
+    asked = request.GET.get("range", "")
+    context = {
+        "nav": "queues",
+        "queue": row,
+        "ranges": ranges,
+        "range": asked if asked in ranges else "1h" if "1h" in ranges else next(iter(ranges), "15m"),
+        "relations": _relations(row),
+        "boot": _in_script(_frame(QueueView(row.id))),
+    }
+    return render(request, "queues/detail.html", context)
+
+
+def _boot(asked: Mapping[str, str]) -> SafeString:
+    """For the page's script: {"frame": the first one, "error": what is wrong with the address, or null}."""
+    offset = asked.get("offset", "")
+    message = {
+        "view": "queues",
+        "filter": asked.get("filter", ""),
+        "sort": asked.get("sort", ""),
+        "offset": int(offset) if offset.isdecimal() else 0,
+        "limit": FIRST_ROWS,
+    }
+    error = None
+    try:
+        view = read_view(message)
+    except BadView as wrong:
+        view = QueuesView(limit=FIRST_ROWS)
+        error = {"message": str(wrong), "field": wrong.field, "position": wrong.position}
+    return _in_script('{"frame":' + _frame(view) + ',"error":' + json.dumps(error) + "}")
+
+
+def _frame(view: View) -> str:
+    """The frame that the live connection would send first, as JSON."""
+    known, now, frames = fleet(), time.time(), Frames()
+    frames.begin(known.snapshot(now), known.sparks, 0, now)
+    return frames.frame(view).text
+
+
+def _in_script(text: str) -> SafeString:
+    """JSON that may stand in a <script type="application/json">."""
+    return mark_safe(text.translate(_IN_SCRIPT))
+
+
+def _relations(row: Queue) -> list[dict[str, Any]]:
+    """How the queue hangs together with others: [{words, queue, via}], its own dead letters first."""
+    there = Relation.objects.filter(source=row).select_related("target").order_by("kind", "target__name")
+    back = Relation.objects.filter(target=row).select_related("source").order_by("kind", "source__name")
+    leads = [{"words": _words(r.kind)[0], "queue": r.target, "via": r.via} for r in there]
+    return leads + [{"words": _words(r.kind)[1], "queue": r.source, "via": r.via} for r in back]
+
+
+def _words(kind: str) -> tuple[str, str]:
+    return _RELATION_WORDS.get(kind, (f"{kind} to", f"{kind} from"))

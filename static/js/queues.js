@@ -1,0 +1,149 @@
+// The queues page: its address, its live connection, and the parts that show a frame.
+
+import { Attention } from "./attention.js";
+import { FilterBox, hasTerm, withChip } from "./filterbox.js";
+import { count } from "./format.js";
+import { Live } from "./live.js";
+import { Sparks } from "./spark.js";
+import { Summary } from "./summary.js";
+import { Table, nextSort } from "./table.js";
+
+const page = document.getElementById("queues");
+const base = page.dataset.base;
+const boot = JSON.parse(document.getElementById("boot").textContent);
+const part = (name) => page.querySelector(`#${name}`);
+
+const sparks = new Sparks();
+const summary = new Summary(page);
+const attention = new Attention(part("attention"), base);
+const table = new Table(part("table"), { base, sparks, on: { window: lookAt, hold: (on) => live.hold(on), sort: sortBy, settle: remember } });
+const box = new FilterBox(part("filter"), filterBy);
+const live = new Live(`${base}ws/live/`, { frame: show, error: fail });
+
+let view = { view: "queues", filter: "", sort: "", offset: 0, limit: 60 };
+let latest = null; // the frame to show when the page is seen again
+
+/** What the address says: filter, sort, offset. */
+function address() {
+  const asked = new URLSearchParams(location.search);
+  return { filter: asked.get("filter") ?? "", sort: asked.get("sort") ?? "", offset: Math.max(0, parseInt(asked.get("offset"), 10) || 0) };
+}
+
+function addressOf(filter, sort, offset) {
+  const asked = new URLSearchParams();
+  if (filter) asked.set("filter", filter);
+  if (sort) asked.set("sort", sort);
+  if (offset > 0) asked.set("offset", offset);
+  return `${location.pathname}${asked.size ? `?${asked}` : ""}`;
+}
+
+/** Another filter or order: from the top, into the address, to the server. */
+function change({ filter = view.filter, sort = view.sort }, push) {
+  if (filter === view.filter && sort === view.sort) return;
+  view = { ...view, filter, sort, offset: 0 };
+  history[push ? "pushState" : "replaceState"](null, "", addressOf(filter, sort, 0));
+  table.reset();
+  if (scrollY > table.top) scrollTo(0, Math.max(0, table.top - 140));
+  showView();
+  live.show(view);
+}
+
+function showView() {
+  table.showSort(view.sort);
+  summary.mark(view.filter);
+}
+
+let typed = false; // the address holds a filter that is still being typed
+function filterBy(text, done) {
+  change({ filter: text }, !typed);
+  typed = !done;
+}
+
+function sortBy(name) {
+  change({ sort: nextSort(view.sort, name) }, true);
+}
+
+function lookAt(offset, limit) {
+  view = { ...view, offset, limit };
+  live.show(view);
+}
+
+function remember(offset) {
+  const there = addressOf(view.filter, view.sort, offset);
+  if (there !== location.pathname + location.search) history.replaceState(null, "", there);
+}
+
+function fail(error) {
+  if (error.field === undefined || error.field === "filter") box.fail(error);
+}
+
+function show(frame) {
+  latest = frame;
+  if (document.hidden) return;
+  latest = null;
+  if (frame.summary) {
+    summary.show(frame.summary);
+    attention.show(frame.summary.attention);
+    showStates(frame);
+  }
+  if (frame.rows) take(frame);
+}
+
+/** One of: the rows; waiting for a first answer; no queue at all. */
+function showStates({ summary: { queues, brokers }, total }) {
+  const empty = !queues && !total && !view.filter;
+  part("loading").hidden = !empty || !brokers.new;
+  part("none").hidden = !empty || Boolean(brokers.new);
+  part("listing").hidden = empty;
+}
+
+function take(frame) {
+  if (frame.filter !== view.filter || frame.sort !== view.sort) return; // on its way while the view changed
+  if (box.error) box.fail(null);
+  table.take(frame.rows, frame.offset, frame.total);
+  part("nomatch").hidden = frame.total > 0;
+  table.table.hidden = frame.total === 0;
+  part("total").textContent = `${count(frame.total)} ${frame.total === 1 ? "queue" : "queues"}${view.filter ? (frame.total === 1 ? " matches" : " match") : ""}`;
+}
+
+function chips() {
+  for (const chip of page.querySelectorAll("[data-chip]")) {
+    chip.addEventListener("click", () => {
+      const term = chip.dataset.term ?? "";
+      const text = withChip(box.text, hasTerm(box.text, term) ? "" : term);
+      box.set(text);
+      change({ filter: text }, true);
+    });
+  }
+  part("all-queues").addEventListener("click", () => {
+    box.set("");
+    change({ filter: "" }, true);
+    box.input.focus();
+  });
+}
+
+function goTo({ filter, sort, offset }) {
+  view = { ...view, filter, sort, offset };
+  box.set(filter);
+  showView();
+  return offset;
+}
+
+addEventListener("popstate", () => {
+  const offset = goTo(address());
+  table.reset();
+  live.show({ ...view, offset: Math.max(0, offset - 20) });
+  table.scrollToRow(offset);
+  table.soon();
+});
+document.addEventListener("visibilitychange", () => !document.hidden && latest && show(latest));
+
+history.scrollRestoration = "manual";
+chips();
+const start = goTo(address());
+if (boot.error) fail(boot.error);
+if (boot.frame) show(boot.frame);
+table.scrollToRow(start);
+[view.offset, view.limit] = table.wanted();
+live.show(view);
+live.open();

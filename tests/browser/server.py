@@ -1,0 +1,119 @@
+"""A whole Weir for the browser tests, in a process of its own, fed with a made-up fleet.
+
+    python -m tests.browser.server --port 8123 [--scene shop|empty|new] [--queues N] [--interval 1] [--history 3600]
+
+Everything is real but the brokers: polls go through the spine into the store, the bus, the hub and the socket.
+Prints one JSON line when it listens: {"url", "session"}, the session being an admin's. WEIR_DATA says where to keep
+things; a second start in the same folder goes on with what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--scene", choices=("shop", "empty", "new"), default="shop")
+    parser.add_argument("--queues", type=int, default=0, help="a large broker beside the scene")
+    parser.add_argument("--interval", type=float, default=1.0)
+    parser.add_argument("--history", type=float, default=0.0, help="seconds of past, a tick every ten")
+    options = parser.parse_args()
+    django.setup()
+    from dashboard import processes
+    from dashboard.asgi import application
+    from dashboard.management.commands.up import migrate
+    from dashboard.server import serve
+
+    processes.all_in_one()
+    migrate()
+    session = sign_in()
+    feeds = feeds_of(options)
+
+    def listening(port: int) -> None:
+        threading.Thread(target=run, args=(feeds, options.interval), daemon=True).start()
+        print(json.dumps({"url": f"http://127.0.0.1:{port}", "session": session}), flush=True)
+
+    serve(application, "127.0.0.1", options.port, listening)
+
+
+def sign_in() -> str:
+    """The session key of an admin."""
+    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
+    from django.contrib.sessions.backends.db import SessionStore
+
+    user, _ = get_user_model().objects.get_or_create(username="admin", defaults={"role": "admin"})
+    session = SessionStore()
+    session[SESSION_KEY], session[HASH_SESSION_KEY] = str(user.pk), user.get_session_auth_hash()
+    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session.create()
+    return str(session.session_key)
+
+
+def feeds_of(options: argparse.Namespace) -> list[tuple[int, Any, Any]]:
+    """For each broker: its id, its ingest, and its polls to come. The past is fed at once."""
+    from dashboard.live.bus import the_bus
+    from dashboard.models import Broker
+    from dashboard.pipeline import Ingest
+    from dashboard.samples import the_store
+    from dashboard.secrets import encrypt
+
+    from .scene import lives, many, shop
+
+    scene = shop() if options.scene == "shop" else {}
+    feeds = []
+    for name, actors in {**scene, **(many(options.queues) if options.queues else {})}.items():
+        url = f"memory://{name}"
+        values = {"kind": "memory", "secret_url": encrypt(url), "safe_url": url, "interval": options.interval}
+        broker, _ = Broker.objects.get_or_create(name=name, defaults=values)
+        ingest = Ingest(broker.id, the_store(), the_bus().publish)
+        if options.history:
+            start = time.time() - options.history
+            for poll in lives(actors, start, 10.0):
+                if poll.at >= time.time() - 1:
+                    break
+                ingest(poll)
+        feeds.append((broker.id, ingest, lives(actors, time.time(), options.interval)))
+    if options.scene == "new":
+        Broker.objects.get_or_create(
+            name="prod-rabbit", kind="memory", secret_url=encrypt("memory://new"), safe_url="memory://new"
+        )
+    return feeds
+
+
+def run(feeds: list[tuple[int, Any, Any]], interval: float) -> None:
+    """Poll for ever."""
+    from django.db import close_old_connections
+    from django.utils import timezone
+
+    from dashboard.models import Broker
+
+    due = time.time()
+    while True:
+        for broker, ingest, polls in feeds:
+            poll = next(polls)
+            poll.at = time.time()
+            now = timezone.now()
+            Broker.objects.filter(pk=broker).update(
+                last_poll_at=now, last_answer_at=now, poll_seconds=0.004, queue_count=len(poll.samples)
+            )
+            ingest(poll)
+        close_old_connections()
+        due = max(due + interval, time.time() - interval)
+        time.sleep(max(0.0, due - time.time()))
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, os.getcwd())
+    main()
