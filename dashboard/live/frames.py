@@ -1,13 +1,15 @@
 """Frames: what is sent to clients. Pure: a snapshot and a view go in, JSON text comes out.
 
-    {"seq", "at", "age", "view", "total", "summary", "rows": [...]}     and of the view:
+    {"seq", "at", "age", "view", "total", "summary", "rows": [...]}     where
 
     seq      acknowledged by the client with {"ack": seq}
     at       when the frame was made, ISO 8601; `age`: seconds since the newest sample, null before the first
-    queues   "filter", "sort" and "offset" are those of the view, so that a late frame is recognised
-    queue    "rows" holds the one queue, or none when it is not known; "relations" name the queues that
-             it dead-letters to and from, {kind, id, name}; "point" holds its newest values for the charts
-             with their time, {at (epoch seconds), depth, ...}
+    view     the view as it was asked for, {"view": "queues", "filter", "sort", "offset", "limit"} or
+             {"view": "queue", "id"}, so that a frame that comes late is recognised
+
+In the view of one queue "rows" holds that queue, or nothing when it is not known; "relations" are the
+queues that it dead-letters to and from, {kind, id, name}; "point" is what is new for its charts,
+{at (epoch seconds), depth, ...}.
 
 A frame without "rows" is a heartbeat: nothing is new, only the age. A row is as in the API, but its
 `quality` leaves out what is exact, and what is null. The first time a client sees a row, it carries
@@ -21,7 +23,7 @@ however many clients look at it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -41,14 +43,18 @@ _PLAIN, _POINT, _SPARK = b"."[0], b"p"[0], b"s"[0]
 
 @dataclass(eq=False, slots=True)
 class Frame:
-    """A frame, and what a client knows after it. `order`: the ids of all queues of the view, as they were shown."""
+    """A frame, and what a client knows after it.
 
-    seq: int
+    version   of the snapshot that it shows; as long as that is the newest, nothing is new
+    order     the ids of all queues of the view, as they were shown
+    slots     queue id -> half minute of its newest sample, for the rows of the window
+    """
+
     view: View
     text: str
-    snapshot: Snapshot
+    version: int
     order: Ints
-    slots: dict[int, int]  # queue id -> half minute of its newest sample, for the rows of the window
+    slots: dict[int, int]
 
 
 @dataclass(slots=True)
@@ -72,6 +78,7 @@ class Frames:
         self._moment: _Moment | None = None
         self._made: dict[tuple[Any, ...], Frame] = {}
         self._seq, self._now = 0, 0.0
+        self.version = 0  # of the snapshot; rises with each one that is another
 
     def begin(self, snapshot: Snapshot, sparks_of: SparksOf, seq: int, now: float) -> None:
         """Start a round of frames: all are of this snapshot and carry this `seq`."""
@@ -79,6 +86,7 @@ class Frames:
         self._made = {}
         if self._moment is not None and self._moment.snapshot is snapshot:
             return
+        self.version += 1
         told = summary.summary(snapshot, sparks_of, self._ten_minutes_ago(snapshot, sparks_of, now))
         newest = float(snapshot.sampled_at.max()) if len(snapshot) else np.nan
         self._moment = _Moment(snapshot, sparks_of, orjson.dumps(told), newest)
@@ -100,7 +108,7 @@ class Frames:
         made = self._made.get(key)
         if made is None:
             text = self._join(view, len(order), self._fragments(rows, window, flags))
-            made = self._made[key] = Frame(self._seq, view, text, self._now_at.snapshot, order, slots)
+            made = self._made[key] = Frame(view, text, self.version, order, slots)
         return made
 
     def heartbeat(self, view: View) -> str:
@@ -152,10 +160,8 @@ class Frames:
     def _head(self, view: View) -> bytes:
         newest = self._now_at.newest
         age = None if np.isnan(newest) else max(0.0, round(self._now - newest, 1))
-        head = {"seq": self._seq, "at": iso(self._now), "age": age, "view": view.name}
-        if isinstance(view, QueuesView):
-            head |= {"filter": view.filter, "sort": view.sort, "offset": view.offset}
-        return orjson.dumps(head)[1:-1]
+        asked = {"view": view.name, **asdict(view)}
+        return orjson.dumps({"seq": self._seq, "at": iso(self._now), "age": age, "view": asked})[1:-1]
 
     def _join(self, view: View, total: int, rows: Sequence[bytes]) -> str:
         parts = [b"{", self._head(view), b',"total":%d,"summary":' % total, self._now_at.summary]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from collectors.protocol import METRICS
 
-from ..insight.causes import attention
+from ..insight import states
 from ..insight.states import State
 from ..snapshot import DERIVED, Snapshot
 from ..ticks import Floats, Ints
@@ -94,7 +94,7 @@ def urgency(snapshot: Snapshot) -> Floats:
     """
     quiet = snapshot.hidden | snapshot.stale | holds_dead_letters(snapshot)
     depth = snapshot.column("depth")
-    found: Floats = attention(snapshot.state, snapshot.reason, snapshot.since, depth, snapshot.at, quiet)
+    found: Floats = states.attention(snapshot.state, snapshot.reason, snapshot.since, depth, snapshot.at, quiet)
     return found
 
 

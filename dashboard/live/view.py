@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from .. import filters
+from ..filters import terms
 from ..snapshot import Snapshot
 from . import sorting
 
@@ -47,6 +48,13 @@ class QueueView:
 
 
 View = QueuesView | QueueView
+
+
+def same_list(one: View, other: View) -> bool:
+    """Whether two views show the same rows in the same order, if perhaps another part of them."""
+    if isinstance(one, QueuesView) and isinstance(other, QueuesView):
+        return (one.filter, one.sort) == (other.filter, other.sort)
+    return one == other
 
 
 def read_view(message: Mapping[str, Any]) -> View:
@@ -106,8 +114,8 @@ def mask(text: str, table: Snapshot) -> sorting.Mask:
 
 def speaks_of_hidden(expression: filters.Expression) -> bool:
     """Whether is:hidden stands anywhere in a filter."""
-    if isinstance(expression, filters.Flag):
+    if isinstance(expression, terms.Flag):
         return expression.name == "hidden"
-    if isinstance(expression, filters.Not):
+    if isinstance(expression, terms.Not):
         return speaks_of_hidden(expression.term)
-    return isinstance(expression, filters.And | filters.Or) and any(map(speaks_of_hidden, expression.terms))
+    return isinstance(expression, terms.And | terms.Or) and any(map(speaks_of_hidden, expression.terms))

@@ -1,0 +1,98 @@
+"""A round of frames: for everything that clients ask for at one moment, made in one thread.
+
+It also tells the collectors which queues are looked at, since it sees every view that is open.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import close_old_connections
+
+from ..fleet import Fleet
+from ..snapshot import Snapshot
+from ..ticks import Ints
+from .bus import Bus
+from .frames import Frame, Frames
+from .view import QueueView, View, same_list
+
+WATCH_EVERY = 20.0  # seconds; collectors forget after sixty
+MOST_WATCHED = 20  # queues of a broker that are looked at closely: each may cost the broker a request a poll
+
+
+class Request:
+    """What some clients ask for, and share: view, last frame, held order; whether they want a frame or a heartbeat."""
+
+    __slots__ = ("beat", "fresh", "held", "key", "last", "view")
+
+    def __init__(self, view: View, last: Frame | None, held: Ints | None, fresh: bool, beat: bool) -> None:
+        self.view, self.last, self.held, self.fresh, self.beat = view, last, held, fresh, beat
+        self.key = (view, id(last), id(held), fresh, beat)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Request) and self.key == other.key
+
+
+@dataclass(slots=True)
+class Made:
+    """What a request gets: an ASGI message, and the frame in it (None: a heartbeat)."""
+
+    seq: int
+    message: dict[str, Any]
+    frame: Frame | None
+
+
+class Rounds:
+    """Makes rounds, one after another. For one thread, since it queries the database."""
+
+    def __init__(self, fleet: Fleet, bus: Bus) -> None:
+        self._fleet, self._bus = fleet, bus
+        self._frames = Frames()
+        self._seq = 0
+        self._watched: dict[int, tuple[float, list[int]]] = {}
+
+    def make(self, requests: list[Request]) -> dict[Request, Made]:
+        """The answers, leaving out requests for which nothing is new."""
+        close_old_connections()
+        now = time.time()
+        snapshot = self._fleet.snapshot(now)
+        self._seq += 1
+        self._frames.begin(snapshot, self._fleet.sparks, self._seq, now)
+        answers = {request: self._answer(request) for request in requests}
+        self._watch(snapshot, requests, answers)
+        return {request: made for request, made in answers.items() if made is not None}
+
+    def _answer(self, request: Request) -> Made | None:
+        last = request.last
+        if request.fresh or last is None or last.version != self._frames.version:
+            # after a change of list a client starts with nothing: it may have let go of what it had
+            seen = last if last is not None and same_list(last.view, request.view) else None
+            frame = self._frames.frame(request.view, seen, request.held)
+            return Made(self._seq, {"type": "websocket.send", "text": frame.text}, frame)
+        if request.beat:
+            return Made(self._seq, {"type": "websocket.send", "text": self._frames.heartbeat(request.view)}, None)
+        return None
+
+    def _watch(self, snapshot: Snapshot, requests: list[Request], answers: dict[Request, Made | None]) -> None:
+        """Say on the bus which queues are looked at, when that changed or was said long ago."""
+        wanted: dict[int, dict[int, None]] = defaultdict(dict)
+        for request in sorted(requests, key=lambda one: not isinstance(one.view, QueueView)):
+            made = answers[request]
+            frame = request.last if made is None or made.frame is None else made.frame
+            for queue in frame.slots if frame is not None else ():
+                row = snapshot.index(queue)
+                if row is not None:
+                    wanted[int(snapshot.broker_ids[row])][queue] = None
+        now = time.monotonic()
+        for broker, queues in wanted.items():
+            said_at, said = self._watched.get(broker, (0.0, []))
+            ids = sorted(list(queues)[:MOST_WATCHED])
+            if ids != said or now - said_at > WATCH_EVERY:
+                self._watched[broker] = (now, ids)
+                self._bus.note("watch", broker=broker, queues=ids)
