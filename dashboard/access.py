@@ -115,7 +115,7 @@ def of_token(text: str) -> Principal:
 
 
 def hash_of(text: str) -> str:
-    """What is kept of a token or a sign-in link. They are 32 random bytes, so a plain SHA-256 cannot be guessed back."""
+    """What is kept of a token or a sign-in link: 32 random bytes, so a plain SHA-256 cannot be guessed back."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 

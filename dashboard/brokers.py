@@ -45,11 +45,11 @@ def kind_of(url: BrokerURL) -> str:
     return registry.NAMES[url.scheme].lower()
 
 
-def read_url(text: str, broker: Broker | None = None) -> BrokerURL:
-    """A URL that a person typed, with the hidden password of `broker` put back. Raises BrokerRefused."""
+def read_url(text: str, known: BrokerURL | None = None) -> BrokerURL:
+    """A URL that a person typed, with the hidden password of the `known` one put back. Raises BrokerRefused."""
     try:
-        if broker is not None and HIDDEN in text:
-            text = keep_password(text, url_of(broker))
+        if known is not None and HIDDEN in text:
+            text = keep_password(text, known)
         if HIDDEN in text:
             raise BadURL(f"Write the password where the URL has {HIDDEN}.")
         return registry.parse(text)
@@ -71,13 +71,14 @@ def save_broker(
     `name`, `interval` (seconds) and `look_only` default to what the URL says, then to what `broker` has, then to
     the host's name, 10 and false. `revision` rises, so that a collector connects anew.
     """
-    url = read_url(url_text, broker)
+    url = read_url(url_text, url_of(broker) if broker and HIDDEN in url_text else None)
     row = broker or Broker()
     row.managed_by = managed_by
     row.name = _name(name or url.get("name") or row.name or url.label)
     row.kind, row.safe_url = kind_of(url), url.safe
     row.secret_url = encrypt(url.text)
-    row.interval = _interval(interval or url.interval or (broker.interval if broker else DEFAULT_INTERVAL))
+    said = interval if interval is not None else url.interval
+    row.interval = _interval(said if said is not None else broker.interval if broker else DEFAULT_INTERVAL)
     if look_only is not None:
         row.look_only = look_only
     elif url.get("look_only"):

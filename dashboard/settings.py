@@ -85,6 +85,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "dashboard.api.errors.ErrorsAsJSON",
 ]
 
 TEMPLATES = [
@@ -149,7 +150,7 @@ LOGIN_URL, LOGIN_REDIRECT_URL, LOGOUT_REDIRECT_URL = "sign_in", "queues", "sign_
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_LOCKOUT_CALLABLE = "dashboard.views.people.locked_out"
+AXES_LOCKOUT_CALLABLE = "dashboard.views.sign_in.locked_out"
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
@@ -157,7 +158,6 @@ AXES_VERBOSE = False
 LANGUAGE_CODE, TIME_ZONE, USE_I18N, USE_TZ = "en", "UTC", False, True
 STATIC_URL = f"{_public.path}/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = WEIR_DATA / "static"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 WHITENOISE_MAX_AGE = 0  # always revalidated by ETag; static/vendor is kept a day (dashboard.apps)

@@ -2,6 +2,35 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from .api import api
+from .views import brokers, health, people, queues, sign_in
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", queues.queues, name="queues"),
+    path("queues/<int:id>/", queues.queue, name="queue"),
+    path("sign-in/", sign_in.SignIn.as_view(), name="sign_in"),
+    path("sign-in/<str:text>/", sign_in.sign_in_link, name="sign_in_link"),
+    path("sign-out/", sign_in.sign_out, name="sign_out"),
+    path("brokers/", brokers.brokers, name="brokers"),
+    path("brokers/add/", brokers.broker_add, name="broker_add"),
+    path("brokers/<int:id>/", brokers.broker, name="broker"),
+    path("brokers/<int:id>/change/", brokers.broker_edit, name="broker_edit"),
+    path("brokers/<int:id>/pause/", brokers.broker_pause, name="broker_pause"),
+    path("brokers/<int:id>/check/", brokers.broker_check, name="broker_check"),
+    path("brokers/<int:id>/keep/", brokers.broker_keep, name="broker_keep"),
+    path("brokers/<int:id>/delete/", brokers.broker_delete, name="broker_delete"),
+    path("settings/", people.settings_page, name="settings"),
+    path("settings/people/", people.people_add, name="people_add"),
+    path("settings/people/<int:id>/", people.people_change, name="people_change"),
+    path("settings/people/<int:id>/link/", people.people_link, name="people_link"),
+    path("settings/tokens/", people.tokens_add, name="tokens_add"),
+    path("settings/tokens/<int:id>/revoke/", people.tokens_revoke, name="tokens_revoke"),
+    path("settings/password/", people.password_change, name="password_change"),
+    path("api/v1/", api.urls),
+    path("metrics", health.metrics, name="metrics"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+]
+handler404 = "dashboard.views.errors.not_found"

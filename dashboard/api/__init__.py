@@ -1,0 +1,46 @@
+"""The HTTP API, /api/v1/: one file per resource. Its description is at openapi.json, its page at docs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.http import HttpRequest
+from ninja import NinjaAPI
+from ninja.renderers import BaseRenderer
+
+from . import audit, brokers, queues, series
+from .docs import Page
+from .errors import handle_errors
+
+__all__ = ["api"]
+
+
+class ORJSON(BaseRenderer):
+    """JSON by orjson."""
+
+    media_type = "application/json"
+
+    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> bytes:
+        return orjson.dumps(data)
+
+
+api = NinjaAPI(
+    title="Weir",
+    version=settings.VERSION,
+    description=(
+        "Every queue of every broker. JSON; `Authorization: Bearer TOKEN`, or a session with its CSRF token. "
+        'Errors are {"error": {"code", "message", "field"}}. Lists are {"items", "total", "next"} and take filter, '
+        "sort, limit (at most 1000) and cursor, which is next of the page before. Writing calls take an "
+        "Idempotency-Key: repeated within a day, they are answered and not done again. Times are UTC, ISO 8601."
+    ),
+    urls_namespace="api",
+    renderer=ORJSON(),
+    docs=Page(),
+)
+handle_errors(api)
+api.add_router("/brokers", brokers.router)
+api.add_router("/queues", queues.router)
+api.add_router("", series.router)
+api.add_router("/audit", audit.router)

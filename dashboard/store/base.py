@@ -55,6 +55,9 @@ class Store(Protocol):
     def recent(self, broker: int, ticks: int) -> list[Tick]:
         """The newest ticks of a broker with their judgements, oldest first, to refill a ring."""
 
+    def extent(self, broker: int) -> tuple[int, float | None]:
+        """How many ticks of a broker are kept, and the time of the oldest (None: there is none)."""
+
     def range(
         self,
         queues: Sequence[int],

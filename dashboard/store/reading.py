@@ -46,6 +46,11 @@ class Reading:
                 found.append(layout.tick_of(broker, at, bool(complete), judging, rows))
         return found[::-1]
 
+    def extent(self, broker: int) -> tuple[int, float | None]:
+        with self._reading() as connection:
+            found = connection.execute("SELECT count(*), min(at) FROM tick WHERE broker = ?", (broker,)).fetchone()
+        return int(found[0]), found[1]
+
     def range(
         self,
         queues: Sequence[int],

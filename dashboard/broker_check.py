@@ -1,0 +1,88 @@
+"""Trying a broker before it is saved, or again: what works, what is missing, what a poll costs.
+
+The adapter runs in a thread of its own, so that a broker that never answers costs the request no more than
+`PATIENCE`. Nothing on the broker is changed.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from threading import Thread
+from typing import Any
+
+from collectors import registry
+from collectors.errors import CollectorError
+from collectors.protocol import Broker, Check, ExplainsItself, Poll
+from collectors.url import BrokerURL
+
+log = logging.getLogger("weir.brokers")
+
+PATIENCE = 15.0  # seconds
+
+
+@dataclass
+class Answer:
+    """`ok`: polling works. `lines` one per power; `poll` what was found, None when polling failed."""
+
+    lines: list[Check] = field(default_factory=list)
+    poll: Poll | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.poll is not None
+
+    def as_json(self) -> dict[str, Any]:
+        """For the API."""
+        found: dict[str, Any] = {"ok": self.ok, "checks": [_line(line) for line in self.lines]}
+        if self.poll is not None:
+            cost = self.poll.cost
+            found |= {
+                "version": self.poll.version,
+                "queue_count": len(self.poll.samples),
+                "method": self.poll.method,
+                "problems": self.poll.problems,
+                "poll_seconds": round(cost.seconds, 4),
+                "poll_requests": cost.requests,
+                "poll_bytes": cost.bytes,
+            }
+        return found
+
+
+def check_broker(url: BrokerURL, patience: float = PATIENCE) -> Answer:
+    """Connect, try each power, poll once. Failures are lines of the answer; nothing is raised."""
+    try:
+        broker = registry.connect(url)
+    except CollectorError as error:
+        return Answer([Check("polling", False, str(error))])
+    answer = Answer()
+    thread = Thread(target=_try, args=(broker, url, answer), name="broker-check", daemon=True)
+    thread.start()
+    thread.join(patience)
+    if thread.is_alive():
+        late = Check(
+            "polling", False, f"The broker did not answer within {patience:g} seconds; the check was given up."
+        )
+        answer = Answer([*answer.lines, late])
+    Thread(target=broker.close, name="broker-check-close", daemon=True).start()
+    return answer
+
+
+def _try(broker: Broker, url: BrokerURL, answer: Answer) -> None:
+    try:
+        if isinstance(broker, ExplainsItself):
+            answer.lines.extend(broker.check())
+        answer.poll = broker.poll()
+    except CollectorError as error:
+        if all(line.ok for line in answer.lines):  # else the check has said why already
+            answer.lines.append(Check("polling", False, str(error)))
+    except Exception:  # a bug of Weir's, in a thread of its own: said, not lost
+        log.exception("Checking %s failed.", url)
+        answer.lines.append(Check("polling", False, "Weir itself failed while checking; its log says where."))
+    else:
+        if not answer.lines:
+            answer.lines.append(Check("polling", True, f"{len(answer.poll.samples)} queues were measured."))
+
+
+def _line(check: Check) -> dict[str, Any]:
+    return {"power": check.power, "ok": check.ok, "sentence": check.sentence}

@@ -1,0 +1,103 @@
+"""Adding, changing, pausing and deleting a broker as somebody's deed: audited, and told to every process.
+
+Pages and API come through here, so that neither forgets either. `brokers.py` has the checks.
+"""
+
+from __future__ import annotations
+
+import logging
+from threading import Thread
+from typing import Any
+
+from collectors.errors import CollectorError
+
+from . import audit
+from .access import Principal
+from .broker_check import Answer, check_broker
+from .brokers import BrokerRefused, pause_broker, refuse_managed, save_broker, url_of
+from .live.bus import the_bus
+from .models import Broker
+from .samples import the_store
+from .secrets import SecretError
+from .store.base import Store, StoreError
+
+log = logging.getLogger("weir.brokers")
+
+
+def add(principal: Principal, url: str, **fields: Any) -> Broker:
+    """A new broker. Raises BrokerRefused."""
+    broker = save_broker(url, **fields)
+    _done(principal, "add broker", broker, url=broker.safe_url)
+    return broker
+
+
+def change(principal: Principal, broker: Broker, url: str, **fields: Any) -> Broker:
+    """Another URL, name, interval ... Raises BrokerRefused, also for what is managed elsewhere."""
+    refuse_managed(broker)
+    before = broker.name
+    broker = save_broker(url, broker=broker, **fields)
+    renamed = {"before": before} if before != broker.name else {}
+    _done(principal, "change broker", broker, url=broker.safe_url, **renamed)
+    return broker
+
+
+def pause(principal: Principal, broker: Broker, paused: bool) -> Broker:
+    """Stop polling, or go on; queues and history stay."""
+    pause_broker(broker, paused)
+    _done(principal, "pause broker" if paused else "resume broker", broker)
+    return broker
+
+
+def keep(principal: Principal, broker: Broker) -> Broker:
+    """Confirm a broker that `up` found on this machine: from now on it is managed on the page."""
+    if broker.managed_by != Broker.Managed.FOUND:
+        raise BrokerRefused("", f"{broker.name} needs no confirmation.", conflict=True)
+    broker.managed_by = Broker.Managed.PAGE
+    broker.save(update_fields=["managed_by"])
+    _done(principal, "keep broker", broker)
+    return broker
+
+
+def delete(principal: Principal, broker: Broker) -> dict[str, int]:
+    """Delete a broker with its queues and samples; how many of each. Raises BrokerRefused.
+
+    The samples of many queues take a while to go: that happens behind the request's back, and what a killed
+    process leaves of them is nobody's and ends with its retention.
+    """
+    refuse_managed(broker)
+    gone, id = belongings(broker), broker.pk
+    broker.delete()
+    broker.pk = id
+    _done(principal, "delete broker", broker, **gone)
+    the_bus().note("broker_deleted", broker=id)
+    Thread(target=_forget, args=(the_store(), id), name="forget-broker", daemon=True).start()
+    return gone
+
+
+def check(principal: Principal, broker: Broker) -> Answer:
+    """Try a saved broker again, and have the collector poll it now. Raises BrokerRefused when its URL is unreadable."""
+    try:
+        url = url_of(broker)
+    except (SecretError, CollectorError) as error:
+        raise BrokerRefused("url", str(error)) from error
+    answer = check_broker(url)
+    audit.record(principal.who, "check broker", broker.name, result="works" if answer.ok else "fails")
+    the_bus().note("poll_now", broker=broker.pk)
+    return answer
+
+
+def belongings(broker: Broker) -> dict[str, int]:
+    """How many queues a broker has, and how many polls of it are kept."""
+    return {"queues": broker.queues.count(), "polls": the_store().extent(broker.pk)[0]}
+
+
+def _done(principal: Principal, action: str, broker: Broker, **details: Any) -> None:
+    audit.record(principal.who, action, broker.name, **details)
+    the_bus().note("brokers_changed")
+
+
+def _forget(store: Store, broker: int) -> None:
+    try:
+        store.forget(broker)
+    except StoreError as error:
+        log.warning("The samples of a deleted broker stay until their retention ends: %s", error)
