@@ -120,18 +120,39 @@ def test_what_is_asked_for_during_a_poll_comes_after_it(poller: Poller, ears: Ea
     assert shop.polls == 2
 
 
+class Deaf(Memory):
+    """An adapter that goes on with its poll when it is closed."""
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("adapter", [Memory, Deaf])
 def test_a_changed_address_is_polled_and_the_old_answer_dropped(
-    poller: Poller, ears: Ears, shop: World, mill: World
+    ears: Ears, shop: World, mill: World, adapter: type[Memory]
 ) -> None:
     shop.hang()
-    poller.add(1, url_of("shop"), 3600)
-    until(lambda: shop.polling)
-    poller.change(1, url_of("mill"))
-    shop.release()
-    until(lambda: ears.of(1))
-    (poll,) = ears.of(1, Poll)
+    with Poller(ears, adapter) as poller:
+        poller.add(1, url_of("shop"), 3600)
+        until(lambda: shop.polling)
+        poller.change(1, url_of("mill"))
+        shop.release()
+        until(lambda: ears.of(1))
+        (poll,) = ears.of(1)
     assert isinstance(poll, Poll)
     assert [s.name for s in poll.samples] == ["grain"]
+
+
+def test_an_answer_that_comes_after_the_removal_is_dropped(ears: Ears, shop: World) -> None:
+    shop.hang()
+    with Poller(ears, Deaf) as poller:
+        poller.add(1, url_of("shop"), 3600)
+        until(lambda: shop.polling)
+        poller.remove(1)
+        shop.release()
+        until(lambda: not shop.polling)
+        time.sleep(0.1)
+    assert ears.heard == []
 
 
 def test_a_changed_interval_keeps_the_connection(ears: Ears, shop: World) -> None:
