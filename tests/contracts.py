@@ -268,7 +268,7 @@ class BrokerContract:
 def assert_one_sentence(error: CollectorError, password: str = "") -> None:
     """A message fit for a page: one line, a sentence, no traceback, no password."""
     text = str(error)
-    assert text.strip() == text and text.endswith("."), text
+    assert text.strip() == text and text.endswith((".", "?")), text
     assert "\n" not in text and "Traceback" not in text, text
     assert 20 <= len(text) <= 500, text
     if password:
