@@ -240,4 +240,4 @@ def _sample(queue: MemoryQueue, now: float, in_rate: float | None, out_rate: flo
         lag_method=LagMethod.MESSAGE_TIME,
         head=queue.ready[0][0] if queue.ready else "",
     )
-    return replace(sample, **queue.told)
+    return replace(sample, **queue.told) if queue.told else sample
