@@ -101,10 +101,13 @@ def _owner(prefix: bytes, bound: list[Binding]) -> Callable[[bytes], bytes | Non
 
     def owner(value: bytes) -> bytes | None:
         try:
-            _, exchange, routing_key = orjson.loads(value)[:3]
+            _, exchange, routing_key, *_ = orjson.loads(value)
         except (ValueError, TypeError):
             return None
-        candidates = queues.get((exchange or "", routing_key)) or {names[k] for k in (routing_key,) if k in names}
+        if not isinstance(routing_key, str) or not isinstance(exchange, str | None):
+            return None
+        named = {names[routing_key]} if routing_key in names else set()
+        candidates = queues.get((exchange or "", routing_key), named)
         return prefix + next(iter(candidates)) if len(candidates) == 1 else None
 
     return owner

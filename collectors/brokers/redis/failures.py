@@ -24,7 +24,10 @@ def explained(error: BaseException, url: BrokerURL) -> CollectorError:
         return BadAnswer(f"Redis at {place} is still loading its data into memory; it answers when that is done.")
     if isinstance(error, redis.TimeoutError | TimeoutError):
         seconds = url.get_seconds("timeout", 5.0)
-        return TimedOut(f"Redis at {place} did not answer within {seconds:g} seconds; is the host right, is it busy?")
+        tls = ", does it speak TLS" if url.scheme == "rediss" else ""
+        return TimedOut(
+            f"Redis at {place} did not answer within {seconds:g} seconds; is the host right, is it busy{tls}?"
+        )
     if "DENIED" in str(error) or "protected mode" in str(error):
         return AccessRefused(f"Redis at {place} is in protected mode and refuses other hosts; give it a password.")
     if "Database" in str(error) or "DB index" in str(error):

@@ -58,6 +58,14 @@ CONFIG = Power(
 )
 
 
+#: The rules of a user that can do all of this and nothing else; the keys can be narrowed further. From 7.2 on
+#: `+client|no-touch` may be added: then reading does not keep keys from eviction (older servers refuse the rule).
+RECIPE = (
+    "~* resetchannels -@all +select +scan +llen +lindex +lpos +memory|usage +xinfo +xrange +xpending +scard "
+    "+smembers +zcard +hlen +hvals +time +info +pubsub +client|list +client|setname +config|get"
+)
+
+
 class Powers:
     """Which commands the server refuses to us: filled by `note`, told by `problems`."""
 

@@ -1,0 +1,3 @@
+"""Servers for the tests of this folder, one import for each."""
+
+from tests.servers.redis import redis_clean, redis_server, valkey  # noqa: F401

@@ -1,0 +1,34 @@
+"""Short words for polls of Redis in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from collectors import registry
+from collectors.brokers.redis import Redis
+from collectors.protocol import Poll, Sample
+
+
+@contextmanager
+def polling(url: str) -> Iterator[Redis]:
+    """The adapter for a URL, closed at the end."""
+    broker = registry.connect(registry.parse(url))
+    assert isinstance(broker, Redis)
+    try:
+        yield broker
+    finally:
+        broker.close()
+
+
+def sample(poll: Poll, name: str) -> Sample:
+    """The one sample of this name."""
+    found = [s for s in poll.samples if s.name == name]
+    assert len(found) == 1, f"{name!r} among {[s.name for s in poll.samples]}"
+    return found[0]
+
+
+def fact(poll: Poll, name: str, label: str) -> str:
+    """One fact of the queue of this name."""
+    assert poll.facts is not None
+    return dict(poll.facts[sample(poll, name).key].facts)[label]

@@ -1,0 +1,166 @@
+"""Lists on real servers: depth, flow by search, which end is the newest, heads."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from collectors.protocol import Quality
+from tests.brokers.redis_polls import polling, sample
+from tests.servers.redis import Server
+
+
+def test_depth_is_the_length_and_a_first_poll_knows_no_flow(redis_clean: Server) -> None:
+    redis_clean.client().lpush("mail", "a", "b", "c")
+    with polling(redis_clean.url) as broker:
+        mail = sample(broker.poll(), "mail")
+    assert (mail.kind, mail.depth, mail.dialect) == ("list", 3, None)
+    assert (mail.in_rate, mail.out_rate, mail.net_rate, mail.lag_seconds, mail.in_flight) == (None,) * 5
+
+
+def test_an_emptied_list_is_still_shown_and_holds_zero(redis_clean: Server) -> None:
+    client = redis_clean.client()
+    client.lpush("mail", "a", "b")
+    with polling(redis_clean.url) as broker:
+        broker.poll()
+        client.delete("mail")
+        mail = sample(broker.poll(), "mail")
+    assert (mail.depth, mail.head) == (0, "")
+
+
+def flow(server: Server, push: str, pop: str) -> tuple[float | None, float | None, float]:
+    """In and out rate, and the seconds between, for 30 arrivals and 20 completions with such commands."""
+    client = server.client()
+    getattr(client, push)("mail", *(f"old {i}" for i in range(50)))
+    with polling(server.url) as broker:
+        broker.poll()
+        getattr(client, push)("mail", "one more")  # alone, so that the direction shows
+        broker.poll()
+        began = time.monotonic()
+        for i in range(30):
+            getattr(client, push)("mail", f"new {i}")
+        for _ in range(20):
+            getattr(client, pop)("mail")
+        time.sleep(0.2)
+        mail = sample(broker.poll(), "mail")
+        return mail.in_rate, mail.out_rate, time.monotonic() - began
+
+
+@pytest.mark.parametrize(("push", "pop"), [("lpush", "rpop"), ("rpush", "lpop")])
+def test_arrivals_and_completions_are_told_apart_in_either_direction(redis_clean: Server, push: str, pop: str) -> None:
+    in_rate, out_rate, seconds = flow(redis_clean, push, pop)
+    assert in_rate is not None and out_rate is not None
+    assert in_rate * seconds == pytest.approx(30, rel=0.2)
+    assert out_rate / in_rate == pytest.approx(20 / 30)
+
+
+def test_flow_by_search_is_called_estimated(redis_clean: Server) -> None:
+    client = redis_clean.client()
+    client.lpush("mail", "a")
+    with polling(redis_clean.url) as broker:
+        broker.poll()
+        client.lpush("mail", "b")
+        mail = sample(broker.poll(), "mail")
+    assert mail.in_rate and mail.quality["in_rate"] is mail.quality["out_rate"] is Quality.ESTIMATED
+
+
+def test_when_the_newest_message_is_gone_only_the_net_change_is_known(redis_clean: Server) -> None:
+    client = redis_clean.client()
+    client.lpush("mail", "a", "b", "c")
+    with polling(redis_clean.url) as broker:
+        broker.poll()
+        client.delete("mail")
+        client.lpush("mail", "x", "y")
+        mail = sample(broker.poll(), "mail")
+    assert (mail.in_rate, mail.out_rate) == (None, None)
+    assert mail.net_rate is not None and mail.net_rate < 0
+
+
+def test_equal_messages_give_no_flow_and_no_head_rather_than_a_wrong_one(redis_clean: Server) -> None:
+    client = redis_clean.client()
+    client.lpush("mail", *["same"] * 10)
+    with polling(redis_clean.url) as broker:
+        broker.poll()
+        client.lpush("mail", *["same"] * 10)
+        for _ in range(5):
+            client.rpop("mail")
+        mail = sample(broker.poll(), "mail")
+    assert (mail.depth, mail.in_rate, mail.out_rate, mail.head) == (15, None, None, None)
+
+
+def test_a_message_that_comes_back_now_and_then_gives_no_flow(redis_clean: Server) -> None:
+    client = redis_clean.client()
+    client.lpush("mail", "first", "beat", "other", "beat")
+    with polling(redis_clean.url) as broker:
+        broker.poll()
+        client.lpush("mail", "new")
+        mail = sample(broker.poll(), "mail")
+    assert mail.in_rate is None and mail.net_rate is not None and mail.net_rate > 0
+
+
+def test_more_arrivals_than_are_searched_give_only_the_net_change(redis_clean: Server) -> None:
+    client = redis_clean.client()
+    client.lpush("mail", "a")
+    with polling(redis_clean.url) as broker:
+        broker.poll()
+        client.lpush("mail", *range(5000))
+        first = sample(broker.poll(), "mail")
+        client.lpush("mail", *range(5000, 5600))
+        second = sample(broker.poll(), "mail")
+    assert first.in_rate is None and first.net_rate is not None
+    assert second.in_rate is not None  # after a miss it is searched for farther
+
+
+def test_the_head_moves_when_the_oldest_message_is_taken_and_only_then(redis_clean: Server) -> None:
+    client = redis_clean.client()
+    client.lpush("mail", "a", "b", "c")
+    with polling(redis_clean.url) as broker:
+        first = sample(broker.poll(), "mail").head
+        client.lpush("mail", "d")
+        second = sample(broker.poll(), "mail").head
+        client.rpop("mail")
+        third = sample(broker.poll(), "mail").head
+    assert first == second != third
+    assert None not in (first, third)
+
+
+def test_the_head_of_large_messages_is_not_fetched(redis_clean: Server) -> None:
+    client = redis_clean.client()
+    client.lpush("films", *(bytes([i]) * 1_000_000 for i in range(3)))
+    with polling(redis_clean.url) as broker:
+        poll = broker.poll()
+    films = sample(poll, "films")
+    assert (films.depth, films.head) == (3, None)
+    assert poll.cost.bytes < 100_000
+
+
+def test_a_key_that_becomes_another_type_is_no_list_any_more(redis_clean: Server) -> None:
+    client = redis_clean.client()
+    client.lpush("mail", "a")
+    with polling(redis_clean.url) as broker:
+        broker.poll()
+        client.delete("mail")
+        client.xadd("mail", {"a": 1})
+        broker.poll()
+        poll = broker.poll()
+    assert (sample(poll, "mail").kind, poll.problems) == ("stream", [])
+
+
+def test_another_database_is_another_broker(redis_clean: Server) -> None:
+    redis_clean.client(db=3).lpush("mail", "a")
+    with polling(f"redis://127.0.0.1:{redis_clean.port}/3") as third, polling(redis_clean.url) as zeroth:
+        assert [s.name for s in third.poll().samples] == ["mail"]
+        assert zeroth.poll().samples == []
+
+
+def test_dead_letters_are_related_by_their_name(redis_clean: Server) -> None:
+    client = redis_clean.client()
+    for key in ("mail", "mail:dlq", "fax.DLQ", "fax", "lost:failed"):
+        client.lpush(key, "a")
+    with polling(redis_clean.url) as broker:
+        relations = broker.poll().relations
+    assert {(r.source, r.target, r.kind) for r in relations or ()} == {
+        ("mail", "mail:dlq", "dead_letters"),
+        ("fax", "fax.DLQ", "dead_letters"),
+    }
