@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ticks import Bytes, Floats, Judgement, Tick, aligned
+from ..ticks import HEAD_UNKNOWN, Bytes, Floats, Judgement, Tick, aligned
 from .history import Bools, History, Singles, waiting
 from .vocabulary import Reason, State
 
@@ -33,7 +33,8 @@ def reasons(
 
     steady = state == State.STEADY
     say(steady, Reason.LEVEL)
-    say(steady & ~rated & history.last("told", rows).any(axis=0) & (wait > 0), Reason.HEAD_MOVES)
+    headed = aligned(tick.head, tick.ids, ids) != HEAD_UNKNOWN
+    say(steady & ~rated & headed & (wait > 0), Reason.HEAD_MOVES)
     say(steady & rated, Reason.BALANCED)
     say(steady & (arrives == 0) & ~(completes > 0), Reason.NO_PRODUCERS)
     say(steady & _burst(history, rows, rise, wait, arrives + completes), Reason.BURST)

@@ -29,8 +29,10 @@ def count(value: float) -> str:
 
 
 def rate(value: float) -> str:
-    """Messages per second: 320/s, 3.5/s, 0.02/s."""
-    digits = 0 if abs(value) >= 10 else 1 if abs(value) >= 0.095 else 2
+    """Messages per second, two digits that count: 320/s, 3.5/s, 0.02/s; what is not zero never reads as zero."""
+    if 0 < abs(value) < 0.001:
+        return "< 0.001/s"
+    digits = 0 if abs(value) >= 9.95 else 1 if abs(value) >= 0.095 else 2 if abs(value) >= 0.0095 else 3
     text = f"{value:,.{digits}f}"
     return f"{text.rstrip('0').rstrip('.') if digits else text}/s"
 

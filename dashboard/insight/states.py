@@ -21,8 +21,10 @@ Everything is derived from the ring and its last judgement, so that a restart ch
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..ticks import Bytes, Floats, Ints, Judgement, Ring, Tick, aligned
 from .attention import attention
@@ -93,7 +95,7 @@ class Judge:
         return before
 
 
-def _columns(judgement: Judgement) -> tuple[Bytes, Bytes, Floats]:
+def _columns(judgement: Judgement) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     return judgement.state, judgement.reason, judgement.since
 
 
@@ -137,10 +139,9 @@ def _judge(history: History, tick: Tick, before: Judgement, resting: Ints | None
         rest &= np.isin(history.ids, resting)
         state[rest], reason[rest] = State.IDLE, Reason.DEAD_LETTERS_KEPT
     _hold(history, now, before, state, reason)
-    began = np.full(len(state), tick.at)
-    for which, times in ((State.STALLED, history.quiet), (State.GROWING, rises_since), (State.DRAINING, falls_since)):
-        began = np.where(state == which, times, began)
-    began = np.where(_judged(before), np.maximum(began, before.since), began)
+    trend_since = np.where(state == State.GROWING, rises_since, np.where(state == State.DRAINING, falls_since, tick.at))
+    began = np.where(_judged(before), np.maximum(trend_since, before.since), trend_since)
+    began = np.where(state == State.STALLED, history.quiet, began)
     since = np.where((state == before.state) & (before.since > 0), before.since, began)
     return _absent_as_before(history, tick, Judgement(state, reason, since), before)
 

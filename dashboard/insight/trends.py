@@ -64,7 +64,8 @@ def trending(backlog: Floats, flow: Floats, short: Trend, long: Trend, was: Bool
     share = short.seconds / max(long.seconds, 1e-9)
     expected = sign * long.sum * share
     missing = expected - sign * short.sum
-    over = (missing > expected / 2) & (missing**2 > 9 * (short.variance() + np.maximum(expected, 0.0)))
+    by_chance = short.variance() + np.maximum(expected, 0.0) + np.nan_to_num(flow) * short.seconds
+    over = (missing > expected / 2) & (missing > 3 * np.sqrt(by_chance))
     trending = fast | (slow & ~over) | (was & (fast_stays | (slow_stays & ~over)))
     return trending, np.where(fast, short.start, long.start)
 
