@@ -1,7 +1,7 @@
 """`/ws/live/`: who may connect, and what a client's messages mean. The frames come from the hub.
 
 Close codes: 4401 not signed in (or signed out), 4403 not allowed, 4408 nothing acknowledged for long,
-1008 too many messages or too many bad ones, 1013 too many clients. A message that cannot be followed is
+4429 too many messages or too many bad ones, 4503 too many clients. A message that cannot be followed is
 answered with {"error": {"code", "message", "field", "position"}}.
 """
 
@@ -22,7 +22,7 @@ from . import view
 from .client import Client
 from .hub import SIGNED_OUT, TOO_MANY, Hub, the_hub
 
-NOT_ALLOWED, REFUSED = 4403, 1008
+NOT_ALLOWED, REFUSED = 4403, 4429
 LARGEST_MESSAGE = 4096  # bytes
 PER_SECOND, BURST = 20.0, 60.0  # messages
 MOST_BAD = 20  # messages that cannot be followed, in one connection

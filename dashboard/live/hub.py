@@ -33,7 +33,7 @@ YIELD_EVERY = 50  # clients; between them the server writes and answers others
 MOST_CLIENTS = 5000
 CHECK_EVERY, CHECKED_AT_ONCE = 300.0, 20  # seconds between looks whether a client may stay; how many per CLOCK
 
-SIGNED_OUT, QUIET, TOO_MANY = 4401, 4408, 1013  # close codes
+SIGNED_OUT, QUIET, TOO_MANY = 4401, 4408, 4503  # close codes
 
 
 class Hub:
