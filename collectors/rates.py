@@ -7,6 +7,7 @@ that vanished is forgotten, so that none of the three becomes a negative rate or
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from typing import Generic, TypeVar
 
@@ -65,48 +66,61 @@ def per_second(increases: Mapping[Series, float], seconds: float, name: Callable
 
 
 class Balance:
-    """Checks counted rates against what the backlog did: in - out must be the change of what is held.
+    """Checks counted messages against what the backlog did: in - out must be the change of what is held.
 
     Counters and backlogs are read at slightly different moments, which makes an error that stays as small as
     `skew` seconds of traffic; arrivals or completions that nobody counted make one that grows. So the missing
-    messages are summed over a window, and a queue is doubted only when the sum has been beyond the noise for
-    `patience` updates in a row.
+    messages are summed over `window` seconds, and a queue is doubted only when the sum has been beyond the
+    noise for `patience` updates in a row.
     """
+
+    __slots__ = ("_beyond", "_covered", "_held", "_intervals", "_missing", "_patience", "_skew", "_window")
 
     def __init__(self, *, skew: float = 10.0, patience: int = 3, window: float = 120.0) -> None:
         self._skew = skew
         self._patience = patience
         self._window = window
         self._held: float | None = None
-        self._missing: list[tuple[float, float, float, float]] = []  # seconds, missing, change, traffic
+        self._intervals: deque[tuple[float, float, float]] = deque()  # seconds, missing messages, traffic per second
+        self._covered = 0.0
+        self._missing = 0.0
         self._beyond = 0
 
-    def update(self, seconds: float, in_rate: float, out_rate: float, held: float) -> float:
+    def update(self, seconds: float, arrived: float, completed: float, held: float) -> float:
         """Messages per second that came (positive) or went (negative) uncounted, 0 while the counts can be trusted.
 
-        `held` is what the queue holds now, depth and in flight; rates are per second over the last `seconds`.
+        `arrived` and `completed` were counted over the last `seconds`; `held` is what the queue holds now,
+        waiting and in flight.
         """
         before, self._held = self._held, held
         if before is None or seconds <= 0:
             return 0.0
         change = held - before
-        missing = change - (in_rate - out_rate) * seconds
-        self._missing.append((seconds, missing, change, max(in_rate, out_rate) * seconds))
-        while sum(entry[0] for entry in self._missing) > self._window and len(self._missing) > self._patience:
-            self._missing.pop(0)
+        self._remember(seconds, change - (arrived - completed), (max(arrived, completed) + abs(change)) / seconds)
         self._beyond = self._beyond + 1 if self._is_beyond_noise() else 0
-        return self.missing_rate if self._beyond >= self._patience else 0.0
+        return self._recently() if self._beyond >= self._patience else 0.0
 
-    @property
-    def missing_rate(self) -> float:
-        """Uncounted messages per second over the window, positive when more arrived than was counted."""
-        covered = sum(entry[0] for entry in self._missing)
-        return sum(entry[1] for entry in self._missing) / covered if covered else 0.0
+    def _remember(self, seconds: float, missing: float, traffic: float) -> None:
+        self._intervals.append((seconds, missing, traffic))
+        self._covered += seconds
+        self._missing += missing
+        while self._covered > self._window and len(self._intervals) > self._patience:
+            seconds, missing, _ = self._intervals.popleft()
+            self._covered -= seconds
+            self._missing -= missing
+
+    def _recently(self) -> float:
+        """Uncounted messages per second over the last `skew` seconds, so that it ends soon after they do."""
+        covered = missing = 0.0
+        for seconds, uncounted, _ in reversed(self._intervals):
+            covered += seconds
+            missing += uncounted
+            if covered >= self._skew:
+                break
+        return missing / covered
 
     def _is_beyond_noise(self) -> bool:
-        covered = sum(entry[0] for entry in self._missing)
-        if covered < self._skew:
+        if self._covered < self._skew or abs(self._missing) <= 2.0:
             return False
-        fastest = max((traffic + abs(change)) / seconds for seconds, _, change, traffic in self._missing)
-        noise = fastest * min(self._skew, covered / 2) + 2.0
-        return abs(sum(entry[1] for entry in self._missing)) > noise
+        fastest = max(traffic for _, _, traffic in self._intervals)
+        return abs(self._missing) > fastest * min(self._skew, self._covered / 2) + 2.0

@@ -69,9 +69,9 @@ def test_rates_are_summed_over_the_series_of_one_name():
 
 
 def balance_over(polls: list[tuple[float, float, float]], seconds: float = 5.0) -> list[float]:
-    """What Balance says after each (in_rate, out_rate, held)."""
+    """What Balance says after each (arrivals per second, completions per second, held)."""
     balance = Balance()
-    return [balance.update(seconds, *poll) for poll in polls]
+    return [balance.update(seconds, into * seconds, out * seconds, held) for into, out, held in polls]
 
 
 def test_counts_that_explain_the_backlog_are_trusted():

@@ -30,7 +30,11 @@ class Site:
     def __init__(self, folder: Path, queues: int = 3, redis_url: str = "", port: int = 0) -> None:
         self.port = port or free_port()
         environment = {k: v for k, v in os.environ.items() if not k.startswith("WEIR_")}
-        environment |= {"WEIR_DATA": str(folder), "REDIS_URL": redis_url, "DJANGO_SETTINGS_MODULE": "dashboard.settings"}
+        environment |= {
+            "WEIR_DATA": str(folder),
+            "REDIS_URL": redis_url,
+            "DJANGO_SETTINGS_MODULE": "dashboard.settings",
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.servers.site", str(self.port), str(queues)],
             stdin=subprocess.PIPE,
