@@ -12,6 +12,7 @@ import secrets
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from threading import Event, Lock, Thread
 from typing import Any
@@ -48,7 +49,7 @@ class Collector:
         self._ingest: dict[int, Ingest] = {}
         self._held: dict[int, int] = {}  # broker id -> revision that is polled
         self._until: dict[int, float] = {}  # broker id -> monotonic end of the lease
-        self._watched: dict[int, tuple[float, list[str]]] = {}
+        self._watched: dict[int, float] = {}  # broker id -> monotonic time of the last word
         self._wake, self._stopped, self._lock = Event(), Event(), Lock()
         self._unsubscribe = bus.subscribe(None, self._noted)
 
@@ -85,6 +86,8 @@ class Collector:
             if id not in wanted:
                 self._drop(id, release=True)
         for id, broker in wanted.items():
+            if self._stopped.is_set():
+                return
             if not self._lease(id):
                 if id in self._held:
                     log.warning("%s is now polled by another collector.", broker.name)
@@ -187,16 +190,21 @@ class Collector:
     def _noted(self, kind: str, fields: Mapping[str, Any]) -> None:
         if kind == "brokers_changed":
             self._wake.set()
-        elif kind == "poll_now" and fields.get("broker") in self.poller.ids:
-            self.poller.poll_now(int(fields["broker"]))
-        elif kind == "watch" and fields.get("broker") in self.poller.ids:
+        elif fields.get("broker") in self.poller.ids:
+            with suppress(KeyError):  # it was dropped a moment ago
+                self._noted_of(int(fields["broker"]), kind, fields)
+
+    def _noted_of(self, id: int, kind: str, fields: Mapping[str, Any]) -> None:
+        if kind == "poll_now":
+            self.poller.poll_now(id)
+        elif kind == "watch":
             keys = list(Queue.objects.filter(id__in=fields.get("queues", [])).values_list("key", flat=True))
-            self._watched[int(fields["broker"])] = (time.monotonic(), keys)
-            self.poller.watch(int(fields["broker"]), keys)
+            self._watched[id] = time.monotonic()
+            self.poller.watch(id, keys)
 
     def _forget_unwatched(self) -> None:
-        for id, (at, _) in list(self._watched.items()):
+        for id, at in list(self._watched.items()):
             if time.monotonic() - at > WATCHED:
                 del self._watched[id]
-                if id in self.poller.ids:
+                with suppress(KeyError):
                     self.poller.watch(id, [])
