@@ -240,7 +240,8 @@ class Snapshot:
             return f"{broker.name} has been silent for {gone}; these are its last values."
         if self.stale[i]:
             return f"{broker.name} answered in part, without this queue; these are its last values."
-        return states.sentence(int(self.state[i]), int(self.reason[i]), values, float(self.since[i]), self.at)
+        state, reason, since = int(self.state[i]), int(self.reason[i]), float(self.since[i])
+        return states.sentence(state, reason, values, since, self.at, self.entries[i].kind)
 
 
 def number(value: float) -> float | int | None:

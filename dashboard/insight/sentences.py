@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 from .vocabulary import Reason, State
 
+#: How kinds begin whose messages are never kept.
+PUBSUB = "pub/sub"
+
 Row = Mapping[str, float | None]
 
 
@@ -37,11 +40,14 @@ def rate(value: float) -> str:
     return f"{text.rstrip('0').rstrip('.') if digits else text}/s"
 
 
-def sentence(state: int, reason: int, row: Row, since: float, now: float) -> str:
+def sentence(state: int, reason: int, row: Row, since: float, now: float, kind: str = "") -> str:
     """Why a queue is in its state. `row` holds metrics by name, None = unknown; `since` and `now` are epoch seconds.
 
     States that last are told with how long they have lasted; numbers are of the newest sample.
+    `kind` is the queue's: of Pub/Sub there is nothing to know, which is no fault of the broker's.
     """
+    if reason == Reason.NOT_TOLD and kind.startswith(PUBSUB):
+        return "Pub/Sub keeps nothing: a message goes to those who listen at that moment, and is gone."
     words = _SENTENCES.get(Reason(reason))
     if words is None:
         return ""

@@ -26,6 +26,7 @@ from .reading import Reading
 #: Rows removed per transaction while pruning: tens of milliseconds in which nobody else can write.
 ROWS_PER_PRUNING = 20_000
 BUSY_SECONDS = 20.0
+PRAGMAS = ("synchronous = NORMAL", "cache_size = -32768", "temp_store = MEMORY", "journal_size_limit = 67108864")
 
 
 class EmbeddedStore(Reading):
@@ -141,8 +142,7 @@ class EmbeddedStore(Reading):
         if self._closed:
             raise StoreError(f"The samples in {self.path} were closed.")
         connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        for pragma in ("synchronous = NORMAL", "cache_size = -32768", "temp_store = MEMORY",
-                       "mmap_size = 1073741824", "journal_size_limit = 67108864"):  # fmt: skip
+        for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
         return connection
 

@@ -36,6 +36,7 @@ _SCHEMA = (
     "CREATE INDEX queue_of_broker ON queue(broker)",
     "CREATE TABLE tick(id INTEGER PRIMARY KEY, broker INTEGER NOT NULL, at REAL NOT NULL,"
     " complete INTEGER NOT NULL, judging BLOB NOT NULL, UNIQUE(broker, at))",
+    "CREATE INDEX tick_at ON tick(at)",
     f"CREATE TABLE hot(tick INTEGER, queue INTEGER, {', '.join(f'{m} REAL' for m in METRICS)},"
     " quality INTEGER NOT NULL, lag_method INTEGER NOT NULL, PRIMARY KEY(tick, queue)) WITHOUT ROWID",
 )

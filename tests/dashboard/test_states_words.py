@@ -96,3 +96,9 @@ def test_what_is_most_urgent_leads_and_the_calm_ask_for_nothing() -> None:
     assert urgency[[0, 3, 7]].tolist() == [0, 0, 0]
     quiet = np.arange(len(rows)) == 5
     assert attention(state.astype(np.uint8), reason.astype(np.uint8), NOW - lasted, depth, NOW, quiet)[5] == 0
+
+
+def test_pubsub_is_not_blamed_for_keeping_nothing() -> None:
+    told = sentence(State.UNKNOWN, Reason.NOT_TOLD, {"consumers": 3}, NOW - 5, NOW, "pub/sub channel")
+    assert told.startswith("Pub/Sub keeps nothing")
+    assert sentence(State.UNKNOWN, Reason.NOT_TOLD, {}, NOW - 5, NOW, "stream").startswith("The broker tells neither")

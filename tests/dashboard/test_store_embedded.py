@@ -13,9 +13,10 @@ import pytest
 
 from collectors.protocol import Quality
 from dashboard.store import FILE_NAME, Store, StoreError, open_store
+from dashboard.store.embedded import EmbeddedStore
 from dashboard.store.steps import step_for, usual_interval
 
-from .store_contract import START, StoreContract, tick
+from .store_contract import START, StoreContract, assert_same, tick
 
 READER = """
 import sys
@@ -167,6 +168,19 @@ def test_a_sample_takes_few_bytes(tmp_path: Path) -> None:
         store.append(tick(START + 10 * i, {q: float(q % 50) for q in range(2000)}))
     store.close()
     assert (tmp_path / FILE_NAME).stat().st_size / (30 * 2000) < 60
+
+
+def test_a_full_disk_is_a_sentence_and_loses_nothing_that_was_kept(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path / FILE_NAME)
+    store.append(tick(START, {1: 5.0}))
+    pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
+    store._writer.execute(f"PRAGMA max_page_count = {pages + 2}")  # what SQLite says then, it says of a full disk too
+    with pytest.raises(StoreError, match="cannot be written: database or disk is full"):
+        store.append(tick(START + 10, dict.fromkeys(range(5000), 1.5)))
+    assert_same(store.latest(1), tick(START, {1: 5.0}))
+    store._writer.execute("PRAGMA max_page_count = 1000000")
+    store.append(tick(START + 10, dict.fromkeys(range(5000), 1.5)))
+    store.close()
 
 
 def test_steps_are_round_and_not_finer_than_the_samples() -> None:
