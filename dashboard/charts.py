@@ -23,8 +23,8 @@ FIGURE_METRICS = ("depth", "in_flight", "in_rate", "out_rate", "net_rate", "lag_
 #: Ranges that a page may ask for, by name, in seconds.
 RANGES = {"15m": 900, "1h": 3600, "6h": 21600, "24h": 86400, "48h": 172800}
 
-_GAP_BETWEEN = 0.085  # of the figure's height: room for a panel's title
-_HEIGHT = 620
+_HEIGHT = 600
+_TITLE_ROOM = 0.062  # of the figure's height, above each panel
 _LAG_TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800)
 
 Values = list[float | None]
@@ -38,6 +38,7 @@ class Line:
     name: str
     role: str
     filled: bool = False
+    dash: str = "solid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,16 @@ class Panel:
 
 
 PANELS = (
-    Panel("Depth", "messages", 1.25, (Line("depth", "ready", "depth", filled=True), Line("in_flight", "in flight", "muted"))),
+    Panel(
+        "Depth",
+        "messages",
+        1.25,
+        (Line("depth", "ready", "depth", filled=True), Line("in_flight", "in flight", "muted", dash="dot")),
+    ),
     Panel("Flow", "messages / s", 1.15, (Line("in_rate", "in", "in"), Line("out_rate", "out", "out"))),
     Panel("Lag", "oldest message waiting", 1.0, (Line("lag_seconds", "lag", "warn"),)),
     Panel("Consumers", "connected", 0.6, (Line("consumers", "consumers", "text"),)),
-)  # fmt: skip
+)
 _NET = Line("net_rate", "net: in less out, where they cannot be told apart", "depth")
 
 
@@ -102,10 +108,10 @@ def _values(column: Floats) -> Values:
 
 def _domains(heights: Sequence[float]) -> list[tuple[float, float]]:
     """Where each panel stands between the bottom (0) and the top (1) of the figure, the first one on top."""
-    unit = (1 - _GAP_BETWEEN * len(heights)) / sum(heights)
+    unit = (1 - _TITLE_ROOM * len(heights)) / sum(heights)
     domains, top = [], 1.0
     for height in heights:
-        top -= _GAP_BETWEEN
+        top -= _TITLE_ROOM
         domains.append((round(max(0.0, top - height * unit), 4), round(top, 4)))
         top -= height * unit
     return domains
@@ -114,7 +120,7 @@ def _domains(heights: Sequence[float]) -> list[tuple[float, float]]:
 def _layout(step: float, start: float, end: float) -> go.Layout:
     return go.Layout(
         height=_HEIGHT,
-        margin={"l": 56, "r": 16, "t": 2, "b": 28},
+        margin={"l": 56, "r": 16, "t": 26, "b": 28},
         hovermode="x unified",
         hoversubplots="axis",
         dragmode="zoom",
@@ -126,8 +132,8 @@ def _layout(step: float, start: float, end: float) -> go.Layout:
             "hoverformat": "%H:%M:%S" if step < 60 else "%a %d %b %H:%M",
             "showspikes": True,
             "spikemode": "across",
-            "spikethickness": 1,
-            "spikedash": "dot",
+            "spikethickness": -1,  # thin: plotly draws a second, wider line around a positive one
+            "spikedash": "solid",
         },
         meta={"step_seconds": step, "start": start, "end": end},
         showlegend=True,
@@ -150,7 +156,7 @@ def _add_panel(
                 name=line.name,
                 mode="lines",
                 connectgaps=False,
-                line={"width": 1.7, "shape": "hv" if line.metric == "consumers" else "linear"},
+                line={"width": 1.7, "dash": line.dash, "shape": "hv" if line.metric == "consumers" else "linear"},
                 xaxis="x",
                 yaxis=axis,
                 legend=legend,
@@ -214,7 +220,7 @@ def _add_axis(
         "rangemode": "tozero",
         "fixedrange": True,
     }
-    axis |= {"tickformat": "~s", "zeroline": False}
+    axis |= {"tickformat": "~s", "zeroline": False, "showspikes": False}
     if panel.title == "Lag" and _has(known, "lag_seconds"):
         axis |= _lag_ticks(float(np.nanmax(known["lag_seconds"])))
     tops = [float(np.nanmax(known[line.metric])) for line in panel.lines if _has(known, line.metric)]
@@ -271,8 +277,9 @@ def _say(
 ) -> None:
     """A panel's title, and in an empty panel why it is empty."""
     base: dict[str, Any] = {"xref": "paper", "yref": "paper", "showarrow": False}
-    title = f"<b>{panel.title}</b>  {panel.unit}"
-    figure.add_annotation(text=title, x=0, y=high, xanchor="left", yanchor="bottom", name="title", **base)
+    above = base | {"x": 0, "y": high, "xanchor": "left", "yanchor": "bottom"}
+    figure.add_annotation(text=panel.title, name="title", font={"weight": 600}, **above)
+    figure.add_annotation(text=panel.unit, name="unit", xshift=6 + 8.6 * len(panel.title), **above)  # beside it
     if empty:
         kind = f" for a {row['kind']}" if row and row.get("kind") else ""
         words = f"the broker did not tell this{kind} in this range"

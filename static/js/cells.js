@@ -18,7 +18,7 @@ const number = (field, label, look = () => "") => ({
   make() {},
   fill(cell, row) {
     const shown = figure(row, field, label);
-    put(cell, shown.text, `${field} ${shown.look || look(row)}`, shown.hint);
+    put(cell, shown.text, `${field} ${look(row) || shown.look}`, shown.hint);
   },
 });
 
@@ -96,7 +96,8 @@ const net = {
   },
 };
 
-const nobody = (row) => (row.consumers === 0 && row.depth > 0 ? "bad" : "");
+const nobody = (row) => (row.consumers === 0 && row.state === "stalled" ? "bad" : "");
+const any = (row) => (row.dead_letters ? "dead" : "");
 
 /** The columns in order: `sort` is the name by which the server sorts, `low` columns leave a narrow window first. */
 export const COLUMNS = [
@@ -105,14 +106,14 @@ export const COLUMNS = [
   { name: "broker", title: "Broker", sort: "broker", left: true, ...broker },
   { name: "depth", title: "Depth", sort: "depth", down: true, ...number("depth", "Depth") },
   { name: "spark", title: "Last 30 min", left: true, ...spark },
-  { name: "inflight", title: "In flight", sort: "in_flight", down: true, ...number("in_flight", "In flight", () => "muted") },
+  { name: "inflight", title: "In flight", sort: "in_flight", down: true, ...number("in_flight", "In flight", (row) => (row.in_flight ? "muted" : "")) },
   { name: "in", title: "In /s", sort: "in_rate", down: true, ...number("in_rate", "In") },
   { name: "out", title: "Out /s", sort: "out_rate", down: true, ...number("out_rate", "Out") },
   { name: "net", title: "Balance", sort: "balance", down: true, ...net },
   { name: "lag", title: "Lag", sort: "lag", down: true, ...number("lag_seconds", "Lag", alarm) },
   { name: "clears", title: "Clears in", sort: "clears", down: true, ...number("clears_in_seconds", "Clears in", () => "muted") },
   { name: "consumers", title: "Consumers", sort: "consumers", ...number("consumers", "Consumers", nobody) },
-  { name: "dead", title: "Dead", sort: "dead", down: true, ...number("dead_letters", "Dead letters", () => "dead") },
+  { name: "dead", title: "Dead", sort: "dead", down: true, ...number("dead_letters", "Dead letters", any) },
 ];
 
 /** A row of the table with its cells, not yet filled. */

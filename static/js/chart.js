@@ -37,23 +37,35 @@ function themed(figure, colours, font) {
   layout.font = { family: font, size: 11, color: colours.muted };
   layout.hoverlabel = { bgcolor: colours.surface, bordercolor: colours["line-strong"], font: { color: colours.text, size: 12 } };
   layout.modebar = { bgcolor: "rgba(0,0,0,0)", color: colours.faint, activecolor: colours.text };
-  layout.newshape = undefined;
   for (const name of Object.keys(layout)) {
     if (/^yaxis\d*$/.test(name)) layout[name] = axis(layout[name], colours);
     if (/^legend\d*$/.test(name)) layout[name] = { ...layout[name], font: { color: colours.muted, size: 11 } };
   }
   layout.xaxis = { ...axis(layout.xaxis, colours), range: layout.xaxis.range.map(local) };
-  layout.annotations = layout.annotations.map((note) => ({ ...note, font: { size: note.name === "title" ? 12.5 : 12, color: note.name === "title" ? colours.text : colours.muted } }));
+  layout.annotations = layout.annotations.map((note) => ({ ...note, font: { ...note.font, size: note.name === "unit" ? 11.5 : 12.5, color: note.name === "title" ? colours.text : colours.muted } }));
   return { data: figure.data.map((trace) => coloured(trace, colours)), layout };
 }
 
+// The buttons are named one by one: plotly's own choice has one that sends the chart to a server of its makers.
 const CONFIG = {
   displaylogo: false,
   responsive: true,
-  displayModeBar: "hover",
-  modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "toImage"],
+  showSendToCloud: false,
+  plotlyServerURL: "",
+  modeBarButtons: [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
   doubleClick: "reset",
 };
+const NARROW = 560; // pixels: less room than titles, units and legends side by side need
+
+const fileName = (name) => name.replace(/[^\w.-]+/g, "_");
+
+function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
 
 export class Chart {
   constructor(root, news, address) {
@@ -100,17 +112,25 @@ export class Chart {
     const style = getComputedStyle(document.documentElement);
     const { data, layout } = themed(this.figure, palette(), style.fontFamily);
     layout.uirevision = anew ? `${this.range} ${Date.now()}` : (this.root.layout?.uirevision ?? this.range);
-    window.Plotly.react(this.root, data, layout, CONFIG);
+    const narrow = this.root.clientWidth < NARROW;
+    if (narrow) layout.annotations = layout.annotations.filter((note) => note.name !== "unit");
+    window.Plotly.react(this.root, data, layout, { ...CONFIG, displayModeBar: narrow ? false : "hover" });
   }
 
-  /** A picture on the theme's ground. */
+  /** A picture on the theme's ground. By way of an SVG in a data: URL, since plotly's own way needs blob: images. */
   async png(name) {
-    const ground = palette().surface;
-    const { data, layout } = themed(this.figure, palette(), "system-ui, sans-serif");
-    const title = { text: name, x: 0.01, y: 0.99, yanchor: "top", font: { size: 14 } };
-    layout.margin = { ...layout.margin, t: 26 };
-    const figure = { data, layout: { ...layout, paper_bgcolor: ground, title } };
-    await window.Plotly.downloadImage(figure, { format: "png", width: 1100, height: 660, scale: 2, filename: name.replace(/[^\w.-]+/g, "_") });
+    const colours = palette();
+    const { data, layout } = themed(this.figure, colours, "system-ui, sans-serif");
+    const title = { text: name, x: 0.01, y: 0.99, yanchor: "top", font: { size: 14, color: colours.text } };
+    const figure = { data, layout: { ...layout, title, margin: { ...layout.margin, t: 26 }, paper_bgcolor: colours.surface } };
+    const [width, height, scale] = [1100, 660, 2];
+    const picture = new Image();
+    picture.src = await window.Plotly.toImage(figure, { format: "svg", width, height });
+    await picture.decode();
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [width * scale, height * scale];
+    canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+    save(await new Promise((done) => canvas.toBlob(done)), `${fileName(name)}-${this.range}.png`);
   }
 
   /** Times (UTC) and every curve, as a spreadsheet reads it; a gap is an empty field. */
@@ -119,10 +139,6 @@ export class Chart {
     const times = lines[0]?.x ?? [];
     const head = ["time", ...lines.map((trace) => trace.meta.metric)].join(",");
     const rows = times.map((at, i) => [new Date(at).toISOString(), ...lines.map((trace) => trace.y[i] ?? "")].join(","));
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([[head, ...rows, ""].join("\n")], { type: "text/csv" }));
-    link.download = `${name.replace(/[^\w.-]+/g, "_")}-${this.range}.csv`;
-    link.click();
-    URL.revokeObjectURL(link.href);
+    save(new Blob([[head, ...rows, ""].join("\n")], { type: "text/csv" }), `${fileName(name)}-${this.range}.csv`);
   }
 }

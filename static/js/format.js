@@ -52,7 +52,7 @@ const QUALITY = {
 };
 
 const WHY = {
-  wait_seconds: "Little's law, (depth + in flight) / out",
+  wait_seconds: "Little's law: what waits and is in flight, divided by out",
   clears_in_seconds: "at today's pace",
 };
 
@@ -69,7 +69,7 @@ export const qualityOf = (row, field) => row.quality?.[field] ?? (row[field] ===
 export function howKnown(row, field) {
   const quality = qualityOf(row, field);
   const parts = [];
-  if (field === "clears_in_seconds" && row.never_clears) parts.push("arrivals outpace completions");
+  if (field === "clears_in_seconds" && row.never_clears) parts.push("at today's pace it does not empty");
   else if (row[field] === null || row[field] === undefined) return UNKNOWN[field] ?? "the broker does not tell";
   else parts.push(QUALITY[quality] ?? quality);
   if (field === "lag_seconds" && row.lag_method in LAG_METHODS) parts.push(LAG_METHODS[row.lag_method]);

@@ -27,7 +27,6 @@ const NOW = [
   ["dead_letters", "Dead letters"],
 ];
 const ALWAYS = new Set(["depth", "in_rate", "out_rate", "lag_seconds", "wait_seconds", "clears_in_seconds", "consumers"]);
-const UNDER = { wait_seconds: "Little's law, W = L / λ" };
 
 const put = (node, text) => node.textContent !== text && (node.textContent = text);
 
@@ -35,7 +34,6 @@ function entry(field, label) {
   const list = document.getElementById("now");
   const parts = { term: document.createElement("dt"), value: document.createElement("dd") };
   parts.term.textContent = label;
-  if (UNDER[field]) parts.term.appendChild(document.createElement("small")).textContent = UNDER[field];
   parts.number = parts.value.appendChild(document.createElement("span"));
   parts.how = parts.value.appendChild(document.createElement("small"));
   list.append(parts.term, parts.value);
@@ -55,7 +53,9 @@ function showNow(row) {
     parts.term.hidden = parts.value.hidden = hidden;
     if (hidden) continue;
     put(parts.number, shown.text + (known && shown.text ? unit : ""));
-    put(parts.how, howKnown(row, field));
+    const how = howKnown(row, field);
+    put(parts.how, how.startsWith("exact") ? "" : how); // what is not marked is exact
+    parts.value.title = how;
     parts.value.className = shown.look || alarm[field]?.(row) || "";
   }
 }
@@ -64,13 +64,10 @@ function showNow(row) {
 function verdict(row) {
   const parts = [["b", row.reason]];
   const by = balance(row);
-  if (!row.stale && row.wait_seconds !== null && row.depth > 0) {
-    parts.push(["", " A message arriving now waits about "], ["b", duration(row.wait_seconds)], ["", by > 0 ? " at today's pace." : "."]);
-  }
-  if (!row.stale && row.state !== "idle" && row.depth > 0) {
-    if (row.never_clears) parts.push(["", ` At today's pace it never clears${by > 0 ? `: ${rate(by)} more arrive each second than are completed` : ""}.`]);
-    else if (row.clears_in_seconds > 0 && row.state === "draining") parts.push(["", " It clears in about "], ["b", duration(row.clears_in_seconds)], ["", "."]);
-  }
+  if (row.stale || !row.depth) return parts;
+  if (row.wait_seconds !== null) parts.push(["", " A message arriving now waits about "], ["b", duration(row.wait_seconds)], ["", by > 0 ? " at today's pace." : "."]);
+  if (row.never_clears && by > 0) parts.push(["", ` The backlog grows by ${rate(by)} a second and never clears.`]);
+  else if (row.state === "draining" && row.clears_in_seconds > 0) parts.push(["", " It clears in about "], ["b", duration(row.clears_in_seconds)], ["", "."]);
   return parts;
 }
 

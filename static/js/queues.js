@@ -98,9 +98,10 @@ function showStates({ summary: { queues, brokers }, total }) {
 }
 
 function take(frame) {
-  if (frame.filter !== view.filter || frame.sort !== view.sort) return; // on its way while the view changed
+  const asked = frame.view;
+  if (asked.filter !== view.filter || asked.sort !== view.sort) return; // on its way while the view changed
   if (box.error) box.fail(null);
-  table.take(frame.rows, frame.offset, frame.total);
+  table.take(frame.rows, asked.offset, frame.total);
   part("nomatch").hidden = frame.total > 0;
   table.table.hidden = frame.total === 0;
   part("total").textContent = `${count(frame.total)} ${frame.total === 1 ? "queue" : "queues"}${view.filter ? (frame.total === 1 ? " matches" : " match") : ""}`;

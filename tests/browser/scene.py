@@ -1,4 +1,4 @@
-"""A made-up fleet for the pages: every state, every way of knowing a figure, over three brokers; and many more queues."""
+"""A made-up fleet for the pages: every state, every way of knowing a figure, over three brokers; and many more."""
 
 from __future__ import annotations
 
@@ -31,10 +31,14 @@ class Actor:
     tags: tuple[str, ...] = ()
     dead_letters_to: str = ""
     facts: tuple[tuple[str, str], ...] = ()
+    surge: float = 1  # what arrives is this much more
+    calm: float = 0  # seconds before the surge begins
     waited: float = 0
+    lived: float = 0
 
     def live(self, seconds: float, chance: random.Random) -> None:
-        arriving = self.arrive * chance.uniform(0.9, 1.1)
+        self.lived += seconds
+        arriving = self.arrive * chance.uniform(0.9, 1.1) * (self.surge if self.lived > self.calm else 1)
         leaving = min(self.complete * chance.uniform(0.93, 1.07), arriving + self.depth / seconds)
         self.depth = max(0.0, self.depth + (arriving - leaving) * seconds)
         self.now = (arriving, leaving)
@@ -69,33 +73,94 @@ def shop() -> dict[str, list[Actor]]:
     """The fleet of the drawings, by broker: RabbitMQ, a Redis with Celery and streams, a Redis with Sidekiq."""
     facts = (("Type", "quorum"), ("Durable", "yes"), ("Delivery limit", "5"), ("Dead letters go to", "emails.dlq"))
     rabbit = [
-        Actor("orders.fulfil", depth=2100, arrive=3.5, complete=0, consumers=0, tags=("team:shop",)),
-        Actor("emails.outbound", depth=9000, arrive=320, complete=210, consumers=42, in_flight=210, facts=facts,
-              dead_letters_to="emails.dlq", tags=("team:growth", "tier:2")),
-        Actor("invoices.render", depth=180_000, arrive=12, complete=96, consumers=24, in_flight=120),
-        Actor("payments.capture", depth=42, arrive=66, complete=66, consumers=16, in_flight=16,
-              dead_letters_to="payments.capture.dlq"),
+        Actor("orders.fulfil", depth=100, arrive=3.5, complete=0, consumers=0, tags=("team:shop",)),
+        Actor(
+            "emails.outbound",
+            depth=900,
+            arrive=208,
+            complete=210,
+            calm=2200,
+            surge=1.5,
+            consumers=42,
+            in_flight=210,
+            facts=facts,
+            dead_letters_to="emails.dlq",
+            tags=("team:growth", "tier:2"),
+        ),
+        Actor("invoices.render", depth=400_000, arrive=12, complete=96, consumers=24, in_flight=120),
+        Actor(
+            "payments.capture",
+            depth=42,
+            arrive=66,
+            complete=66,
+            consumers=16,
+            in_flight=16,
+            dead_letters_to="payments.capture.dlq",
+        ),
         Actor("inventory.sync", depth=38, arrive=51, complete=51, consumers=8, in_flight=8),
         Actor("reports.nightly", consumers=4),
         Actor("search.index", "classic", depth=120, arrive=22, complete=22, consumers=6, in_flight=6),
         Actor("emails.dlq", "classic", depth=3, consumers=0),
         Actor("payments.capture.dlq", "classic", depth=12, arrive=0.02, consumers=0),
         Actor("a queue <b>with</b> a long & unusual name that nobody would want to read in full", "classic"),
-    ]  # fmt: skip
+    ]
     celery = [
-        Actor("thumbnails", "list", "celery", depth=2000, arrive=4, complete=1, consumers=16, in_flight=64, rates=False),
-        Actor("clicks-v2 · analytics", "stream group", depth=900, arrive=940, complete=938, consumers=12, in_flight=None,
-              lag=LagMethod.ENTRY_ID),
-        Actor("audit · writer", "stream group", depth=20, arrive=140, complete=140, in_flight=20, lag=LagMethod.ENTRY_ID),
+        Actor(
+            "thumbnails",
+            "list",
+            "celery",
+            depth=120,
+            arrive=1,
+            complete=1,
+            calm=2600,
+            surge=4,
+            consumers=16,
+            in_flight=64,
+            rates=False,
+        ),
+        Actor(
+            "clicks-v2 · analytics",
+            "stream group",
+            depth=900,
+            arrive=940,
+            complete=938,
+            consumers=12,
+            in_flight=None,
+            lag=LagMethod.ENTRY_ID,
+        ),
+        Actor(
+            "audit · writer", "stream group", depth=20, arrive=140, complete=140, in_flight=20, lag=LagMethod.ENTRY_ID
+        ),
         Actor("gdpr-export", "list", consumers=None, in_flight=None, rates=False, lag=LagMethod.NONE, quality=ROUGH),
         Actor("low", "list", "celery", consumers=16, rates=False, lag=LagMethod.NONE),
-    ]  # fmt: skip
+    ]
     sidekiq = [
-        Actor("mailers", "list", "sidekiq", depth=9000, arrive=1, complete=3, consumers=5, in_flight=25, rates=False,
-              lag=LagMethod.MESSAGE_TIME, dead_letters=184),
-        Actor("webhooks-out", "list", depth=11, arrive=2, complete=2, consumers=None, in_flight=9, rates=False,
-              lag=LagMethod.NONE, quality=ROUGH),
-    ]  # fmt: skip
+        Actor(
+            "mailers",
+            "list",
+            "sidekiq",
+            depth=9000,
+            arrive=1,
+            complete=3,
+            consumers=5,
+            in_flight=25,
+            rates=False,
+            lag=LagMethod.MESSAGE_TIME,
+            dead_letters=184,
+        ),
+        Actor(
+            "webhooks-out",
+            "list",
+            depth=11,
+            arrive=2,
+            complete=2,
+            consumers=None,
+            in_flight=9,
+            rates=False,
+            lag=LagMethod.NONE,
+            quality=ROUGH,
+        ),
+    ]
     return {"prod-rabbit": rabbit, "cache-1": celery, "cache-2": sidekiq}
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import threading
 import time
 from typing import Any
@@ -32,11 +31,12 @@ def main() -> None:
     options = parser.parse_args()
     django.setup()
     from dashboard import processes
-    from dashboard.asgi import application
     from dashboard.management.commands.up import migrate
     from dashboard.server import serve
 
     processes.all_in_one()
+    from dashboard.asgi import application
+
     migrate()
     session = sign_in()
     feeds = feeds_of(options)
@@ -115,5 +115,4 @@ def run(feeds: list[tuple[int, Any, Any]], interval: float) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, os.getcwd())
     main()
