@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from collectors.brokers.redis import lists as lists_module
 from collectors.protocol import Quality
 from tests.brokers.redis_polls import polling, sample
 from tests.servers.redis import Server
@@ -133,6 +134,21 @@ def test_the_head_of_large_messages_is_not_fetched(redis_clean: Server) -> None:
     films = sample(poll, "films")
     assert (films.depth, films.head) == (3, None)
     assert poll.cost.bytes < 100_000
+
+
+def test_what_somebody_looks_at_is_fetched_first_when_all_would_be_too_much(
+    redis_clean: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists_module, "LOOKS_BYTES", 5000)
+    client = redis_clean.client()
+    for i in range(20):
+        client.lpush(f"list{i:02}", bytes([65 + i]) * 1000)
+    with polling(redis_clean.url) as broker:
+        poll = broker.poll()
+        unlooked = [s.key for s in poll.samples if s.head is None]
+        assert len(unlooked) >= 15 and "were left out" in poll.method
+        broker.watch(unlooked[-1:])
+        assert sample(broker.poll(), unlooked[-1]).head is not None
 
 
 def test_a_key_that_becomes_another_type_is_no_list_any_more(redis_clean: Server) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from collectors import registry
-from collectors.brokers.redis import Redis
 from collectors.brokers.redis.powers import RECIPE
-from collectors.errors import AccessRefused, BadURL, TimedOut, Unreachable
+from collectors.errors import AccessRefused
 from tests.brokers.redis_polls import polling, sample
-from tests.servers.redis import Server, available, running
+from tests.servers.redis import Server
 
 
 @pytest.fixture
@@ -133,81 +128,3 @@ def test_check_names_each_missing_rule_and_says_whether_polling_works(user: Serv
         take(user, "-scan")
         first = broker.check()[0]
         assert not first.ok and "SCAN" in first.sentence
-
-
-def test_a_missing_password_is_asked_for(redis_clean: Server) -> None:
-    client = redis_clean.client()
-    client.config_set("requirepass", "right")
-    try:
-        with polling(redis_clean.url) as broker, pytest.raises(AccessRefused, match="wants a password"):
-            broker.poll()
-    finally:
-        redis_clean.client(password="right").config_set("requirepass", "")
-
-
-def test_a_database_that_does_not_exist_is_named(redis_clean: Server) -> None:
-    with polling(f"redis://127.0.0.1:{redis_clean.port}/99") as broker, pytest.raises(BadURL, match="no database 99"):
-        broker.poll()
-
-
-@pytest.mark.parametrize("text", ["redis://host/mail", "rediss://host/0?ca_file=no/such.pem"])
-def test_a_url_that_cannot_work_is_refused_before_connecting(text: str) -> None:
-    with pytest.raises(BadURL):
-        Redis(registry.parse(text))
-
-
-def test_an_unknown_host_is_named() -> None:
-    with polling("redis://no-such-host.invalid:6379/0") as broker, pytest.raises(Unreachable, match=r"no-such-host"):
-        broker.poll()
-
-
-def test_a_server_that_comes_back_is_polled_again() -> None:
-    engine = next((e for e in ("valkey9", "redis7", "redis62") if available(e)), None)
-    if engine is None:
-        pytest.skip("no Redis is installed")
-    with running(engine) as server:
-        server.client().lpush("mail", "a")
-        with polling(server.url) as broker:
-            broker.poll()
-            server.client().execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-            with pytest.raises(Unreachable):
-                broker.poll()
-            assert sample(broker.poll(), "mail").depth == 1
-
-
-# --- TLS -------------------------------------------------------------------------------------------------------------
-@pytest.fixture(scope="module")
-def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
-    """A Redis 7 that speaks TLS on a second port, and its certificate."""
-    if not available("redis7") or not shutil.which("openssl"):
-        pytest.skip("Debian's redis-server and openssl are needed")
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    options = ("--tls-cert-file", certificate, "--tls-key-file", key, "--tls-auth-clients", "no")
-    with running("redis7") as plain:
-        port = plain.port + 1 if plain.port < 65000 else plain.port - 1
-        with running("redis7", "--tls-port", str(port), *map(str, options)) as server:
-            server.port, server.tls_plain = port, server.port  # type: ignore[attr-defined]
-            yield server, certificate
-
-
-def test_tls_with_a_named_issuer_works_and_an_unknown_one_is_refused(tls_server: tuple[Server, Path]) -> None:
-    server, certificate = tls_server
-    with polling(f"rediss://localhost:{server.port}/0?ca_file={certificate}") as broker:
-        assert broker.poll().version.startswith("Redis 7")
-    with polling(f"rediss://localhost:{server.port}/0") as broker, pytest.raises(Unreachable, match="not trusted"):
-        broker.poll()
-
-
-def test_plain_and_tls_taken_for_each_other_are_told(tls_server: tuple[Server, Path]) -> None:
-    server, _ = tls_server
-    plain = server.tls_plain  # type: ignore[attr-defined]
-    with polling(f"rediss://localhost:{plain}/0?timeout=1") as broker, pytest.raises(TimedOut, match="TLS"):
-        broker.poll()
-    with polling(f"redis://localhost:{server.port}/0?timeout=2") as broker, pytest.raises(Unreachable, match="rediss"):
-        broker.poll()

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -77,6 +77,7 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(10)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @contextmanager
@@ -85,18 +86,29 @@ def running(engine: str, *options: str) -> Iterator[Server]:
     program = binary(engine)
     if program is None:
         raise RuntimeError(f"{engine} is not installed")
-    folder = Path(tempfile.mkdtemp(prefix=f"weir-{engine}-"))
-    port = free_port()
-    command = [program, "--bind", "127.0.0.1", "--port", str(port), "--dir", folder, "--save", "", "--appendonly", "no"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([*map(str, command), *options], stdout=log, stderr=log)
-    server = Server(engine, port, folder, process)
+    server = _started(engine, program, options)
     try:
-        _wait(server)
         yield server
     finally:
         server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _started(engine: str, program: Path, options: Sequence[str]) -> Server:
+    """The server once it answers; on another port when somebody was quicker to take the first."""
+    for attempt in range(3):
+        folder, port = Path(tempfile.mkdtemp(prefix=f"weir-{engine}-")), free_port()
+        command = [program, "--bind", "127.0.0.1", "--port", port, "--dir", folder, "--save", "", "--appendonly", "no"]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen([*map(str, command), *options], stdout=log, stderr=log)
+        server = Server(engine, port, folder, process)
+        try:
+            _wait(server)
+            return server
+        except RuntimeError as error:
+            server.stop()
+            if attempt == 2 or "Address already in use" not in str(error):
+                raise
+    raise AssertionError("unreachable")
 
 
 def _wait(server: Server) -> None:

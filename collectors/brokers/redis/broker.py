@@ -63,7 +63,11 @@ class Redis:
         channels = self._channels.read(wire, powers, self._wanted, about, at)
         samples = [s for _, s in places] + [s for *_, s in streams] + [s for _, s in channels]
         poll = Poll(began, samples, version=server.version(about))
-        poll.details = [*server.details(about), *self._subscribers.details(wire, powers, at), *self._pubsub_details()]
+        poll.details = [
+            *server.details(about),
+            *self._subscribers.details(wire, powers, about, at),
+            *self._pubsub_details(),
+        ]
         self._tell(poll, at, places, streams, channels)
         poll.complete = self._inventory.whole and not self._inventory.cut
         poll.problems = [*self._problems(about), *powers.problems()]

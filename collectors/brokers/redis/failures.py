@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import redis
 
-from ...errors import AccessRefused, BadAnswer, BadURL, CollectorError, TimedOut, Unreachable
+from ...errors import AccessRefused, BadAnswer, BadURL, CollectorError, NotSupported, TimedOut, Unreachable
 from ...url import BrokerURL
 
 
@@ -44,15 +44,32 @@ def who(url: BrokerURL) -> str:
     return f"'{url.user or 'default'}'"
 
 
-def refused_command(refusal: redis.ResponseError, url: BrokerURL, needed: str) -> AccessRefused:
-    """The error for a NOPERM reply to a command without which nothing can be measured."""
+def refused(refusal: redis.ResponseError, url: BrokerURL, command: str, rule: str) -> CollectorError:
+    """The error for a refusal of a command without which nothing can be measured; `rule` is the ACL rule for it."""
+    place = f"{url.host}:{url.port(6379)}"
     if not_allowed_key(refusal):
         return AccessRefused(
             f"Redis user {who(url)} may not read the keys asked for; let an ACL rule like ~* match them."
         )
-    return AccessRefused(
-        f"Redis user {who(url)} may not run {needed}; add it with ACL SETUSER {url.user or 'default'} {needed}."
+    if not_allowed(refusal):
+        cure = f"ACL SETUSER {url.user or 'default'} {rule}"
+        return AccessRefused(f"Redis user {who(url)} may not run {command}; allow it with {cure}.")
+    if unknown_command(refusal) or "syntax error" in str(refusal):
+        return NotSupported(f"Redis at {place} does not know {command} as 6.2 does; Weir needs 6.2 or newer.")
+    return BadAnswer(f"Redis at {place} refused {command}: {line(refusal)}.")
+
+
+def has_gone(reply: object) -> bool:
+    """Whether the key (or the group in it) is not there any more, holds another type, or lies on another node."""
+    return isinstance(reply, redis.ResponseError) and (
+        isinstance(reply, redis.exceptions.MovedError)
+        or str(reply).startswith(("WRONGTYPE", "NOGROUP", "no such key", "ERR no such key"))
     )
+
+
+def line(refusal: object) -> str:
+    """What the server says, as one line without a full stop."""
+    return " ".join(str(refusal).split())[:200].rstrip(".")
 
 
 def not_allowed(reply: object) -> bool:
@@ -67,7 +84,7 @@ def not_allowed_key(reply: object) -> bool:
 
 def unknown_command(reply: object) -> bool:
     """Whether the server does not know the command: too old, or renamed by a hosting company."""
-    return isinstance(reply, redis.ResponseError) and str(reply).lower().startswith(("unknown ", "err unknown "))
+    return isinstance(reply, redis.ResponseError) and str(reply).lower().removeprefix("err ").startswith("unknown ")
 
 
 def _refused_sign_in(text: str, url: BrokerURL, place: str) -> AccessRefused:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ...errors import BadAnswer
 from ...url import BrokerURL
-from .failures import refused_command
+from .failures import refused
 from .powers import Powers
 from .wire import Refusal, Wire, pack
 
@@ -110,7 +110,7 @@ class Inventory:
 
     def _page(self, walk: _Walk, reply: Any, now: float) -> None:
         if isinstance(reply, Refusal):
-            raise refused_command(reply, self._url, "+scan")
+            raise refused(reply, self._url, "SCAN", "+scan")
         try:
             walk.cursor, keys = reply
         except (TypeError, ValueError):

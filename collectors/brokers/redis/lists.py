@@ -12,7 +12,7 @@ from ...dialects.layout import Ledger, Place
 from ...protocol import NO_QUALITY, LagMethod, Quality, Sample
 from . import names
 from .ends import REMEMBERED, Ends
-from .failures import not_allowed_key, refused_command
+from .failures import has_gone, not_allowed_key, refused
 from .inventory import Inventory
 from .powers import Powers
 from .wire import Wire, pack
@@ -50,7 +50,7 @@ class Lists:
     ) -> list[tuple[Place, Sample]]:
         """One sample per place. `at` is monotonic, `now` the server's time; `watched` places are looked at first."""
         seconds = at - self._at if self._at is not None else None
-        self._at = at
+        self._at = None  # should this be broken off, the next reading has no interval
         ends = self._prepared(places, watched)
         self._count(wire, powers, inventory, ends, at)
         self._count_sets(wire, powers, places)
@@ -61,6 +61,7 @@ class Lists:
             sample = self._sample(place, seconds, now)
             if sample is not None:
                 samples.append((place, sample))
+        self._at = at
         return samples
 
     def _prepared(self, places: Sequence[Place], watched: Collection[str]) -> list[Ends]:
@@ -85,10 +86,10 @@ class Lists:
                     inventory.lists[ends.key] = at
                 continue
             ends.counted(None)
-            if "LLEN" not in powers:
-                raise refused_command(reply, wire.url, "+llen")
-            if not not_allowed_key(reply):  # the key holds another type by now
+            if has_gone(reply):  # it holds another type by now
                 inventory.drop(ends.key)
+            elif not not_allowed_key(reply):
+                raise refused(reply, wire.url, "LLEN", "+llen")
 
     def _count_sets(self, wire: Wire, powers: Powers, places: Iterable[Place]) -> None:
         keys = [key for place in places for key in place.sets]

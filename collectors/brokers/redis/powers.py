@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ...protocol import Check
 from ...url import BrokerURL
-from .failures import not_allowed, not_allowed_key, unknown_command, who
+from .failures import has_gone, line, not_allowed, not_allowed_key, unknown_command, who
 from .wire import Refusal, Wire, pack
 
 
@@ -84,7 +84,7 @@ class Powers:
         self._keys.clear()
 
     def note(self, command: str, reply: object, key: bytes = b"") -> bool:
-        """Look at a reply: False when it is a refusal. A missing permission is remembered, for `problems`."""
+        """Look at a reply: False when it is a refusal, which is remembered for `problems` (a key that went is none)."""
         if not isinstance(reply, Refusal):
             return True
         if not_allowed_key(reply):
@@ -94,6 +94,8 @@ class Powers:
             why = f"Redis user {who(self._url)} may not run" if not_allowed(reply) else "The server does not know"
             cure = f"; allow it with {power.rule}" if not_allowed(reply) else ""
             self._missing[command] = f"{why} {command}, so {power.gives}{cure}."
+        elif not has_gone(reply):
+            self._missing[command] = f"The server refused {command}, so {POWERS[command].gives}: {line(reply)}."
         return False
 
     def problems(self) -> list[str]:

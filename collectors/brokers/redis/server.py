@@ -10,6 +10,8 @@ from .wire import Refusal, Wire
 
 #: Seconds between two readings of the client list.
 CLIENTS_SECONDS = 15.0
+#: Pub/Sub clients above which they are not listed (where the server tells how many there are, from 7.4 on).
+MOST_CLIENTS = 5000
 #: Share of an output-buffer limit from which on a client is named.
 ENDANGERED = 0.5
 
@@ -48,8 +50,11 @@ class Subscribers:
         self._at = -CLIENTS_SECONDS
         self._rows: list[tuple[str, str]] = []
 
-    def details(self, wire: Wire, powers: Powers, at: float) -> list[tuple[str, str]]:
-        """Rows for the page, asked for again every CLIENTS_SECONDS. `at` is monotonic."""
+    def details(self, wire: Wire, powers: Powers, server: Mapping[str, str], at: float) -> list[tuple[str, str]]:
+        """Rows for the page, asked for again every CLIENTS_SECONDS. `server` is its INFO, `at` monotonic."""
+        count = int(server.get("pubsub_clients", 0))
+        if count > MOST_CLIENTS:
+            return [("Pub/Sub clients", f"{count:,}, too many to look at their buffers")]
         if at - self._at >= CLIENTS_SECONDS:
             reply = wire.one("CLIENT", "LIST", "TYPE", "pubsub")
             if powers.note("CLIENT LIST", reply) and isinstance(reply, bytes):

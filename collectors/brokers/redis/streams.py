@@ -13,7 +13,7 @@ from ...protocol import Sample
 from ...rates import Counters
 from . import names
 from .entries import EntryId
-from .failures import not_allowed_key, refused_command
+from .failures import has_gone, not_allowed_key, refused
 from .groups import Group, Stream, depth_at_once, group_name, group_of, pairs, stream_of, take_count
 from .inventory import Inventory
 from .names import Wanted
@@ -82,10 +82,10 @@ class Streams:
         for i, key in enumerate(keys):
             about, groups = replies[2 * i], replies[2 * i + 1]
             if not powers.note("XINFO GROUPS", groups, key):
-                if "XINFO GROUPS" not in powers:
-                    raise refused_command(groups, wire.url, "+xinfo")
-                if not not_allowed_key(groups):  # the stream was deleted, or the key holds another type by now
+                if has_gone(groups):  # it was deleted, or holds another type by now
                     inventory.drop(key)
+                elif not not_allowed_key(groups):
+                    raise refused(groups, wire.url, "XINFO GROUPS", "+xinfo")
                 continue
             if powers.note("XINFO STREAM", about, key):
                 stream = stream_of(key, pairs(about))
