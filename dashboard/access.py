@@ -23,10 +23,10 @@ from django.utils import timezone
 
 from .models import Role, Token, User
 
-RANK = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
+RANK: Mapping[str, int] = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
 
 #: Each deed and the least role that may do it.
-DEEDS: Mapping[str, Role] = {
+DEEDS: Mapping[str, str] = {
     "see": Role.VIEWER,  # queues, brokers, series, metrics
     "tend_brokers": Role.OPERATOR,  # check, pause and resume
     "change_brokers": Role.ADMIN,  # add, edit and delete: holds passwords, and connects anywhere
@@ -53,7 +53,7 @@ class Principal:
     kind: str
     id: int
     name: str
-    role: Role
+    role: str
 
     def can(self, deed: str) -> bool:
         """Whether the role allows a deed of DEEDS."""
@@ -62,7 +62,7 @@ class Principal:
     def must(self, deed: str) -> None:
         """Raise Refused (403) unless `can`."""
         if not self.can(deed):
-            raise Refused(403, f"This needs the role {DEEDS[deed].value}; {self.name} has the role {self.role.value}.")
+            raise Refused(403, f"This needs the role {DEEDS[deed]}; {self.name} has the role {self.role}.")
 
     @property
     def who(self) -> str:
@@ -89,7 +89,7 @@ def of_user(user: Any) -> Principal | None:
     """A person who is signed in and active, else None."""
     if user is None or not user.is_authenticated or not user.is_active:
         return None
-    return Principal("person", user.pk, user.get_username(), Role(user.role))
+    return Principal("person", user.pk, user.get_username(), user.role)
 
 
 def of_header(header: str) -> Principal:
@@ -111,7 +111,7 @@ def of_token(text: str) -> Principal:
     stale = Q(last_used_at=None) | Q(last_used_at__lt=now - _LAST_USE_EVERY)
     if token.last_used_at is None or token.last_used_at < now - _LAST_USE_EVERY:
         Token.objects.filter(stale, pk=token.pk).update(last_used_at=now)
-    return Principal("token", token.pk, token.name, Role(token.role))
+    return Principal("token", token.pk, token.name, token.role)
 
 
 def hash_of(text: str) -> str:

@@ -79,7 +79,7 @@ def check(principal: Principal, broker: Broker) -> Answer:
     try:
         url = url_of(broker)
     except (SecretError, CollectorError) as error:
-        raise BrokerRefused("url", str(error)) from error
+        raise BrokerRefused("url", str(error), conflict=True) from error
     answer = check_broker(url)
     audit.record(principal.who, "check broker", broker.name, result="works" if answer.ok else "fails")
     the_bus().note("poll_now", broker=broker.pk)

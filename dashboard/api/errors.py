@@ -73,18 +73,20 @@ def handle_errors(api: NinjaAPI) -> None:
     on(BrokerRefused, lambda _, e: answer(409 if e.conflict else 400, str(e), e.field))
     on(StoreError, lambda _, e: answer(503, str(e)))
     on(AuthenticationError, lambda _, e: answer(401, _SENTENCES[401]))
-    on(ValidationError, lambda _, e: answer(400, *_first(e.errors)))
+    on(ValidationError, lambda _, e: _invalid(e.errors))
     on(Http404, lambda _, e: answer(404, _SENTENCES[404]))
     on(HttpError, lambda _, e: answer(e.status_code, _sentence(str(e))))
     on(Exception, _failed)
 
 
-def _first(errors: list[dict[str, Any]]) -> tuple[str, str]:
-    """The first thing that pydantic found wrong: a sentence, and the field."""
+def _invalid(errors: list[dict[str, Any]]) -> HttpResponse:
+    """The first thing that pydantic found wrong. An id in the address that is no number names nothing: 404."""
     found = errors[0]
+    if found["loc"][0] == "path":
+        return answer(404, _SENTENCES[404])
     field = ".".join(str(part) for part in found["loc"][1:] if part not in ("payload", "data"))
     message = str(found["msg"]).removeprefix("Value error, ")
-    return _sentence(f"{field}: {message}" if field else message), field
+    return answer(400, _sentence(f"{field}: {message}" if field else message), field)
 
 
 def _sentence(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
+from inspect import signature
 from typing import Any
 
 import orjson
@@ -50,6 +51,8 @@ def once(view: View) -> Callable[..., HttpResponse]:
         KeptAnswer.objects.filter(pk=kept.pk).update(status=status, body=response.content.decode())
         return response
 
+    # ninja looks the names of types up in this module; the view's are in its own
+    guarded.__signature__ = signature(view, eval_str=True)  # type: ignore[attr-defined]
     return guarded
 
 

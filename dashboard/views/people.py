@@ -129,7 +129,7 @@ def _page(request: HttpRequest, status: int = 200, **context: Any) -> HttpRespon
             "nav": "settings",
             "manages": manages,
             "roles": [(role.value, ROLE_WORDS[role]) for role in Role],
-            "needed": DEEDS["manage_people"].value,
+            "needed": DEEDS["manage_people"],
             "people": User.objects.order_by("username") if manages else (),
             "tokens": Token.objects.order_by("revoked_at", "name") if manages else (),
             "password_form": _password_form(request.user),

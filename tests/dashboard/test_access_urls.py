@@ -1,0 +1,120 @@
+"""Every address, every role: one table. An address that is not in the table fails the test."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, get_resolver
+
+from dashboard.access import new_token
+from dashboard.models import Broker, Queue, User
+from dashboard.secrets import encrypt
+
+from ..conftest import person, signed_in
+
+ROLES = ("nobody", "viewer", "operator", "admin")
+OPEN, VIEWER, OPERATOR, ADMIN = range(4)
+
+#: (method, address) -> the least role.
+PAGES = {
+    ("get", ""): VIEWER,
+    ("get", "queues/<int:id>/"): VIEWER,
+    ("get", "sign-in/"): OPEN,
+    ("get", "sign-in/<str:text>/"): OPEN,
+    ("post", "sign-out/"): OPEN,
+    ("get", "brokers/"): VIEWER,
+    ("get", "brokers/<int:id>/"): VIEWER,
+    ("get", "brokers/add/"): ADMIN,
+    ("get", "brokers/<int:id>/change/"): ADMIN,
+    ("post", "brokers/<int:id>/pause/"): OPERATOR,
+    ("post", "brokers/<int:id>/check/"): OPERATOR,
+    ("post", "brokers/<int:id>/keep/"): ADMIN,
+    ("get", "brokers/<int:id>/delete/"): ADMIN,
+    ("get", "settings/"): VIEWER,
+    ("post", "settings/people/"): ADMIN,
+    ("post", "settings/people/<int:id>/"): ADMIN,
+    ("post", "settings/people/<int:id>/link/"): ADMIN,
+    ("post", "settings/tokens/"): ADMIN,
+    ("post", "settings/tokens/<int:id>/revoke/"): ADMIN,
+    ("post", "settings/password/"): VIEWER,
+    ("get", "healthz"): OPEN,
+    ("get", "readyz"): OPEN,
+}
+#: The same for what answers machines: 401 and 403 instead of a redirect.
+CALLS = {
+    ("get", "metrics"): VIEWER,
+    ("get", "api/v1/openapi.json"): OPEN,
+    ("get", "api/v1/docs"): OPEN,
+    ("get", "api/v1/brokers"): VIEWER,
+    ("post", "api/v1/brokers"): ADMIN,
+    ("get", "api/v1/brokers/<id>"): VIEWER,
+    ("patch", "api/v1/brokers/<id>"): OPERATOR,
+    ("delete", "api/v1/brokers/<id>"): ADMIN,
+    ("post", "api/v1/brokers/<id>/check"): OPERATOR,
+    ("get", "api/v1/queues"): VIEWER,
+    ("get", "api/v1/queues/<id>"): VIEWER,
+    ("get", "api/v1/queues/<id>/series"): VIEWER,
+    ("get", "api/v1/queues/<id>/figure"): VIEWER,
+    ("get", "api/v1/series"): VIEWER,
+    ("get", "api/v1/audit"): ADMIN,
+}
+
+
+@pytest.fixture
+def one_of_each(web):
+    user = User.objects.create_user("one", is_active=True)
+    broker = Broker.objects.create(
+        name="one", kind="memory", secret_url=encrypt("memory://one"), safe_url="memory://one/"
+    )
+    queue = Queue.objects.create(broker=broker, key="q", name="q", kind="list")
+    return {"brokers": broker.pk, "queues": queue.pk, "people": user.pk, "tokens": new_token("one", "viewer")[0].pk}
+
+
+def address(route: str, ids: dict[str, int]) -> str:
+    parts = route.split("/")
+    for i, part in enumerate(parts):
+        if part in ("<int:id>", "<id>"):
+            parts[i] = str(ids[parts[i - 1]])
+    return "/" + "/".join(parts).replace("<str:text>", "no-such-link")
+
+
+def client_of(role: str) -> Client:
+    return Client() if role == "nobody" else signed_in(person(role))
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(("method", "route"), PAGES)
+def test_a_page_is_for_its_role_and_those_above(method, route, role, one_of_each):
+    response = getattr(client_of(role), method)(address(route, one_of_each))
+    allowed = ROLES.index(role) >= PAGES[method, route]
+    to_sign_in = response.status_code == 302 and "/sign-in/?next=" in response["Location"]
+    refused = response.status_code == 403 or to_sign_in
+    assert refused is not allowed, (response.status_code, response.headers.get("Location"))
+    if role == "nobody" and not allowed:
+        assert to_sign_in
+    assert response.status_code < 500
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(("method", "route"), CALLS)
+def test_a_call_is_for_its_role_and_those_above(method, route, role, one_of_each):
+    client = client_of(role)
+    body = {} if method == "get" else {"data": "{}", "content_type": "application/json"}
+    response = getattr(client, method)(address(route, one_of_each), **body)
+    allowed = ROLES.index(role) >= CALLS[method, route]
+    expected = 401 if role == "nobody" else 403
+    assert (response.status_code == expected) is not allowed, response.content[:300]
+    assert response.status_code < 500
+
+
+def test_no_address_is_missing_from_the_tables():
+    found = set()
+
+    def walk(patterns, prefix=""):
+        for pattern in patterns:
+            route = prefix + str(pattern.pattern)
+            found.add(route) if isinstance(pattern, URLPattern) else walk(pattern.url_patterns, route)
+
+    walk(get_resolver().url_patterns)
+    known = {route for _, route in (*PAGES, *CALLS)}
+    assert found - {"api/v1/"} == known
