@@ -100,7 +100,10 @@ def test_a_message_that_comes_back_now_and_then_gives_no_flow(redis_clean: Serve
     assert mail.in_rate is None and mail.net_rate is not None and mail.net_rate > 0
 
 
-def test_more_arrivals_than_are_searched_give_only_the_net_change(redis_clean: Server) -> None:
+def test_more_arrivals_than_are_searched_give_only_the_net_change(
+    redis_clean: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists_module, "FARTHEST", 1000)
     client = redis_clean.client()
     client.lpush("mail", "a")
     with polling(redis_clean.url) as broker:
@@ -111,6 +114,17 @@ def test_more_arrivals_than_are_searched_give_only_the_net_change(redis_clean: S
         second = sample(broker.poll(), "mail")
     assert first.in_rate is None and first.net_rate is not None
     assert second.in_rate is not None  # after a miss it is searched for farther
+
+
+def test_a_busy_list_is_searched_far_enough(redis_clean: Server) -> None:
+    client = redis_clean.client()
+    client.lpush("mail", "a")
+    with polling(redis_clean.url) as broker:
+        for n in range(4):
+            poll = broker.poll()
+            client.lpush("mail", *range(n * 5000, (n + 1) * 5000))
+        busy = sample(poll, "mail")
+    assert busy.in_rate is not None and busy.in_rate == pytest.approx(busy.net_rate)
 
 
 def test_the_head_moves_when_the_oldest_message_is_taken_and_only_then(redis_clean: Server) -> None:

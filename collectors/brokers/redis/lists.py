@@ -11,7 +11,7 @@ from typing import Any
 from ...dialects.layout import Ledger, Place
 from ...protocol import NO_QUALITY, LagMethod, Quality, Sample
 from . import names
-from .ends import REMEMBERED, Ends
+from .ends import FARTHEST, REMEMBERED, Ends
 from .failures import has_gone, not_allowed_key, refused
 from .inventory import Inventory
 from .powers import Powers
@@ -19,6 +19,8 @@ from .wire import Wire, pack
 
 #: Bytes of elements that one poll fetches at most, to look at the ends of lists.
 LOOKS_BYTES = 8_000_000
+#: Elements that are searched in one poll, shared out over the lists; each list is searched at least so far.
+SEARCHED, SEARCHED_EACH = 200_000, 1000
 #: Messages in flight, and their bytes, up to which they are told by queue.
 MOST_IN_FLIGHT, IN_FLIGHT_BYTES = 2000, 4_000_000
 
@@ -135,6 +137,8 @@ class Lists:
         asked: list[tuple[Ends, int]] = []
         commands: list[bytes] = []
         spent, self.unlooked = 0.0, 0
+        share = SEARCHED // max(1, sum(ends.wanted for ends in lists))
+        farthest = max(SEARCHED_EACH, min(FARTHEST, share)) if "LPOS" in powers else 0
         for ends in lists:
             size = ends.size or 0.0
             if not ends.wanted or "LINDEX" not in powers or spent + 2 * size > LOOKS_BYTES:
@@ -142,7 +146,7 @@ class Lists:
                 ends.skipped()
                 continue
             spent += (2 + (size <= REMEMBERED)) * size
-            questions = ends.questions(search="LPOS" in powers)
+            questions = ends.questions(farthest)
             asked.append((ends, len(questions)))
             commands += questions
         replies, position = wire.ask(commands), 0
