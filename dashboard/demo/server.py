@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -71,17 +72,22 @@ class EmbeddedServer:
     def start(self) -> None:
         """Start, and wait until it answers (about 60 ms). Raises DemoUnavailable."""
         binary = find_server()
-        self.port = self._wanted_port or _free_port()
-        self._folder = Path(tempfile.mkdtemp(prefix="weir-demo-"))
+        while True:
+            try:
+                return self._start(binary, self._wanted_port or _free_port())
+            except DemoUnavailable as error:
+                self.stop()
+                taken = "already in use" in str(error)  # in the moment between finding a free port and the start
+                if self._wanted_port or not taken:
+                    raise
+
+    def _start(self, binary: Path, port: int) -> None:
+        self.port, self._folder = port, Path(tempfile.mkdtemp(prefix="weir-demo-"))
         config = self._folder / "demo.conf"
-        config.write_text(CONFIG.format(port=self.port, folder=self._folder))
+        config.write_text(CONFIG.format(port=port, folder=self._folder))
         with (self._folder / "output").open("wb") as output:
             self._keeper = self._start_keeper([str(binary), str(config)], output)
-        try:
-            self._wait_until_it_answers(str(config))
-        except DemoUnavailable:
-            self.stop()
-            raise
+        self._wait_until_it_answers(str(config))
 
     def stop(self) -> None:
         """End the server and wait until it is gone. May be called twice."""
@@ -110,7 +116,7 @@ class EmbeddedServer:
         )  # fmt: skip
 
     def _wait_until_it_answers(self, config: str) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 5
         with self.client() as client:
             while time.monotonic() < deadline:
                 try:
@@ -120,19 +126,20 @@ class EmbeddedServer:
                     continue
                 # Another server may hold the port: ours knows its own configuration file.
                 if about.get("config_file") != config:
-                    break
+                    raise DemoUnavailable(f"The demo's port {self.port} is already in use by another server.")
                 self.version = _version(about)
                 return
         raise DemoUnavailable(f"The demo's server did not start on port {self.port}. {self._last_words()}".strip())
 
     def _last_words(self) -> str:
-        """The last line that the server wrote."""
+        """The last lines that the server wrote, without its process id and time."""
         lines: list[str] = []
         for name in ("output", "log"):
             path = self._folder / name if self._folder else None
             if path and path.exists():
-                lines += [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
-        return f"It said: {lines[-1]}" if lines else ""
+                lines += path.read_text(errors="replace").split("\n")
+        said = [re.sub(r"^\d+:\w .*? [#*] ", "", line).strip() for line in lines if line.strip()]
+        return f"It said: {' '.join(said[-2:])}" if said else ""
 
 
 def _version(about: dict[str, Any]) -> str:

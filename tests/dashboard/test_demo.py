@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -110,9 +111,23 @@ def test_what_an_observer_asks_is_allowed(demo):
 
 
 def test_a_port_that_is_taken_is_said_in_a_sentence(demo):
-    with pytest.raises(DemoUnavailable, match=rf"did not start on port {demo.server.port}"):
+    with pytest.raises(DemoUnavailable, match=rf"{demo.server.port} is already in use"):
         Demo(port=demo.server.port).start()
     assert demo.server.client().ping()
+
+
+@pytest.mark.slow
+def test_a_port_that_something_else_holds_is_said_with_the_servers_own_words():
+    said = pytest.raises(DemoUnavailable, match=r"did not start on port .* It said: .*in use")
+    with socket.create_server(("127.0.0.1", 0)) as held, said:
+        Demo(port=held.getsockname()[1]).start()
+
+
+def test_a_port_that_is_taken_in_the_last_moment_is_tried_again(demo, monkeypatch):
+    ports = iter([demo.server.port, server._free_port()])
+    monkeypatch.setattr(server, "_free_port", lambda: next(ports))
+    with Demo() as second:
+        assert second.server.port != demo.server.port
 
 
 def test_without_any_server_it_says_what_to_install(monkeypatch):
