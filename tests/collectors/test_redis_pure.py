@@ -90,7 +90,7 @@ class List:
     def poll(self, ends: Ends) -> None:
         ends.counted(len(self.items))
         if ends.wanted:
-            ends.answered([self.answer(command) for command in ends.questions(farthest=1000)])
+            ends.answered([self.answer(command) for command in ends.questions(64, 1000)])
 
 
 moves = st.lists(st.tuples(st.integers(0, 80), st.integers(0, 80)), max_size=30)

@@ -12,8 +12,8 @@ from typing import Any
 
 from .wire import pack
 
-#: Elements searched for the newest one of the last poll, at most and at least; about 35 ns of the server for each.
-FARTHEST, NEAREST = 20_000, 64
+#: Elements searched for the newest one of the last poll, at most; about 35 ns of the server for each.
+FARTHEST = 20_000
 #: Longest element that is remembered to be searched for, in bytes.
 REMEMBERED = 4096
 #: Longest element that is looked at, in bytes.
@@ -61,7 +61,7 @@ class Ends:
         self._score = 1  # above 0: the newest is on the left
         self._left = self._right = 0  # digests of the ends at the last poll
         self._newest: bytes | None = None
-        self._last = NEAREST
+        self._last = 0  # arrivals of late, the most of them, fading
         self.depth: int | None = None
         self.before: int | None = None
         self.arrivals: int | None = None
@@ -95,11 +95,12 @@ class Ends:
         self._newest = None
         self._left = self._right = 0
 
-    def questions(self, farthest: int) -> list[bytes]:
-        """The commands whose replies `answered` takes; the search goes no farther than so many elements, 0 = none."""
+    def questions(self, nearest: int, farthest: int) -> list[bytes]:
+        """The commands whose replies `answered` takes; the search goes over so many elements, 0 = none."""
         if not farthest or self._newest is None:
             return [self.left, self.right]
-        sought = min(farthest, max(NEAREST, 4 * self._last))
+        grown = (self.depth or 0) - (self.before or 0)
+        sought = min(farthest, max(nearest, 4 * self._last, 2 * grown))
         rank = 1 if self._score > 0 else -1
         parts = (b"LPOS", self.key, self._newest, b"RANK", rank, b"COUNT", 2, b"MAXLEN", sought)
         return [pack(*parts), self.left, self.right]
@@ -130,7 +131,7 @@ class Ends:
             return None
         position = int(found[0])
         arrived = position if self._score > 0 else max(0, self.depth - 1 - position)
-        self._last = arrived
+        self._last = max(arrived, self._last // 2)
         return arrived
 
     def _learn(self, left: int, right: int) -> None:

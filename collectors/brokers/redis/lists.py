@@ -19,8 +19,9 @@ from .wire import Wire, pack
 
 #: Bytes of elements that one poll fetches at most, to look at the ends of lists.
 LOOKS_BYTES = 8_000_000
-#: Elements that are searched in one poll, shared out over the lists; each list is searched at least so far.
-SEARCHED, SEARCHED_EACH = 200_000, 1000
+#: Elements that are searched in one poll, shared out over the lists; the least and the most that are searched of a
+#: quiet list, and the least that may be searched of a busy one.
+SEARCHED, QUIET_LEAST, QUIET_MOST, BUSY_LEAST = 200_000, 64, 1000, 1000
 #: Messages in flight, and their bytes, up to which they are told by queue.
 MOST_IN_FLIGHT, IN_FLIGHT_BYTES = 2000, 4_000_000
 
@@ -138,7 +139,8 @@ class Lists:
         commands: list[bytes] = []
         spent, self.unlooked = 0.0, 0
         share = SEARCHED // max(1, sum(ends.wanted for ends in lists))
-        farthest = max(SEARCHED_EACH, min(FARTHEST, share)) if "LPOS" in powers else 0
+        nearest = max(QUIET_LEAST, min(QUIET_MOST, share))
+        farthest = max(BUSY_LEAST, min(FARTHEST, share)) if "LPOS" in powers else 0
         for ends in lists:
             size = ends.size or 0.0
             if not ends.wanted or "LINDEX" not in powers or spent + 2 * size > LOOKS_BYTES:
@@ -146,7 +148,7 @@ class Lists:
                 ends.skipped()
                 continue
             spent += (2 + (size <= REMEMBERED)) * size
-            questions = ends.questions(farthest)
+            questions = ends.questions(nearest, farthest)
             asked.append((ends, len(questions)))
             commands += questions
         replies, position = wire.ask(commands), 0
