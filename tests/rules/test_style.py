@@ -62,26 +62,46 @@ def test_no_error_is_swallowed():
     assert found == []
 
 
-def asserts(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether a test can fail by itself: an assertion, an expected error, or a helper named after one."""
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def asserts(function: Function, helpers: frozenset[str] = frozenset()) -> bool:
+    """Whether it can fail by itself: an assertion, an expected error, a helper that asserts or is named after it."""
     words = ("assert", "raises", "expect", "check", "must", "verify")
-    return any(
-        isinstance(node, ast.Assert)
-        or (isinstance(node, ast.Call) and any(word in ast.unparse(node.func) for word in words))
-        for node in ast.walk(function)
-    )
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assert):
+            return True
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            if called.rpartition(".")[2] in helpers or any(word in called for word in words):
+                return True
+    return False
+
+
+def asserting(functions: list[Function]) -> frozenset[str]:
+    """The names of helpers that assert, themselves or through another one."""
+    names: frozenset[str] = frozenset()
+    while True:
+        found = frozenset(one.name for one in functions if asserts(one, names))
+        if found == names:
+            return names
+        names = found
 
 
 def test_every_test_can_fail():
     """One that is named `..._is_harmless` says that nothing is raised: it fails by an error."""
-    found = [
-        f"{tree.name(path, node.lineno)} {node.name}"
+    functions = {
+        f"{tree.name(path, node.lineno)} {node.name}": node
         for path in tree.files(".py")
         if "tests" in path.parts
         for node in ast.walk(tree.parsed(path))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.name.startswith("test_")
-        and not (asserts(node) or node.name.endswith("_is_harmless"))
+        if isinstance(node, Function)
+    }
+    helpers = asserting([one for one in functions.values() if not one.name.startswith("test_")])
+    found = [
+        where
+        for where, one in functions.items()
+        if one.name.startswith("test_") and not (asserts(one, helpers) or one.name.endswith("_is_harmless"))
     ]
     assert found == []
 
