@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from collectors import registry
@@ -26,6 +27,18 @@ def sample(poll: Poll, name: str) -> Sample:
     found = [s for s in poll.samples if s.name == name]
     assert len(found) == 1, f"{name!r} among {[s.name for s in poll.samples]}"
     return found[0]
+
+
+def per_second(broker: Redis, count: int, happens: Callable[[], object]) -> tuple[Poll, float, float]:
+    """A poll before and one after `count` things happen: the later one, and how many per second, at least and at most."""
+    began = time.monotonic()
+    broker.poll()
+    shortest = time.monotonic()
+    happens()
+    time.sleep(0.2)
+    shortest = time.monotonic() - shortest
+    poll = broker.poll()
+    return poll, count / (time.monotonic() - began), count / shortest
 
 
 def fact(poll: Poll, name: str, label: str) -> str:
