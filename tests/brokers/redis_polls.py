@@ -30,7 +30,7 @@ def sample(poll: Poll, name: str) -> Sample:
 
 
 def per_second(broker: Redis, count: int, happens: Callable[[], object]) -> tuple[Poll, float, float]:
-    """A poll before and one after `count` things happen: the later one, and how many per second, at least and at most."""
+    """A poll before and one after `count` things happen: the later one, and the least and most they are per second."""
     began = time.monotonic()
     broker.poll()
     shortest = time.monotonic()
