@@ -9,8 +9,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from dashboard import processes
-from dashboard.brokers import from_environment
 from dashboard.collecting import Collector
+from dashboard.configured import from_environment
 from dashboard.live.bus import the_bus
 from dashboard.samples import close_store, the_store
 from dashboard.store.base import StoreError

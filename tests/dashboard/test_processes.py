@@ -1,0 +1,141 @@
+"""The processes of a deployment: each starts, meets the others over Redis, and ends cleanly on SIGTERM."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers.ports import free_port
+from tests.servers.redis import available, running
+
+ENGINE = next((engine for engine in ("valkey9", "redis7", "redis62") if available(engine)), None)
+
+
+@pytest.fixture
+def environment(tmp_path) -> dict[str, str]:
+    return {**os.environ, "WEIR_DATA": str(tmp_path / "data"), "DJANGO_SETTINGS_MODULE": "dashboard.settings"}
+
+
+class Process:
+    """A `manage.py` command or another program of the product; `line` waits for what it prints."""
+
+    def __init__(self, environment: dict[str, str], *arguments: str) -> None:
+        self.child = subprocess.Popen(
+            [sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def line(self) -> str:
+        assert self.child.stdout is not None
+        return self.child.stdout.readline()
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        self.child.send_signal(number)
+        _, errors = self.child.communicate(timeout=20)
+        return self.child.returncode, errors
+
+
+@pytest.fixture
+def start(environment) -> Iterator:
+    started: list[Process] = []
+
+    def begin(*arguments: str, **changes: str) -> Process:
+        started.append(Process({**environment, **changes}, *arguments))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.child.kill()
+        process.child.wait()
+
+
+def get(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_up_serves_and_ends_cleanly(start, number):
+    process = start("manage.py", "up", "--port", "0", "--no-demo", "--broker", "memory://desk")
+    root = re.match(r"Weir is at (http://127\.0\.0\.1:\d+)/sign-in/", process.line())
+    assert root
+    assert get(root[1] + "/healthz")[0] == 200 and get(root[1] + "/readyz")[0] == 200
+    code, errors = process.end(number)
+    assert code == 0 and "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_up_says_when_its_port_is_taken(start):
+    first = start("manage.py", "up", "--port", "0", "--no-demo", "--broker", "memory://desk")
+    port = re.search(r":(\d+)/", first.line())
+    second = start("manage.py", "up", "--port", port[1], "--no-demo")
+    _, errors = second.child.communicate(timeout=20)
+    assert second.child.returncode == 1 and "--port" in errors and "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_up_asks_for_a_person_with_a_password_before_it_lets_others_in(start):
+    process = start("manage.py", "up", "--host", "0.0.0.0", "--port", "0", "--no-demo")
+    _, errors = process.child.communicate(timeout=20)
+    assert process.child.returncode == 1 and "create_user" in errors
+
+
+@pytest.mark.slow
+def test_up_refuses_a_wrong_broker_url_without_showing_its_password(start):
+    process = start("manage.py", "up", "--port", "0", "--no-demo", "--broker", "redis://:hunter2@h?nonsense=1")
+    _, errors = process.child.communicate(timeout=20)
+    assert process.child.returncode == 1 and "'nonsense'" in errors and "hunter2" not in errors
+
+
+@pytest.mark.parametrize("command", ["collect", "work"])
+def test_a_process_apart_refuses_to_start_without_redis(start, command):
+    process = start("manage.py", command, REDIS_URL="")
+    _, errors = process.child.communicate(timeout=20)
+    assert process.child.returncode == 1 and "REDIS_URL" in errors and errors.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(ENGINE is None, reason="no Redis-compatible server is on this machine")
+def test_web_collector_and_worker_meet_over_redis(start, environment):
+    with running(ENGINE) as server:
+        port = free_port()
+        apart = {
+            "REDIS_URL": server.url,
+            "WEIR_BROKERS": f"{server.url}?name=cache&interval=1s",
+            "WEIR_METRICS_PUBLIC": "1",
+        }
+        subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], env={**environment, **apart}, check=True)
+        server.client().rpush("orders", *range(7))
+        web = start("-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "dashboard.asgi:application", **apart)
+        collect, work = start("manage.py", "collect", **apart), start("manage.py", "work", **apart)
+        assert "Collecting" in collect.line() and "Working" in work.line()
+        until_metrics(port, 'weir_queue_depth{broker="cache",queue="orders"} 7')
+        server.client().rpush("orders", 8)
+        until_metrics(port, 'weir_queue_depth{broker="cache",queue="orders"} 8')
+        for process in (collect, work):
+            code, errors = process.end()
+            assert code == 0 and "Traceback" not in errors
+        web.child.terminate()
+
+
+def until_metrics(port: int, line: str, seconds: float = 30.0) -> None:
+    end, text = time.monotonic() + seconds, ""
+    while line not in text:
+        assert time.monotonic() < end, f"{line} is not in:\n{text[-2000:]}"
+        time.sleep(0.3)
+        try:
+            _, text = get(f"http://127.0.0.1:{port}/metrics")
+        except OSError as error:
+            text = str(error)
