@@ -10,11 +10,12 @@ from threading import Thread
 from typing import Any
 
 from collectors.errors import CollectorError
+from collectors.url import BrokerURL
 
 from . import audit
 from .access import Principal
 from .broker_check import Answer, check_broker
-from .brokers import BrokerRefused, pause_broker, refuse_managed, save_broker, url_of
+from .brokers import BrokerRefused, pause_broker, refuse_managed, save_broker, url_of, without
 from .live.bus import the_bus
 from .models import Broker
 from .samples import the_store
@@ -49,11 +50,10 @@ def pause(principal: Principal, broker: Broker, paused: bool) -> Broker:
 
 
 def keep(principal: Principal, broker: Broker) -> Broker:
-    """Confirm a broker that `up` found on this machine: from now on it is managed on the page."""
+    """Confirm a broker that `up` found on this machine: it is managed on the page, and no longer look-only."""
     if broker.managed_by != Broker.Managed.FOUND:
         raise BrokerRefused("", f"{broker.name} needs no confirmation.", conflict=True)
-    broker.managed_by = Broker.Managed.PAGE
-    broker.save(update_fields=["managed_by"])
+    broker = save_broker(without(_url(broker).text, "look_only"), broker=broker, look_only=False)
     _done(principal, "keep broker", broker)
     return broker
 
@@ -76,11 +76,7 @@ def delete(principal: Principal, broker: Broker) -> dict[str, int]:
 
 def check(principal: Principal, broker: Broker) -> Answer:
     """Try a saved broker again, and have the collector poll it now. Raises BrokerRefused when its URL is unreadable."""
-    try:
-        url = url_of(broker)
-    except (SecretError, CollectorError) as error:
-        raise BrokerRefused("url", str(error), conflict=True) from error
-    answer = check_broker(url)
+    answer = check_broker(_url(broker))
     audit.record(principal.who, "check broker", broker.name, result="works" if answer.ok else "fails")
     the_bus().note("poll_now", broker=broker.pk)
     return answer
@@ -89,6 +85,13 @@ def check(principal: Principal, broker: Broker) -> Answer:
 def belongings(broker: Broker) -> dict[str, int]:
     """How many queues a broker has, and how many polls of it are kept."""
     return {"queues": broker.queues.count(), "polls": the_store().extent(broker.pk)[0]}
+
+
+def _url(broker: Broker) -> BrokerURL:
+    try:
+        return url_of(broker)
+    except (SecretError, CollectorError) as error:
+        raise BrokerRefused("url", str(error), conflict=True) from error
 
 
 def _done(principal: Principal, action: str, broker: Broker, **details: Any) -> None:

@@ -6,7 +6,7 @@ a URL without typing the password again.
 
 from __future__ import annotations
 
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from django.db import IntegrityError, transaction
 
@@ -89,7 +89,7 @@ def save_broker(
 
 
 def pause_broker(broker: Broker, paused: bool) -> Broker:
-    """Stop or start polling a broker; also allowed where the rest is managed elsewhere (it holds until a restart)."""
+    """Stop or start polling a broker; also allowed where the rest is managed elsewhere."""
     broker.paused = paused
     broker.revision += 1
     broker.save(update_fields=["paused", "revision"])
@@ -115,6 +115,13 @@ def keep_password(text: str, old: BrokerURL) -> str:
     kept = [(k, v) for k, v in old.parameters if k not in COMMON]
     common = [(k, v) for k, v in new.parameters if k in COMMON]
     return urlunsplit(urlsplit(old.text)._replace(query=urlencode(kept + common)))
+
+
+def without(text: str, name: str) -> str:
+    """A broker URL without one of its parameters."""
+    parts = urlsplit(text)
+    kept = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k != name]
+    return urlunsplit(parts._replace(query=urlencode(kept)))
 
 
 def _address(url: BrokerURL) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django import template
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
 
 register = template.Library()
 
@@ -31,3 +33,11 @@ def size(count: float | None) -> str:
             return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
+
+
+@register.filter
+def code(text: str) -> SafeString:
+    """`x` in a text as code; everything else stays text."""
+    parts = escape(text).split("`")
+    words = [f"<code>{part}</code>" if i % 2 and i < len(parts) - 1 else part for i, part in enumerate(parts)]
+    return mark_safe("".join(words))  # escaped above

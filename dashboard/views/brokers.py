@@ -95,7 +95,7 @@ def broker_keep(request: HttpRequest, id: int) -> HttpResponse:
     """Confirm a broker that was found on this machine."""
     row = get_object_or_404(Broker, pk=id)
     try:
-        broker_deeds.keep(request.principal, row)
+        row = broker_deeds.keep(request.principal, row)
     except BrokerRefused as refused:
         return _details(request, row, 409, refused=str(refused))
     messages.success(request, f"{row.name} is kept.")

@@ -19,3 +19,33 @@ addEventListener("pageshow", () => {
     for (const button of form.querySelectorAll("button[data-words]")) button.textContent = button.dataset.words;
   }
 });
+
+// Parts with data-refresh (seconds) and an id are fetched again, unless somebody is at work in them or looks elsewhere.
+const parts = [...document.querySelectorAll("[data-refresh][id]")];
+
+async function refresh() {
+  const busy = parts.some((part) => part.contains(document.activeElement) || part.matches(":hover"));
+  if (busy || document.hidden) return;
+  try {
+    const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+    if (answer.redirected) return location.reload(); // signed out: the page for signing in
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of parts) {
+      const fresh = page.getElementById(part.id);
+      if (fresh && fresh.innerHTML !== part.innerHTML) part.replaceChildren(...fresh.childNodes);
+    }
+    say(false);
+  } catch {
+    say(true);
+  }
+}
+
+// Whether Weir has stopped answering: the sentence is in the page, the old values grow pale.
+function say(lost) {
+  const sentence = document.getElementById("lost");
+  if (sentence) sentence.hidden = !lost;
+  for (const part of parts) part.classList.toggle("lost", lost);
+}
+
+if (parts.length) setInterval(refresh, Math.min(...parts.map((part) => Number(part.dataset.refresh))) * 1000);

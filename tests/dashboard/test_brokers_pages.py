@@ -162,7 +162,8 @@ class TestOne:
         broker = save_broker("memory://shop?look_only=true", managed_by="found")
         assert "Keep shop" in text(client_admin.get(f"/brokers/{broker.pk}/"))
         client_admin.post(f"/brokers/{broker.pk}/keep/")
-        assert Broker.objects.get().managed_by == "page"
+        kept_one = Broker.objects.get()
+        assert (kept_one.managed_by, kept_one.look_only, kept_one.safe_url) == ("page", False, "memory://shop/")
         assert client_admin.post(f"/brokers/{broker.pk}/keep/").status_code == 409
 
     def test_deleting_says_first_what_goes_and_then_takes_it(self, client_admin, notes):
