@@ -32,8 +32,6 @@ def serve(application: Any, host: str, port: int, on_listening: Callable[[int], 
     server = _Server(
         application,
         endpoints=build_endpoint_description_strings(host=host, port=port),
-        websocket_max_message_size=64 * 1024,
-        websocket_max_frame_size=64 * 1024,
         application_close_timeout=2,
         server_name="weir",
     )

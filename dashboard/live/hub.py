@@ -19,6 +19,8 @@ from contextlib import suppress
 from threading import Lock
 from typing import Any
 
+from autobahn.exception import Disconnected
+
 from .bus import Bus, the_bus
 from .client import Client
 from .feed import Feed, the_feed
@@ -33,7 +35,7 @@ YIELD_EVERY = 50  # clients; between them the server writes and answers others
 MOST_CLIENTS = 5000
 CHECK_EVERY, CHECKED_AT_ONCE = 300.0, 20  # seconds between looks whether a client may stay; how many per CLOCK
 
-SIGNED_OUT, QUIET, TOO_MANY = 4401, 4408, 4503  # close codes
+SIGNED_OUT, QUIET, BROKEN, TOO_MANY = 4401, 4408, 4500, 4503  # close codes
 
 
 class Hub:
@@ -80,11 +82,16 @@ class Hub:
         await self._send(client, {"type": "websocket.close", "code": code})
 
     async def _send(self, client: Client, message: Mapping[str, Any]) -> None:
+        """Send, whatever becomes of it: one broken connection must not keep the frame from the others."""
         try:
             await client.send(message)
-        except Exception as error:  # one broken connection must not keep the frame from the others
-            log.debug("A client could not be reached: %s", error)
+        except Disconnected:
             self.leave(client)
+        except Exception:  # the server refuses the message: a reason to be looked for
+            log.exception("A live frame could not be sent; its connection is closed.")
+            self.leave(client)
+            with suppress(Exception):
+                await client.send({"type": "websocket.close", "code": BROKEN})
 
     # --- from other threads --------------------------------------------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 `Site` is the parent's side; `python -m tests.servers.site` is the child, which follows lines of JSON:
 {"tick": {metric or state: value or list}}, {"note": [kind, fields]}, {"every": seconds} (ticks from now on),
-{"stop_every": true} (-> how many there were), {"notes": true} (-> those on the bus since it was asked last).
+{"stop_every": true} (-> how many there were), {"notes": true} (-> those on the bus since it was asked last),
+{"patience": seconds} that the hub has with clients that acknowledge nothing.
 Each is answered with a line of JSON. A session and a token of a viewer are made at start.
 """
 
@@ -162,6 +163,10 @@ class Child:
                 threading.Thread(target=self.go_on, daemon=True).start()
             elif "stop_every" in command:
                 self.every, answer = 0.0, self.n
+            elif "patience" in command:
+                from dashboard.live import client
+
+                client.PATIENCE = command["patience"]
             elif "notes" in command:
                 answer, self.notes = self.notes, []
             print(json.dumps(answer), flush=True)
