@@ -65,7 +65,7 @@ def test_browsers_that_stop_reading_cost_no_memory_and_the_others_get_every_fram
 
 
 def test_who_acknowledges_nothing_for_long_is_let_go(site):
-    site.say(patience=1.0)
+    site.say(set=["dashboard.live.client", "PATIENCE", 1.0])
     try:
         with site.connect() as silent:
             ask(silent, view="queues", limit=1)
@@ -77,7 +77,7 @@ def test_who_acknowledges_nothing_for_long_is_let_go(site):
                 assert depths(frame(polite)) in ([n], [n - 1])
                 time.sleep(0.5)
     finally:
-        site.say(patience=60.0)
+        site.say(set=["dashboard.live.client", "PATIENCE", 60.0])
 
 
 def test_who_falls_behind_gets_the_newest_state_and_not_what_came_between(site):
@@ -94,6 +94,31 @@ def test_who_falls_behind_gets_the_newest_state_and_not_what_came_between(site):
         newest = json.loads(socket.recv(timeout=10))
         assert depths(newest) == [1014] and depths(got[-1])[0] < 1014
         assert newest["seq"] > first["seq"] + 9
+
+
+def test_one_client_too_many_is_told_so_and_closed(site):
+    site.say(set=["dashboard.live.hub", "MOST_CLIENTS", 1])
+    try:
+        with site.connect() as first, site.connect() as second:
+            assert "as many live pages as it takes" in json.loads(second.recv(timeout=10))["error"]["message"]
+            assert close_code(second) == 4503
+            ask(first, view="queues", limit=1)
+            assert len(frame(first)["rows"]) == 1
+    finally:
+        site.say(set=["dashboard.live.hub", "MOST_CLIENTS", 5000])
+
+
+def test_a_session_that_ended_unheard_is_found_out(tmp_path):
+    with Site(tmp_path) as site, site.connect() as ended, site.connect(_token(site)) as machine:
+        site.tick(depth=1)
+        for socket in (ended, machine):
+            ask(socket, view="queues")
+            frame(socket)
+        site.say(end_session=True)
+        site.say(set=["dashboard.live.hub", "CHECK_EVERY", 0.0])
+        assert close_code(ended) == 4401
+        site.tick(depth=2)
+        assert depths(frame(machine)) == [2, 2, 2]
 
 
 def test_after_a_restart_a_client_that_comes_back_sees_the_newest_state(tmp_path):
@@ -134,6 +159,10 @@ def _stream_the_same(one: Site, other: Site) -> None:
         assert close_code(leaving) == 4401
         other.tick(depth=[10, 11])
         assert depths(frame(far)) == [10, 11]
+
+
+def _token(site) -> dict[str, str]:
+    return {"Authorization": f"Bearer {site.told['token']}"}
 
 
 def _origin(site) -> dict[str, str]:

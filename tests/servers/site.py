@@ -3,7 +3,7 @@
 `Site` is the parent's side; `python -m tests.servers.site` is the child, which follows lines of JSON:
 {"tick": {metric or state: value or list}}, {"note": [kind, fields]}, {"every": seconds} (ticks from now on),
 {"stop_every": true} (-> how many there were), {"notes": true} (-> those on the bus since it was asked last),
-{"patience": seconds} that the hub has with clients that acknowledge nothing.
+{"set": [module, name, value]} of a constant, {"end_session": true} as if it had run out, unheard.
 Each is answered with a line of JSON. A session and a token of a viewer are made at start.
 """
 
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -163,10 +164,13 @@ class Child:
                 threading.Thread(target=self.go_on, daemon=True).start()
             elif "stop_every" in command:
                 self.every, answer = 0.0, self.n
-            elif "patience" in command:
-                from dashboard.live import client
+            elif "set" in command:
+                module, name, value = command["set"]
+                setattr(import_module(module), name, value)
+            elif "end_session" in command:
+                from django.contrib.sessions.models import Session
 
-                client.PATIENCE = command["patience"]
+                Session.objects.all().delete()
             elif "notes" in command:
                 answer, self.notes = self.notes, []
             print(json.dumps(answer), flush=True)
