@@ -8,3 +8,6 @@ from django.apps import AppConfig
 class DashboardConfig(AppConfig):  # type: ignore[misc]
     name = "dashboard"
     verbose_name = "Weir"
+
+    def ready(self) -> None:
+        from . import checks  # noqa: F401 - registers them

@@ -66,8 +66,7 @@ def _opens_at_once(link: SignInLink, request: HttpRequest) -> bool:
 def _come_in(request: HttpRequest, link: SignInLink) -> HttpResponse:
     user = use_link(link)
     if request.user.is_authenticated and request.user.pk != user.pk:
-        _close_live(request)
-        logout(request)
+        _end_session(request)
     login(request, user, backend=BACKEND)
     audit.record(user.username, "sign in", result="by link")
     return redirect(settings.LOGIN_REDIRECT_URL)
@@ -79,11 +78,13 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     principal = of_user(request.user)
     if principal is not None:
         audit.record(principal.who, "sign out")
-        _close_live(request)
-    logout(request)
+    _end_session(request)
     return redirect("sign_in")
 
 
-def _close_live(request: HttpRequest) -> None:
-    if request.session.session_key:
-        the_bus().note("signed_out", session=request.session.session_key)
+def _end_session(request: HttpRequest) -> None:
+    """First the session, then its live connections: else they could come back with it."""
+    key = request.session.session_key
+    logout(request)
+    if key:
+        the_bus().note("signed_out", session=key)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
@@ -106,9 +107,13 @@ class TestSignOut:
     def test_it_ends_the_session_and_its_live_connections(self):
         client = signed_in(person("viewer"))
         key, told = client.session.session_key, []
-        the_bus().subscribe(None, lambda kind, fields: told.append((kind, dict(fields))))
+
+        def on_note(kind, fields):
+            told.append((kind, dict(fields), Session.objects.filter(pk=key).exists()))
+
+        the_bus().subscribe(None, on_note)
         assert client.post("/sign-out/")["Location"] == "/sign-in/"
-        assert ("signed_out", {"session": key}) in told
+        assert told == [("signed_out", {"session": key}, False)], "told once the session cannot come back"
         assert client.get("/settings/").status_code == 302
 
     def test_a_link_cannot_sign_one_out(self):
