@@ -49,7 +49,7 @@ def streams(client: redis.Redis, count: int, n: int) -> None:
         pipe.xadd(f"stream:{i}", {"message": MESSAGE})
         if n == 0:
             pipe.xgroup_create(f"stream:{i}", "readers", id="0")
-            pipe.xreadgroup("readers", "anna", {f"stream:{i}": ">"})  # pending, so that everything is asked for
+            pipe.xreadgroup("readers", "reader-1", {f"stream:{i}": ">"})  # pending, so that everything is asked for
     pipe.execute()
 
 

@@ -34,7 +34,7 @@ def test_only_reading_commands_are_sent_and_nothing_changes(redis_clean: Server)
     for i in range(5):
         entry = client.xadd("orders", {"n": i})
     client.xgroup_create("orders", "billing", id="0")
-    client.xreadgroup("billing", "anna", {"orders": ">"}, count=2)
+    client.xreadgroup("billing", "reader-1", {"orders": ">"}, count=2)
     client.xdel("orders", entry)
     keys, groups = sorted(client.keys()), client.xinfo_groups("orders")
     client.config_resetstat()

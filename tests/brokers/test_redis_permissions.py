@@ -20,7 +20,7 @@ def shop(redis_clean: Server) -> Server:
     for i in range(3):
         client.xadd("orders", {"n": i})
     client.xgroup_create("orders", "billing", id="0")
-    client.xreadgroup("billing", "anna", {"orders": ">"}, count=1)
+    client.xreadgroup("billing", "reader-1", {"orders": ">"}, count=1)
     client.sadd("_kombu.binding.celery", b"celery\x06\x16\x06\x16celery")
     return redis_clean
 

@@ -27,8 +27,8 @@ def test_a_group_shows_what_waits_what_is_pending_and_who_reads(redis_clean: Ser
     client = redis_clean.client()
     fill(redis_clean, 10)
     client.xgroup_create("orders", "billing", id="0")
-    client.xreadgroup("billing", "anna", {"orders": ">"}, count=3)
-    client.xreadgroup("billing", "ben", {"orders": ">"}, count=1)
+    client.xreadgroup("billing", "reader-1", {"orders": ">"}, count=3)
+    client.xreadgroup("billing", "reader-2", {"orders": ">"}, count=1)
     with polling(redis_clean.url) as broker:
         poll = broker.poll()
     billing = sample(poll, NAME)
@@ -53,7 +53,7 @@ def test_a_deleted_entry_ahead_of_a_group_never_makes_its_depth_zero(redis_clean
     client = redis_clean.client()
     ids = fill(redis_clean, 10)
     client.xgroup_create("orders", "billing", id="0")
-    client.xreadgroup("billing", "anna", {"orders": ">"}, count=3)
+    client.xreadgroup("billing", "reader-1", {"orders": ">"}, count=3)
     client.xdel("orders", ids[6])
     if redis_clean.engine != "redis62":
         assert client.xinfo_groups("orders")[0]["lag"] is None
@@ -66,7 +66,7 @@ def test_a_long_backlog_without_a_lag_is_estimated_from_ids(redis_clean: Server)
     client = redis_clean.client()
     ids = fill(redis_clean, 20_000)
     client.xgroup_create("orders", "billing", id="0")
-    client.xreadgroup("billing", "anna", {"orders": ">"}, count=2_000)
+    client.xreadgroup("billing", "reader-1", {"orders": ">"}, count=2_000)
     client.xdel("orders", ids[15_000])
     with polling(redis_clean.url) as broker:
         billing = sample(broker.poll(), NAME)
@@ -88,7 +88,7 @@ def test_a_pending_entry_is_waited_for_too(redis_clean: Server) -> None:
     client = redis_clean.client()
     fill(redis_clean, 1)
     client.xgroup_create("orders", "billing", id="0")
-    client.xreadgroup("billing", "anna", {"orders": ">"})
+    client.xreadgroup("billing", "reader-1", {"orders": ">"})
     client.xadd("orders", {"n": 2})
     with polling(redis_clean.url) as broker:
         billing = sample(broker.poll(), NAME)
@@ -124,7 +124,7 @@ def test_arrivals_and_completions_come_from_the_counters(redis_clean: Server) ->
     def work() -> None:
         for i in range(40):
             client.xadd("orders", {"n": i})
-        delivered = client.xreadgroup("billing", "anna", {"orders": ">"}, count=30)[0][1]
+        delivered = client.xreadgroup("billing", "reader-1", {"orders": ">"}, count=30)[0][1]
         client.xack("orders", "billing", *[entry for entry, _ in delivered[:20]])
 
     with polling(redis_clean.url) as broker:
@@ -217,3 +217,19 @@ def test_globs_choose_by_stream_and_by_group(redis_clean: Server) -> None:
         client.xgroup_create(key, "audit", id="0")
     with polling(f"{redis_clean.url}?include=orders*&exclude=*audit") as broker:
         assert [s.name for s in broker.poll().samples] == [NAME]
+
+
+def test_entries_delivered_again_and_again_are_counted(redis_clean: Server) -> None:
+    client = redis_clean.client()
+    ids = fill(redis_clean, 5)
+    client.xgroup_create("orders", "billing", id="0")
+    client.xreadgroup("billing", "reader-1", {"orders": ">"})
+    with polling(redis_clean.url) as broker:
+        assert sample(broker.poll(), NAME).redelivery_rate is None
+        poll, least, most = per_second(
+            broker, 6, lambda: [client.xclaim("orders", "billing", "reader-2", 0, ids[:2]) for _ in range(3)]
+        )
+        again = sample(poll, NAME)
+        assert least <= again.redelivery_rate <= most
+        assert again.quality["redelivery_rate"] is Quality.ESTIMATED
+        assert sample(broker.poll(), NAME).redelivery_rate == 0

@@ -24,6 +24,7 @@ class Group:
     quality: Quality = Quality.EXACT
     oldest_waiting: EntryId | None = None
     oldest_pending: EntryId | None = None
+    deliveries: dict[bytes, int] = field(default_factory=dict)  # how often the oldest pending entries were delivered
     by_delivered: bool = False  # the age is that of the last delivered entry, for the oldest waiting one
 
 

@@ -20,6 +20,7 @@ class Flow:
     seconds: float | None
     before: dict[bytes, tuple[int, EntryId | None]]
     depths: dict[str, tuple[float, float]]
+    deliveries: dict[str, dict[bytes, int]]
 
     def of_stream(self, stream: Stream, dead_letters: bool) -> Sample:
         """A stream that no group reads: its length is a backlog only where it keeps dead letters."""
@@ -44,7 +45,16 @@ class Flow:
         completed = self._completions(sample, group)
         aged = self._age(sample, group, now)
         sample.quality = qualities(group.quality, quality, completed, aged)
+        sample.redelivery_rate = self._redeliveries(sample.key, group)
         return sample
+
+    def _redeliveries(self, key: str, group: Group) -> float | None:
+        """Deliveries again per second among the oldest pending entries: the rest of them is not asked for."""
+        before = self.deliveries.get(key)
+        if not self.seconds or before is None:
+            return None
+        again = sum(max(0, count - before[id]) for id, count in group.deliveries.items() if id in before)
+        return again / self.seconds
 
     def _arrivals(self, stream: Stream) -> tuple[float | None, Quality]:
         """Entries per second: counted by the server, or (6.2) by the growth of a stream that was not trimmed."""
@@ -106,6 +116,7 @@ def qualities(
         "in_rate": in_rate,
         "out_rate": out_rate,
         "lag_seconds": lag_seconds,
+        "redelivery_rate": Quality.ESTIMATED,
     }
     return {metric: quality for metric, quality in named.items() if quality is not Quality.EXACT}
 

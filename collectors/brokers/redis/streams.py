@@ -26,6 +26,8 @@ from .wire import Wire, pack
 COUNTED, LEAST_COUNTED, COUNTED_BYTES = 1000, 10, 4_000_000
 #: Above this many bytes of first and last entry a stream's entries are not fetched to see how old they are.
 LARGE = 65536
+#: The oldest pending entries of a group whose deliveries are counted: a poison loop is among them.
+OLDEST_PENDING = 10
 #: Groups whose consumers are asked for at one telling of facts, consumers of one group, and how many are named.
 MOST_GROUPS, MOST_CONSUMERS, NAMED = 500, 200, 5
 
@@ -38,6 +40,7 @@ class Streams:
         self._before: dict[bytes, tuple[int, EntryId | None]] = {}
         self._commands: dict[bytes, tuple[bytes, bytes]] = {}
         self._depths: dict[str, tuple[float, float]] = {}
+        self._deliveries: dict[str, dict[bytes, int]] = {}
 
     def read(
         self,
@@ -59,13 +62,14 @@ class Streams:
         self._find_backlogs(wire, powers, streams)
         self._find_oldest(wire, powers, streams)
         increases = self._counters.update(at, counted(streams))
-        flow = Flow(increases, self._counters.seconds, self._before, self._depths)
+        flow = Flow(increases, self._counters.seconds, self._before, self._depths, self._deliveries)
         samples: list[tuple[Stream, Group | None, Sample]] = []
         for stream in streams:
             for group in stream.groups:
                 samples.append((stream, group, flow.of_group(stream, group, now)))
             if stream.key in unread:
                 samples.append((stream, None, flow.of_stream(stream, is_dead_letters(stream.key))))
+        self._deliveries = {s.key: group.deliveries for _, group, s in samples if group is not None}
         self._before = {s.key: (s.length, s.first) for s in streams}
         self._depths = {
             s.key: (s.depth, s.in_flight) for _, _, s in samples if s.depth is not None and s.in_flight is not None
@@ -127,7 +131,7 @@ class Streams:
                     waiting.append((stream, group))
         replies = wire.ask(
             [_following(stream, group, 1) for stream, group in waiting]
-            + [pack(b"XPENDING", stream.key, group.name, b"-", b"+", 1) for stream, group in pending]
+            + [pack(b"XPENDING", stream.key, group.name, b"-", b"+", OLDEST_PENDING) for stream, group in pending]
         )
         for (stream, group), reply in zip(waiting, replies, strict=False):
             if powers.note("XRANGE", reply, stream.key) and reply:
@@ -135,6 +139,7 @@ class Streams:
         for (stream, group), reply in zip(pending, replies[len(waiting) :], strict=True):
             if powers.note("XPENDING", reply, stream.key) and reply:
                 group.oldest_pending = EntryId.of(reply[0][0])
+                group.deliveries = {entry[0]: entry[3] for entry in reply}
 
 
 def consumers_in_words(

@@ -1,4 +1,4 @@
-"""One connection to a Redis server, and many commands at once on it.
+"""One connection to a Redis server, and many commands at once on it. `cluster` has the same for many servers.
 
 redis-py's `Connection` does TCP, TLS, AUTH, SELECT and the parsing; its pipeline is left aside, because packing
 and unpacking each command by itself costs four times as much as asking with commands that were packed once.
@@ -7,18 +7,24 @@ RESP2, because its replies have the same shape from 6.2 to 9 and nothing is push
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import redis
 
-from ...errors import BadURL, Unreachable
+from ...errors import BadAnswer, BadURL, CollectorError, Unreachable
 from ...url import BrokerURL
 from .failures import explained
+from .meter import PlainConnection, TLSConnection
 
 #: Commands sent before their replies are read: bounds what the server must buffer for us.
 BATCH = 1000
+#: Time-outs that all replies of one batch together may take.
+PATIENCE = 4
+#: What redis-py's parser stumbles into where something is no reply of the protocol, besides its own errors.
+NO_REPLY = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, MemoryError)
 
 #: A reply of the server that says no; it stands among the other replies of a batch.
 Refusal = redis.ResponseError
@@ -34,15 +40,38 @@ def pack(*parts: bytes | str | int) -> bytes:
 
 
 class Wire:
-    """Connects when first asked, and again after a failure. Counts what it sends and gets."""
+    """Connects when first asked, and again after a failure. Counts what it sends and gets.
 
-    def __init__(self, url: BrokerURL) -> None:
-        self.url = url
-        self._options = _options(url)
+    `locate` finds the server anew for each connection: the URL of the one that has the part sought.
+    """
+
+    def __init__(self, url: BrokerURL, locate: Callable[[], BrokerURL] | None = None) -> None:
+        self.url = url  #: of the server that is connected, or was last
+        self._locate = locate
+        self._timeout = float(options_of(url)["socket_timeout"])
         self._connection: Any = None  # redis.Connection, which is not typed
         self._closed = False
         self.requests = 0
         self.bytes = 0
+
+    #: What is left out of this poll, in sentences; one server leaves nothing out.
+    problems: tuple[str, ...] = ()
+    #: Rows for the broker's page.
+    details: tuple[tuple[str, str], ...] = ()
+    #: The servers that hold keys, by a name; for `ask_each`.
+    nodes: tuple[str, ...] = ("",)
+
+    def begin(self) -> None:
+        """A new poll."""
+        self.requests = self.bytes = 0
+
+    def ask_each(self, commands: Sequence[tuple[str, bytes]]) -> list[Any]:
+        """The reply of the named node to each command."""
+        return self.ask([command for _, command in commands])
+
+    def all(self, *parts: bytes | str | int) -> list[Any]:
+        """The replies of all nodes to one command that is about no key."""
+        return [self.one(*parts)]
 
     def ask(self, commands: Sequence[bytes]) -> list[Any]:
         """The reply to each command, in order; one that was refused stands there as a `Refusal`.
@@ -54,14 +83,17 @@ class Wire:
             connection = self._connected()
             for start in range(0, len(commands), BATCH):
                 batch = commands[start : start + BATCH]
+                connection.meter.until(time.monotonic() + PATIENCE * self._timeout)
                 connection.send_packed_command([b"".join(batch)])
                 replies += [self._reply(connection) for _ in batch]
         except Exception as error:
             self._drop()
             if self._closed:  # by another thread: then redis-py may stumble over its own socket in any way
                 raise Unreachable(f"The connection to {self.url.label} was closed by Weir.") from None
-            if isinstance(error, redis.RedisError | OSError):
+            if isinstance(error, redis.RedisError | OSError | CollectorError):
                 raise explained(error, self.url) from error
+            if isinstance(error, NO_REPLY):
+                raise BadAnswer(f"What listens at {self.url.label} does not speak the Redis protocol.") from error
             raise
         self.requests += len(commands)
         self.bytes += _size(replies)
@@ -76,12 +108,17 @@ class Wire:
         self._closed = True
         self._drop()
 
+    def drop(self) -> None:
+        """Let go of the connection; the next question makes a new one."""
+        self._drop()
+
     def _connected(self) -> Any:
         if self._closed:
             raise ConnectionAbortedError
         if self._connection is None:
-            kind = redis.SSLConnection if self.url.scheme == "rediss" else redis.Connection
-            connection: Any = kind(**self._options)
+            self.url = self._locate() if self._locate is not None else self.url
+            kind = TLSConnection if self.url.scheme == "rediss" else PlainConnection
+            connection: Any = kind(**options_of(self.url))
             connection.connect()
             self._connection = connection
             for command in (pack("CLIENT", "SETNAME", "weir"), pack("CLIENT", "NO-TOUCH", "ON")):
@@ -95,6 +132,7 @@ class Wire:
 
     @staticmethod
     def _reply(connection: Any) -> Any:
+        connection.meter.next_reply()
         try:
             return connection.read_response(disable_decoding=True)
         except Refusal as refusal:
@@ -106,7 +144,7 @@ class Wire:
             connection.disconnect()
 
 
-def _options(url: BrokerURL) -> dict[str, Any]:
+def options_of(url: BrokerURL) -> dict[str, Any]:
     """What redis-py's connection is built from. Raises BadURL."""
     if url.path and not url.path.isdigit():
         raise BadURL(f"'{url.path}' is not a Redis database; write its number, as in redis://{url.host}:6379/0.")
