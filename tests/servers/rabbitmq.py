@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from socket import socket
 from typing import Any
 from urllib.parse import quote
 
@@ -24,6 +23,8 @@ import pika
 import psutil
 import pytest
 import urllib3
+
+from .ports import free_port
 
 BIN = Path("/usr/lib/rabbitmq/bin")
 PLUGINS = "rabbitmq_management,rabbitmq_prometheus,rabbitmq_stream"
@@ -33,12 +34,6 @@ START_SECONDS = 90
 def rabbitmq_available() -> bool:
     """Whether RabbitMQ is installed on this machine."""
     return (BIN / "rabbitmq-server").exists()
-
-
-def free_port() -> int:
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -61,6 +56,11 @@ class Node:
         query = "&".join([f"{key}={value}" for key, value in parameters.items() if value] + endpoints)
         return f"amqp://{user}@127.0.0.1:{self.amqp}/{quote(vhost, safe='')}?{query}"
 
+    def without_prometheus_url(self, *, user: str = "guest:guest", vhost: str = "") -> str:
+        """The broker URL by which no Prometheus endpoint is found: its host is another than the node's."""
+        management = f"http://127.0.0.1:{self.management}"
+        return f"amqp://{user}@127.0.0.2:{self.amqp}/{quote(vhost, safe='')}?management={management}"
+
     def api(self, method: str, path: str, body: Any = None) -> Any:
         """Call the management API; raises on any answer that is not a success."""
         answer = urllib3.request(
@@ -69,6 +69,7 @@ class Node:
             headers=urllib3.make_headers(basic_auth="guest:guest") | {"Content-Type": "application/json"},
             body=None if body is None else json.dumps(body),
             timeout=30,
+            retries=False,
         )
         if answer.status >= 400:
             raise RuntimeError(f"{method} {path}: {answer.status} {answer.data[:500]!r}")

@@ -87,7 +87,6 @@ class RabbitMQ:
         return check(self._management, self._endpoints, self._http, self.poll)
 
     def close(self) -> None:
-        self._measure.close()
         self._http.close()
 
     def _only_wanted(self, reading: Reading) -> None:
@@ -120,6 +119,9 @@ class RabbitMQ:
             details.append(("Running nodes", ", ".join(sorted(self._seen.running))))
         elif self._seen.nodes_refused:
             details.append(("Running nodes", f"taken from the list of queues: {self._seen.nodes_refused}"))
+        elif not self._seen.rows:
+            words = "not known without the management API; before RabbitMQ 4.1 a stream shows what it keeps as depth"
+            details.append(("Types of queues", words))
         if self._seen.foreign:
             hosts = sorted({vhost for vhost, _ in self._seen.foreign})
             details.append(("Not shown", f"queues in {', '.join(hosts)}, where the user has no permission"))

@@ -59,11 +59,8 @@ def _prometheus(management: Management, endpoints: Endpoints, http: Http) -> lis
     try:
         seen.keep_fresh()
         measure = Measure(http, endpoints, management)
-        try:
-            measure.read(seen)
-            cheap = isinstance(measure.way, Scrape)
-        finally:
-            measure.close()
+        measure.read(seen)
+        cheap = isinstance(measure.way, Scrape)
     except CollectorError as error:
         return [Check("cheap measuring (Prometheus)", False, f"{error} If the plugin is missing, {advice}")]
     if cheap:

@@ -54,6 +54,11 @@ def queue_key(key: str) -> QueueKey | None:
     return (vhost, queue) if separator else None
 
 
+def kind_of(type_name: str) -> str:
+    """ "classic", "quorum" or "stream", from what RabbitMQ calls it here ("quorum") or there ("rabbit_quorum_queue")."""
+    return type_name.removeprefix("rabbit_").removesuffix("_queue")
+
+
 def read_rows(rows: Iterable[Row]) -> dict[QueueKey, QueueRow]:
     """Rows of `/api/queues`, in any of its forms, as an inventory."""
     return {key_of(row): _read(row) for row in rows if row.get("name")}
@@ -64,7 +69,7 @@ def _read(row: Row) -> QueueRow:
     return QueueRow(
         vhost=str(row.get("vhost", "")),
         queue=str(row["name"]),
-        kind=str(row.get("type") or "classic").removeprefix("rabbit_").removesuffix("_queue"),
+        kind=kind_of(str(row.get("type") or "classic")),
         durable=bool(row.get("durable")),
         exclusive=bool(row.get("exclusive")),
         auto_delete=bool(row.get("auto_delete")),

@@ -52,10 +52,6 @@ class Measure:
                 self.way = None
         return self._with_problem(self._choose(seen))
 
-    def close(self) -> None:
-        if self._scrape is not None:
-            self._scrape.close()
-
     def _read(self, way: Scrape | Totals | Full, seen: Seen) -> Reading:
         if not isinstance(way, Scrape):
             return way.read()
@@ -110,7 +106,6 @@ class Measure:
         """The scrape of the endpoints to try, its counters kept where the endpoints are the same."""
         found = self._endpoints.prometheus or tuple(dict.fromkeys(_derived(self._endpoints, seen)))
         if self._scrape is None or not set(self._scrape.endpoints) <= set(found):
-            self.close()
             named = bool(self._endpoints.prometheus)
             self._scrape = Scrape(self._http, found, self._endpoints.vhost, named=named)
             self._learned = None

@@ -18,7 +18,7 @@ Metrics = dict[str, dict[str, float]]
 
 _LINE = re.compile(r"^rabbitmq_detailed_(\w+)\{(.*)\} (\S+)$", re.M)
 _INFO = re.compile(r"^rabbitmq_(?:build|identity)_info\{(.*)\} 1$", re.M)
-_LABEL = re.compile(r'(?:^|",)(channel|vhost|queue|exchange|queue_vhost|exchange_vhost)="')
+_LABEL = re.compile(r'(?:^|",)(channel|vhost|queue|exchange|queue_vhost|exchange_vhost|queue_type|membership)="')
 _WELL_ESCAPED = re.compile(r'(?:[^"\\\n]|\\["\\n])*')
 _ESCAPE = re.compile(r'\\(["\\n])')
 

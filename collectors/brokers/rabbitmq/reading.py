@@ -46,6 +46,7 @@ class Reading:
     flows         by queue, over `seconds`; None = not known this time. A queue that is absent moved nothing,
                   unless it is in `without_flow`
     exact_flows   the counters are the queues' own, and miss nothing
+    kinds         types of queues, where nothing else tells them
     stream_lags   how far the last consumer of a stream is behind, in messages, where the broker says so
     rows          the queues themselves, where the measurement tells of them anyway
     problems      what is missing; `complete` is False when queues may be
@@ -58,6 +59,7 @@ class Reading:
     exact_flows: bool = False
     without_flow: frozenset[QueueKey] = frozenset()
     rows: dict[QueueKey, QueueRow] | None = None
+    kinds: dict[QueueKey, str] = field(default_factory=dict)
     stream_lags: dict[QueueKey, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     complete: bool = True

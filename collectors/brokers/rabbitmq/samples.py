@@ -34,21 +34,22 @@ def samples_of(
     samples = []
     for key, level in reading.levels.items():
         row = rows.get(key)
-        if row is not None and row.kind == "stream":
-            samples.append(_stream(row, level, rates[key], reading.stream_lags.get(key)))
+        kind = row.kind if row is not None else reading.kinds.get(key, UNKNOWN_KIND)
+        if kind == "stream":
+            samples.append(_stream(key, level, rates[key], reading.stream_lags.get(key)))
         else:
             asked = own.get(key)
             if asked is not None and level.consumers is None:
                 level.consumers = asked.consumers
-            samples.append(_queue(key, row, level, rates[key]))
+            samples.append(_queue(key, kind, level, rates[key]))
     return samples
 
 
-def _queue(key: QueueKey, row: QueueRow | None, level: Level, rates: Rates) -> Sample:
+def _queue(key: QueueKey, kind: str, level: Level, rates: Rates) -> Sample:
     return Sample(
         key=sample_key(*key),
         name=sample_name(*key),
-        kind=UNKNOWN_KIND if row is None else row.kind,
+        kind=kind,
         depth=level.ready,
         in_flight=level.unacked,
         consumers=level.consumers,
@@ -63,11 +64,11 @@ def _queue(key: QueueKey, row: QueueRow | None, level: Level, rates: Rates) -> S
     )
 
 
-def _stream(row: QueueRow, level: Level, rates: Rates, lag: float | None) -> Sample:
+def _stream(key: QueueKey, level: Level, rates: Rates, lag: float | None) -> Sample:
     """A stream keeps what was read: its messages are no backlog, and its readers complete nothing."""
     return Sample(
-        key=row.key,
-        name=row.name,
+        key=sample_key(*key),
+        name=sample_name(*key),
         kind="stream",
         in_rate=rates.in_rate,
         lag_messages=lag,

@@ -18,7 +18,8 @@ from collectors.rates import Counters
 
 from .endpoints import Endpoint
 from .http import Http
-from .prometheus import Metrics, QueueKey, QueueNames, parse
+from .inventory import kind_of
+from .prometheus import Metrics, QueueKey, QueueNames, parse, split_labels
 from .reading import COMPLETED, PUBLISHED, REDELIVERED, Flow, Level, Reading
 
 _LEVELS = ("queue_coarse_metrics", "queue_consumer_count", "stream_consumer_metrics")
@@ -74,10 +75,6 @@ class Scrape:
         self._families: tuple[str, ...] = _LEVELS + _PER_CHANNEL + _PER_QUEUE
         self._counts_per_queue = False
         self._counters: dict[str, Counters[_Series]] = {}  # by node
-        self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="rabbitmq-nodes")
-
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def read(self, running: Callable[[bool], frozenset[str] | None]) -> Reading:
         """Ask every node.
@@ -98,6 +95,7 @@ class Scrape:
             levels=levels,
             exact_flows=self._counts_per_queue,
             stream_lags=_stream_lags(answers, self.names),
+            kinds=_kinds(answers, self.names) if running(False) is None else {},
             problems=silent,
             complete=not silent,
             version=next((answer.version for answer in answers if answer.version), ""),
@@ -111,7 +109,8 @@ class Scrape:
             self.endpoints = tuple(answer.endpoint for answer in answers)
 
     def _ask_all(self) -> tuple[list[NodeAnswer], list[CollectorError]]:
-        results = list(self._threads.map(self._ask, self.endpoints))
+        with ThreadPoolExecutor(min(8, len(self.endpoints)), thread_name_prefix="rabbitmq-node") as threads:
+            results = list(threads.map(self._ask, self.endpoints))
         answers: dict[str, NodeAnswer] = {}
         for result in results:
             if isinstance(result, NodeAnswer):
@@ -198,6 +197,15 @@ def _stream_lags(answers: list[NodeAnswer], names: QueueNames) -> dict[QueueKey,
             key = names.of(labels)
             lags[key] = max(lag, lags.get(key, 0.0))
     return lags
+
+
+def _kinds(answers: list[NodeAnswer], names: QueueNames) -> dict[QueueKey, str]:
+    """Types of queues, which RabbitMQ tells here since 4.1."""
+    kinds: dict[QueueKey, str] = {}
+    for answer in answers:
+        for labels in answer.metrics.get("queue_info", {}):
+            kinds[names.of(labels)] = kind_of(split_labels(labels).get("queue_type", ""))
+    return kinds
 
 
 def _silent(answers: list[NodeAnswer], errors: list[CollectorError], running: frozenset[str] | None) -> list[str]:

@@ -69,14 +69,14 @@ class Seen:
         """
         if reading.rows is not None:
             self.rows = reading.rows
-        elif not self.rows:
-            return
-        elif self._differs(reading) and time.monotonic() - self._read_at >= SOONEST:
+        elif self._read_at == float("-inf"):
+            return  # nobody ever told which queues there are
+        elif self._differs(reading) and time.monotonic() - self._tried_at >= SOONEST:
             self._refresh()
         unknown = reading.levels.keys() - self.rows.keys()
-        for key in unknown:
+        for key in unknown if self.by_management else unknown & self.foreign:
             del reading.levels[key]
-        if unknown and self._read_at >= self._compared_at(reading):
+        if unknown and self.by_management and self._read_at >= self._compared_at(reading):
             self.foreign = frozenset(unknown)
         self._note_down(reading)
         if reading.complete:
@@ -94,12 +94,16 @@ class Seen:
         return any(key not in measured and not row.down for key, row in self.rows.items())
 
     def _note_down(self, reading: Reading) -> None:
-        down = sorted(row.name for row in self.rows.values() if row.down)
+        unmeasured = [row for key, row in self.rows.items() if key not in reading.levels]
+        down = sorted(row.name for row in unmeasured if row.down or self._is_stopped(row.node))
         if down:
             reading.complete = False
             more = f" and {len(down) - 5} more" if len(down) > 5 else ""
             count = "1 queue is" if len(down) == 1 else f"{len(down)} queues are"
             reading.problems.append(f"{count} down, their node does not run: {', '.join(down[:5])}{more}.")
+
+    def _is_stopped(self, node: str) -> bool:
+        return bool(node) and self.running is not None and node not in self.running
 
     def _refresh(self) -> None:
         self._tried_at = time.monotonic()

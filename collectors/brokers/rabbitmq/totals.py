@@ -37,9 +37,6 @@ class Totals:
         rows = self._management.queues(WITH_TOTALS)
         return Reading(at=at, levels=_levels(rows), rows=read_rows(rows))
 
-    def close(self) -> None:
-        """Nothing is held."""
-
 
 class Full:
     """The full form of `/api/queues`: everything, and dear. `counts`: the broker keeps statistics of messages."""
@@ -60,9 +57,6 @@ class Full:
         if self._counts:
             self._count(rows, reading)
         return reading
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def _count(self, rows: list[Row], reading: Reading) -> None:
         series = {
