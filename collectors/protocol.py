@@ -29,6 +29,7 @@ class LagMethod(IntEnum):
     ENTRY_ID = 2  # the id of the oldest waiting entry is a time (Redis streams)
     POSITION = 3  # interpolated on the cumulative count of arrivals
     HEAD_WATCHED = 4  # the head has been the same since at least then: a lower bound
+    MONITORED = 5  # the broker's own monitoring says it, some minutes late (CloudWatch)
 
     @property
     def words(self) -> str:
@@ -41,6 +42,7 @@ _LAG_WORDS = {
     LagMethod.ENTRY_ID: "by the oldest entry's id",
     LagMethod.POSITION: "by position",
     LagMethod.HEAD_WATCHED: "at least: the head has not moved since",
+    LagMethod.MONITORED: "by the broker's own monitoring, some minutes late",
 }
 
 #: The measured numbers of a sample, in the order in which they are stored: only ever append.
@@ -70,6 +72,9 @@ class Sample:
     (an adapter shares one mapping between samples). `head` identifies the oldest waiting
     message where the broker shows it cheaply: any hashable value, None = cannot be told,
     "" = the queue is empty. It serves the judging of queues without rates.
+    `measured_at`: epoch seconds at which these numbers were measured, where that was in an earlier poll
+    (0 = not yet); None = in this one. A broker that is paid for by the call is not asked about every queue
+    each time; such a sample carries the last values on, and nothing is judged by them.
     """
 
     key: str
@@ -90,6 +95,7 @@ class Sample:
     lag_method: LagMethod = LagMethod.NONE
     quality: Mapping[str, Quality] = field(default_factory=lambda: NO_QUALITY)  # one shared mapping
     head: str | int | None = None
+    measured_at: float | None = None
 
 
 @dataclass(slots=True, frozen=True)

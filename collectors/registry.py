@@ -18,7 +18,10 @@ KINDS: dict[str, str] = {
     "amqps": "collectors.brokers.rabbitmq:RabbitMQ",
     "memory": "collectors.brokers.memory:Memory",
     "redis": "collectors.brokers.redis:Redis",
+    "redis+cluster": "collectors.brokers.redis:RedisCluster",
+    "redis+sentinel": "collectors.brokers.redis:RedisSentinel",
     "rediss": "collectors.brokers.redis:Redis",
+    "sqs": "collectors.brokers.sqs:SQS",
 }
 
 #: The same kind under the name that people use.
@@ -27,7 +30,10 @@ NAMES: dict[str, str] = {
     "amqps": "RabbitMQ",
     "memory": "Memory",
     "redis": "Redis",
+    "redis+cluster": "Redis",
+    "redis+sentinel": "Redis",
     "rediss": "Redis",
+    "sqs": "SQS",
 }
 
 

@@ -1,0 +1,67 @@
+"""Whose turn it is to be asked. Pure: times are seconds of one monotonic clock, given by the caller.
+
+A queue is wanted as often as it moves: every `moving_every` seconds while it changed lately, ever more rarely while
+it stands still, and at least every `quiet_every`. When there are not calls enough for all, those go first that have
+waited longest for their own pace, so that each is slowed by the same factor and none is forgotten.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+#: A queue that last changed so long ago is asked after a SHARE-th of that time again.
+SHARE = 6.0
+#: Those that somebody looks at take at most this part of a poll's calls.
+WATCHED_PART = 0.5
+
+
+@dataclass(slots=True)
+class _Turn:
+    asked_at: float | None = None
+    changed_at: float = 0.0
+
+
+class Turns:
+    """The queues of a broker, by key."""
+
+    def __init__(self, moving_every: float, quiet_every: float) -> None:
+        self._moving, self._quiet = moving_every, quiet_every
+        self._turns: dict[str, _Turn] = {}
+        self.watched: frozenset[str] = frozenset()
+
+    def keep(self, keys: Iterable[str]) -> None:
+        """Exactly these queues exist."""
+        self._turns = {key: self._turns.get(key) or _Turn() for key in keys}
+
+    def next(self, now: float, most: int) -> list[str]:
+        """At most so many queues that are due, the most urgent first; at least one where there is any and most > 0."""
+        if not self._turns or most <= 0:
+            return []
+        watched = [key for key in self.watched if key in self._turns][: max(1, int(most * WATCHED_PART))]
+        first = frozenset(watched)
+        urgency = {key: self._urgency(turn, now) for key, turn in self._turns.items() if key not in first}
+        due = [key for key, waited in urgency.items() if waited >= 1.0]
+        chosen = watched + heapq.nlargest(most - len(watched), due, key=urgency.__getitem__)
+        return chosen or [max(urgency, key=urgency.__getitem__)]  # one call a poll tells that the broker is there
+
+    def asked(self, key: str, now: float, changed: bool) -> None:
+        """A queue was asked; whether it differs from the time before (the first time counts as a change)."""
+        turn = self._turns.get(key)
+        if turn is None:
+            return
+        if changed or turn.asked_at is None:
+            turn.changed_at = now
+        turn.asked_at = now
+
+    def _pace(self, turn: _Turn, now: float) -> float:
+        return min(max((now - turn.changed_at) / SHARE, self._moving), self._quiet)
+
+    def _urgency(self, turn: _Turn, now: float) -> float:
+        """How many of its paces a queue has waited; polls come a little early at times, which is near enough."""
+        if turn.asked_at is None:
+            return float("inf")
+        waited = now - turn.asked_at
+        pace = self._pace(turn, now)
+        return (waited + 0.5) / pace if pace > 5 else waited / max(pace, 1e-3)
