@@ -152,7 +152,7 @@ class Fleet:
 
 def _merge(before: _Rows | None, tick: Tick) -> _Rows:
     """The rows after `tick`; queues that an incomplete tick does not show keep their last values."""
-    sampled = np.full(len(tick), tick.at)
+    sampled = np.full(len(tick), tick.at) if tick.measured is None else tick.measured
     if tick.complete or before is None:
         return _Rows(tick, sampled, np.zeros(len(tick), bool))
     old = before.tick

@@ -139,12 +139,12 @@ class Snapshot:
         if not has.any():
             return
         row = ROW["dead_letters"]
-        depth = aligned(self.values[ROW["depth"]], self.ids, np.unique(targets[has]))
-        found = depth[np.searchsorted(np.unique(targets[has]), targets[has])]
+        wanted, inverse, counts = np.unique(targets[has], return_inverse=True, return_counts=True)
+        found = aligned(self.values[ROW["depth"]], self.ids, wanted)[inverse]
+        told = aligned(self.quality[ROW["depth"]], self.ids, wanted)[inverse]
         self.values, self.quality = self.values.copy(), self.quality.copy()
         self.values[row, has] = found
-        _, inverse, counts = np.unique(targets[has], return_inverse=True, return_counts=True)
-        known = np.where(counts[inverse] > 1, Quality.APPROXIMATE, Quality.EXACT)
+        known = np.maximum(np.where(counts[inverse] > 1, Quality.APPROXIMATE, Quality.EXACT), told)
         self.quality[row, has] = np.where(np.isnan(found), Quality.UNKNOWN, known)
 
     def __len__(self) -> int:

@@ -58,6 +58,8 @@ class Tick:
     head        a number that stands for the head message, HEAD_UNKNOWN or HEAD_EMPTY, shape (n,)
     complete    False: queues may be missing from this tick without being gone
     inventory   rises when names, facts or relations of the broker's queues changed: readers load them again
+    measured    epoch seconds at which each row was measured, 0 = not yet, shape (n,); None = all of them at `at`.
+                Rows of an earlier time carry their last values on: they are shown and stored, and judge nothing
     judgement   set by the pipeline before the tick is stored or sent
     """
 
@@ -70,6 +72,7 @@ class Tick:
     head: Ints
     complete: bool = True
     inventory: int = 0
+    measured: Floats | None = None
     judgement: Judgement | None = None
 
     def __len__(self) -> int:
@@ -79,6 +82,14 @@ class Tick:
         """The values of one metric, shape (n,)."""
         column: Floats = self.values[ROW[metric]]
         return column
+
+    @property
+    def fresh(self) -> NDArray[np.bool_]:
+        """Which rows were measured in this poll, shape (n,)."""
+        if self.measured is None:
+            return np.ones(len(self), bool)
+        fresh: NDArray[np.bool_] = self.measured >= self.at
+        return fresh
 
     @classmethod
     def of(cls, poll: Poll, broker: int, ids: Ints) -> Tick:
@@ -93,9 +104,11 @@ class Tick:
         values = np.array([_read_metrics(s) for s in samples], dtype=np.float64).reshape(n, len(METRICS)).T
         values[~np.isfinite(values)] = np.nan
         order = np.argsort(ids, kind="stable")
+        measured = _measured(samples, poll.at)
         return cls(
             broker=broker,
             at=poll.at,
+            measured=None if measured is None else measured[order],
             ids=ids[order],
             values=np.ascontiguousarray(values[:, order]),
             quality=np.ascontiguousarray(_qualities(samples, values)[:, order]),
@@ -120,6 +133,9 @@ class Tick:
         def both(mine: NDArray, theirs: NDArray) -> NDArray:  # type: ignore[type-arg]
             return np.concatenate([mine, theirs[..., keep]], axis=-1)[..., order]
 
+        measured = None
+        if self.measured is not None or old.measured is not None:
+            measured = both(self._times(), old._times())
         judgement = None
         if self.judgement is not None and old.judgement is not None:
             a, b = self.judgement, old.judgement
@@ -131,14 +147,20 @@ class Tick:
             quality=both(self.quality, old.quality),
             lag_method=both(self.lag_method, old.lag_method),
             head=both(self.head, old.head),
+            measured=measured,
             judgement=judgement,
         )
         return tick, order
+
+    def _times(self) -> Floats:
+        return np.full(len(self), self.at) if self.measured is None else self.measured
 
     def encode(self) -> bytes:
         """For the bus between processes: a JSON head and the raw columns, compressed. `decode` is its inverse."""
         judged = self.judgement
         columns = [self.ids, self.values, self.quality, self.lag_method, self.head]
+        if self.measured is not None:
+            columns.append(self.measured)
         if judged is not None:
             columns += [judged.state, judged.reason, judged.since]
         head = orjson.dumps(
@@ -148,6 +170,7 @@ class Tick:
                 "n": len(self),
                 "complete": self.complete,
                 "inventory": self.inventory,
+                "measured": self.measured is not None,
                 "judged": judged is not None,
             }
         )
@@ -173,6 +196,8 @@ class Tick:
                 complete=head["complete"],
                 inventory=head["inventory"],
             )
+            if head.get("measured"):
+                tick.measured = take(np.float64, n)
             if head["judged"]:
                 tick.judgement = Judgement(take(np.uint8, n), take(np.uint8, n), take(np.float64, n))
         except (KeyError, TypeError, zlib.error) as error:
@@ -204,6 +229,14 @@ def _qualities(samples: Sequence[Sample], values: Floats) -> Bytes:
         quality[:, i] = column
     quality[np.isnan(values)] = Quality.UNKNOWN
     return quality
+
+
+def _measured(samples: Sequence[Sample], at: float) -> Floats | None:
+    """When each sample was measured; None when all were in this poll."""
+    times = [s.measured_at for s in samples]
+    if not any(time is not None for time in times):
+        return None
+    return np.array([at if time is None else min(time, at) for time in times], np.float64)
 
 
 def _head_number(head: str | int | None) -> int:
@@ -241,16 +274,23 @@ class Ring:
         return len(self.ticks)
 
     def window(self, metric: str, ids: Ints, seconds: float) -> tuple[Floats, Floats]:
-        """One metric over the last `seconds`: times, shape (t,), and values, shape (t, len(ids)); NaN where absent.
+        """One metric over the last `seconds`: times, shape (t,), and values, shape (t, len(ids)).
 
-        `ids` ascending. Cheap when the set of queues did not change between ticks.
+        NaN where absent, and where a value was only carried on. `ids` ascending. Cheap when the set of queues did not
+        change between ticks.
         """
         if not self.ticks:
             return np.empty(0), np.empty((0, len(ids)))
         start = self.ticks[-1].at - seconds
         recent = [tick for tick in self.ticks if tick.at >= start]
         times = np.array([tick.at for tick in recent])
-        return times, np.vstack([aligned(tick.column(metric), tick.ids, ids) for tick in recent])
+        return times, np.vstack([aligned(_said(tick, metric), tick.ids, ids) for tick in recent])
+
+
+def _said(tick: Tick, metric: str) -> Floats:
+    """A column of a tick without the values that were carried on."""
+    column = tick.column(metric)
+    return column if tick.measured is None else np.where(tick.fresh, column, np.nan)
 
 
 def aligned(column: NDArray, have: Ints, want: Ints) -> NDArray:  # type: ignore[type-arg]

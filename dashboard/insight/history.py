@@ -32,7 +32,9 @@ def waiting(tick: Tick) -> Floats:
 
 
 def present(tick: Tick, ids: Ints) -> Bools:
-    """Which of the ids (ascending) are in a tick."""
+    """Which of the ids (ascending) were measured by a tick: are in it, and not only carried on."""
+    if tick.measured is not None:
+        return np.isin(ids, tick.ids[tick.fresh])
     if np.array_equal(tick.ids, ids):
         return np.ones(len(ids), bool)
     return np.isin(ids, tick.ids)
@@ -54,13 +56,14 @@ class History:
     step       change of the backlog (waiting + in flight) where `stepped`, else 0
     moved      something was completed between the two ticks, or left the queue
     told       whether that can be told at all
+    held       the later tick only carried the queue's last values on: such a pair says nothing
     active     something arrived, was completed, or changed
     in_rate, out_rate, redelivery_rate   NaN = unknown
     seen       ticks since the queue came or the last gap, shape (n,)
     quiet      epoch seconds since which messages wait and nothing moved, shape (n,)
     """
 
-    _MATRICES = ("step", "stepped", "moved", "told", "active", "in_rate", "out_rate", "redelivery_rate")
+    _MATRICES = ("step", "stepped", "moved", "told", "held", "active", "in_rate", "out_rate", "redelivery_rate")
     _RATES = ("in_rate", "out_rate", "redelivery_rate")
 
     def __init__(self) -> None:
@@ -157,6 +160,7 @@ class History:
         row = {name: matrix[self.end - 1] for name, matrix in self._table.items()}
         for name in self._RATES:
             row[name][:] = aligned(tick.column(name), tick.ids, self.ids)
+        row["held"][:] = held = self._held(tick)
         step = level.waiting - before.waiting
         handed = level.in_flight - before.in_flight
         step = np.where(np.isnan(handed), step, step + handed)
@@ -170,6 +174,16 @@ class History:
         row["moved"][:] = moved = np.where(counted, (row["out_rate"] > 0) | (fell & ~trusted), fell | passed)
         row["told"][:] = counted | headed | fell
         row["active"][:] = moved | (row["in_rate"] > 0) | (row["step"] != 0)
+        if held.any():
+            for name in ("stepped", "moved", "told", "active"):
+                row[name][held] = False
+            for name in self._RATES:
+                row[name][held] = np.nan
+
+    def _held(self, tick: Tick) -> Bools:
+        if tick.measured is None:
+            return np.zeros(len(self.ids), bool)
+        return np.isin(self.ids, tick.ids[~tick.fresh])
 
     def _follow(self, tick: Tick) -> None:
         """Bring all columns in line with the queues of a tick."""

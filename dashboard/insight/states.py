@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from ..ticks import Bytes, Floats, Ints, Judgement, Ring, Tick, aligned
 from .attention import attention
-from .history import Bools, History, waiting
+from .history import Bools, History, present, waiting
 from .reasons import mean_known, reasons
 from .sentences import ago, sentence
 from .trends import Trend, trending
@@ -153,10 +153,10 @@ def _judged(before: Judgement) -> Bools:
 
 
 def _absent_as_before(history: History, tick: Tick, judged: Judgement, before: Judgement) -> Judgement:
-    """Queues that an incomplete tick leaves out stay as they were judged."""
-    if tick.complete:
+    """Queues that a tick leaves out, or did not measure, stay as they were judged."""
+    if tick.complete and tick.measured is None:
         return judged
-    there = np.isin(history.ids, tick.ids)
+    there = present(tick, history.ids) | (before.since == 0)
     pairs = zip(_columns(judged), _columns(before), strict=True)
     return Judgement(*(np.where(there, new, old) for new, old in pairs))
 
@@ -164,7 +164,8 @@ def _absent_as_before(history: History, tick: Tick, judged: Judgement, before: J
 def _stalled(history: History, now: _Now, rows: int, was: Bools, at: float) -> Bools:
     """Messages wait, and nothing moved for long enough."""
     told = history.last("told", rows).sum(axis=0)
-    can_tell = told * 2 >= max(rows, 2)
+    measured = rows - history.last("held", rows).sum(axis=0)
+    can_tell = told * 2 >= np.maximum(measured, 2)
     moves = history.last("moved", history.size).sum(axis=0)
     usual = np.where(moves > 0, (history.quiet - history.since).clip(0) / np.maximum(moves, 1), 0.0)
     held = (now.in_flight > 0) & (now.consumers != 0)
