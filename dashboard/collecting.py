@@ -49,7 +49,7 @@ class Collector:
         self._ingest: dict[int, Ingest] = {}
         self._held: dict[int, int] = {}  # broker id -> revision that is polled
         self._until: dict[int, float] = {}  # broker id -> monotonic end of the lease
-        self._watched: dict[int, float] = {}  # broker id -> monotonic time of the last word
+        self._watched: dict[int, dict[str, float]] = {}  # broker id -> key -> monotonic time of the last word
         self._wake, self._stopped, self._lock = Event(), Event(), Lock()
         self._unsubscribe = bus.subscribe(None, self._noted)
 
@@ -198,13 +198,15 @@ class Collector:
         if kind == "poll_now":
             self.poller.poll_now(id)
         elif kind == "watch":
-            keys = list(Queue.objects.filter(id__in=fields.get("queues", [])).values_list("key", flat=True))
-            self._watched[id] = time.monotonic()
-            self.poller.watch(id, keys)
+            keys = Queue.objects.filter(id__in=fields.get("queues", [])).values_list("key", flat=True)
+            watched = self._watched.setdefault(id, {})
+            watched.update(dict.fromkeys(keys, time.monotonic()))  # beside what other web processes look at
+            self.poller.watch(id, list(watched))
 
     def _forget_unwatched(self) -> None:
-        for id, at in list(self._watched.items()):
-            if time.monotonic() - at > WATCHED:
-                del self._watched[id]
+        for id, watched in list(self._watched.items()):
+            kept = {key: at for key, at in watched.copy().items() if time.monotonic() - at < WATCHED}
+            if len(kept) < len(watched):
+                self._watched[id] = kept
                 with suppress(KeyError):
-                    self.poller.watch(id, [])
+                    self.poller.watch(id, list(kept))

@@ -150,3 +150,15 @@ def test_a_broker_whose_url_cannot_be_read_says_so(collector, broker):
     collector.settle()
     broker.refresh_from_db()
     assert "WEIR_ENCRYPTION_KEY" in broker.last_error
+
+
+def test_what_several_web_processes_look_at_is_watched_together(collector, broker, bus, heard):
+    world("shop").put("mails", 1)
+    collector.settle()
+    until(lambda: heard and len(heard[-1]) == 2)
+    for queue in heard[-1].ids.tolist():
+        bus.note("watch", broker=broker.id, queues=[queue])
+    assert sorted(collector._watched[broker.id]) == ["mails", "orders"]
+    collector._watched[broker.id]["mails"] -= 61
+    collector.settle()
+    assert sorted(collector._watched[broker.id]) == ["orders"]
