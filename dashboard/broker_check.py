@@ -32,6 +32,14 @@ class Answer:
     def ok(self) -> bool:
         return self.poll is not None
 
+    @property
+    def works(self) -> list[Check]:
+        return [line for line in self.lines if line.ok]
+
+    @property
+    def fails(self) -> list[Check]:
+        return [line for line in self.lines if not line.ok]
+
     def as_json(self) -> dict[str, Any]:
         """For the API."""
         found: dict[str, Any] = {"ok": self.ok, "checks": [_line(line) for line in self.lines]}

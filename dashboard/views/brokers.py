@@ -20,8 +20,12 @@ from .broker_form import BrokerForm
 
 #: How the URL of each kind looks, and the least that it needs (the README has the recipes).
 EXAMPLES = (
-    ("RabbitMQ", "amqp://weir:password@rabbit.internal:5672", "a user with the tag monitoring and no permissions"),
-    ("Redis, Valkey", "redis://weir:password@cache.internal:6379/0", "a user who may read keys, and INFO"),
+    (
+        "RabbitMQ",
+        "amqp://weir:password@rabbit.internal:5672",
+        "a user with the tag monitoring, and in each vhost permissions that allow nothing (^$)",
+    ),
+    ("Redis, Valkey", "redis://weir:password@cache.internal:6379/0", "a user whose ACL allows reading commands only"),
 )
 
 

@@ -20,11 +20,14 @@ addEventListener("pageshow", () => {
   }
 });
 
-// Parts with data-refresh (seconds) and an id are fetched again, unless somebody is at work in them or looks elsewhere.
+// Parts with data-refresh (seconds) and an id are fetched again, unless the focus or selected text is in them, or the page is not seen.
 const parts = [...document.querySelectorAll("[data-refresh][id]")];
 
 async function refresh() {
-  const busy = parts.some((part) => part.contains(document.activeElement) || part.matches(":hover"));
+  const chosen = getSelection();
+  const busy = parts.some(
+    (part) => part.contains(document.activeElement) || (!chosen.isCollapsed && part.contains(chosen.anchorNode)),
+  );
   if (busy || document.hidden) return;
   try {
     const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
