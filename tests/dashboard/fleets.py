@@ -46,5 +46,6 @@ def made_up_tick(
     codes = [np.broadcast_to(np.asarray(code, np.uint8), n).copy() for code in (state, reason)]
     judgement = Judgement(*codes, np.full(n, at - 60 if since is None else since))
     return Tick(
-        broker, at, np.array(ids, np.int64), values, quality, none.astype(np.uint8), none, True, inventory, judgement
-    )
+        broker, at, np.array(ids, np.int64), values, quality, none.astype(np.uint8), none,
+        inventory=inventory, judgement=judgement,
+    )  # fmt: skip
