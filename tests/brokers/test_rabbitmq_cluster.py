@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+import pika
 import pytest
 
 from tests.brokers.rabbitmq_polls import depths, poll_until, polling, sample
@@ -22,7 +23,7 @@ def spread(rabbitmq_pair: list[Node]) -> Iterator[list[Node]]:
             channel.confirm_delivery()
             channel.queue_declare(queue, durable=True)
             for _ in range(count):
-                channel.basic_publish("", queue, b"x")
+                channel.basic_publish("", queue, b"x", pika.BasicProperties(delivery_mode=2))
     yield rabbitmq_pair
     for queue in ("first", "second"):
         rabbitmq_pair[0].api("DELETE", f"queues/%2F/{queue}")

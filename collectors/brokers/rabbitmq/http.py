@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import orjson
 import urllib3
@@ -24,16 +25,19 @@ from .endpoints import Endpoint
 TIMEOUT = 25.0
 CONNECT_TIMEOUT = 5.0
 LARGEST_ANSWER = 256 * 1024 * 1024
+_BROKEN = (failures.IncompleteRead, failures.InvalidChunkLength, failures.InvalidHeader, failures.DecodeError)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Http:
     """A small pool of connections, used by one poll at a time and by the threads of its scrape.
 
-    `requests` and `bytes` count what was sent and received (decoded) since they were last set to 0.
+    Raises BadURL when `ca_file` is none. `requests` and `bytes` count what was sent and received (decoded) since they were last set to 0.
     """
 
     def __init__(self, *, timeout: float = TIMEOUT, ca_file: str = "", verify: bool = True) -> None:
+        if ca_file and not Path(ca_file).is_file():
+            raise BadURL(f"ca_file={ca_file} is not a file that can be read.")
         self._timeout = timeout
         self._pool = urllib3.PoolManager(
             maxsize=4,
@@ -61,8 +65,6 @@ class Http:
             raise
         except failures.HTTPError as error:
             raise _failure(error, where, self._timeout) from error
-        except OSError as error:  # a certificate file that cannot be read
-            raise BadURL(f"The TLS settings for {where} cannot be used: {error.strerror or error}.") from error
         if response.status != 200:
             raise _refusal(response.status, body, endpoint)
         return body
@@ -114,7 +116,7 @@ def _failure(error: failures.HTTPError, where: str, timeout: float) -> Collector
         return Unreachable(f"No TLS connection to {where}: {_reason(error)}; ca_file= names the authority to trust.")
     if isinstance(error, failures.LocationValueError):
         return BadURL(f"{where} is not an address that can be asked.")
-    if isinstance(error, failures.IncompleteRead | failures.InvalidChunkLength | failures.DecodeError):
+    if isinstance(error, _BROKEN):
         return BadAnswer(f"The answer of {where} broke off or cannot be unpacked.")
     if isinstance(error, failures.ProtocolError):
         cause = error.args[1] if len(error.args) > 1 else None

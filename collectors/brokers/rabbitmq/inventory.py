@@ -55,7 +55,7 @@ def queue_key(key: str) -> QueueKey | None:
 
 
 def kind_of(type_name: str) -> str:
-    """ "classic", "quorum" or "stream", from what RabbitMQ calls it here ("quorum") or there ("rabbit_quorum_queue")."""
+    """classic, quorum or stream, from what RabbitMQ says in one place ("quorum") or another ("rabbit_quorum_queue")."""
     return type_name.removeprefix("rabbit_").removesuffix("_queue")
 
 
