@@ -18,6 +18,7 @@ from dashboard import nearby, processes
 from dashboard.brokers import save_broker
 from dashboard.configured import from_environment, settle
 from dashboard.models import Broker, User
+from dashboard.people import first_sign_in_path
 from dashboard.store.base import StoreError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -122,13 +123,11 @@ class Command(BaseCommand):
         self.stdout.write("Weir has stopped.")
 
     def _address(self, host: str, port: int) -> str:
-        from dashboard.people import first_sign_in_path
-
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-        root = settings.WEIR_PUBLIC_URL or f"http://{shown}:{port}"
+        here = f"http://{shown}:{port}"
         if host in LOOPBACK and not User.objects.exists():
-            return f"Weir is at {root}{first_sign_in_path()} (this link signs you in once, within ten minutes)"
-        return f"Weir is at {root}/"
+            return f"Weir is at {here}{first_sign_in_path()} (this link signs you in once, within ten minutes)"
+        return f"Weir is at {settings.WEIR_PUBLIC_URL or here}/"
 
 
 def migrate() -> None:
