@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from collectors import registry
 from collectors.brokers.redis import Redis
+from collectors.errors import CollectorError
 from collectors.protocol import Poll, Sample
 
 
@@ -20,6 +23,13 @@ def polling(url: str) -> Iterator[Redis]:
         yield broker
     finally:
         broker.close()
+
+
+def failure(url: str, kind: type[CollectorError]) -> str:
+    """What a poll of this URL fails with."""
+    with polling(url) as broker, pytest.raises(kind) as caught:
+        broker.poll()
+    return str(caught.value)
 
 
 def sample(poll: Poll, name: str) -> Sample:

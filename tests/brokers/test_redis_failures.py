@@ -16,8 +16,8 @@ import redis
 from collectors import registry
 from collectors.brokers.redis import Redis
 from collectors.brokers.redis.failures import explained
-from collectors.errors import AccessRefused, BadAnswer, BadURL, CollectorError, TimedOut, Unreachable
-from tests.brokers.redis_polls import polling, sample
+from collectors.errors import AccessRefused, BadAnswer, BadURL, TimedOut, Unreachable
+from tests.brokers.redis_polls import failure, polling, sample
 from tests.servers.ports import free_port
 from tests.servers.redis import Server, available, running
 
@@ -45,13 +45,6 @@ def listener(answer: bytes | None) -> Iterator[int]:
         yield server.getsockname()[1]
         stopped.set()
         thread.join(6)
-
-
-def failure(url: str, kind: type[CollectorError]) -> str:
-    """What a poll of this URL fails with."""
-    with polling(url) as broker, pytest.raises(kind) as caught:
-        broker.poll()
-    return str(caught.value)
 
 
 def test_what_is_no_redis_is_told() -> None:

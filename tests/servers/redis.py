@@ -81,23 +81,31 @@ class Server:
 
 
 @contextmanager
-def running(engine: str, *options: str) -> Iterator[Server]:
-    """A server with further command-line options, for as long as the block lasts."""
+def running(engine: str, *options: str, sentinel: Sequence[str] = ()) -> Iterator[Server]:
+    """A server with further command-line options, for as long as the block lasts.
+
+    With lines of settings for `sentinel` it is a Sentinel.
+    """
     program = binary(engine)
     if program is None:
         raise RuntimeError(f"{engine} is not installed")
-    server = _started(engine, program, options)
+    server = _started(engine, program, options, sentinel)
     try:
         yield server
     finally:
         server.stop()
 
 
-def _started(engine: str, program: Path, options: Sequence[str]) -> Server:
+def _started(engine: str, program: Path, options: Sequence[str], sentinel: Sequence[str]) -> Server:
     """The server once it answers; on another port when somebody was quicker to take the first."""
     for attempt in range(3):
         folder, port = Path(tempfile.mkdtemp(prefix=f"weir-{engine}-")), free_port()
-        command = [program, "--bind", "127.0.0.1", "--port", port, "--dir", folder, "--save", "", "--appendonly", "no"]
+        own = ["--bind", "127.0.0.1", "--port", port, "--dir", folder]
+        if sentinel:
+            (folder / "sentinel.conf").write_text("\n".join(sentinel) + "\n")
+            command = [program, folder / "sentinel.conf", "--sentinel", *own]
+        else:
+            command = [program, *own, "--save", "", "--appendonly", "no"]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen([*map(str, command), *options], stdout=log, stderr=log)
         server = Server(engine, port, folder, process)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import ClassVar
 
 from ...dialects import ON_REDIS
 from ...dialects.layout import Laid, Place
@@ -17,7 +18,7 @@ from .lists import LOOKS_BYTES, Lists
 from .names import Wanted
 from .powers import Powers, tried
 from .streams import Streams, consumers_in_words
-from .wire import Wire
+from .wire import AnyWire, Wire
 
 #: Seconds between two tellings of facts and relations, when no queue came or went.
 FACTS_SECONDS = 60.0
@@ -29,11 +30,11 @@ class Redis:
     `timeout` is that of each network operation, `ca_file` the certificates that rediss:// trusts.
     """
 
-    PARAMETERS = ("keys", "timeout", "ca_file")
+    PARAMETERS: ClassVar[tuple[str, ...]] = ("keys", "timeout", "ca_file")
 
     def __init__(self, url: BrokerURL) -> None:
         self._url = url
-        self._wire = Wire(url)
+        self._wire = self._new_wire(url)
         self._wanted = Wanted(url)
         self._powers = Powers(url)
         self._inventory = Inventory(url, [key for layout in ON_REDIS for key in layout.registries])
@@ -48,10 +49,10 @@ class Redis:
         """Measure every queue once. Raises CollectorError."""
         began, at = time.time(), time.monotonic()
         wire, powers = self._wire, self._powers
-        wire.requests = wire.bytes = 0
+        wire.begin()
         powers.begin()
         now = self._server_time(began)
-        about = server.info(wire, powers)
+        about = self._about()
         self._inventory.advance(wire, powers)
         self._lay()
         places = self._lists.read(
@@ -64,15 +65,16 @@ class Redis:
         samples = [s for _, s in places] + [s for *_, s in streams] + [s for _, s in channels]
         poll = Poll(began, samples, version=server.version(about))
         poll.details = [
+            *wire.details,
             *server.details(about),
             *self._subscribers.details(wire, powers, about, at),
             *self._pubsub_details(),
         ]
         self._tell(poll, at, places, streams, channels)
-        poll.complete = self._inventory.whole and not self._inventory.cut
-        poll.problems = [*self._problems(about), *powers.problems()]
+        poll.complete = self._inventory.whole and not self._inventory.cut and not wire.problems
+        poll.problems = [*wire.problems, *self._problems(about), *powers.problems()]
         poll.method = self._method(len(samples))
-        poll.cost = Cost(wire.requests, wire.bytes, time.monotonic() - at)
+        poll.cost = Cost(wire.requests, wire.received, time.monotonic() - at)
         return poll
 
     def close(self) -> None:
@@ -85,14 +87,15 @@ class Redis:
 
     def check(self) -> list[Check]:
         """Connect, try each command once, and say what is missing. The first line is about polling."""
-        wire = Wire(self._url)
+        wire = self._new_wire(self._url)
         try:
+            wire.begin()
             checks = tried(wire, self._url)
             about = server.info(wire, Powers(self._url))
         finally:
             wire.close()
         refused = [check.power for check in checks if "Nothing can be polled" in check.sentence]
-        said = f"{server.version(about)} at {self._url.host}:{self._url.port(6379)}"
+        said = f"{server.version(about)} at {wire.url.host}:{wire.url.port(6379)}"
         if refused:
             first = Check("polling", False, f"{said} answers, but polling needs {', '.join(refused)}.")
         else:
@@ -119,6 +122,14 @@ class Redis:
         laid.places += [Place(key, key, lists=(key,)) for key in inventory.lists if key not in claimed]
         laid.places = [p for p in laid.places if self._wanted(names.text(p.name), names.text(p.key))]
         self._laid = laid
+
+    def _new_wire(self, url: BrokerURL) -> AnyWire:
+        """How the server is asked."""
+        return Wire(url)
+
+    def _about(self) -> dict[str, str]:
+        """INFO of the server, empty where it may not be asked."""
+        return server.info(self._wire, self._powers)
 
     def _server_time(self, ours: float) -> float:
         """The server's clock, by which it dates entries; ours where it may not be asked."""

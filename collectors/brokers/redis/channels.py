@@ -12,7 +12,8 @@ from ...protocol import Sample
 from . import names
 from .names import Wanted
 from .powers import Powers
-from .wire import Wire, pack
+from .server import count
+from .wire import AnyWire
 
 #: Channels that are shown at most; and above this many the server is not asked to list them at all.
 MOST_CHANNELS, MOST_LISTED = 1000, 20_000
@@ -29,19 +30,21 @@ class Channels:
         self.unshown = 0  #: active channels beyond those that are shown
 
     def read(
-        self, wire: Wire, powers: Powers, wanted: Wanted, server: Mapping[str, str], at: float
+        self, wire: AnyWire, powers: Powers, wanted: Wanted, server: Mapping[str, str], at: float
     ) -> list[tuple[bytes, Sample]]:
         """One sample per channel, its subscribers as consumers. `server` is its INFO, `at` monotonic seconds."""
         self.patterns, self.unshown = None, 0
-        active = int(server.get("pubsub_channels", 0))
+        active = count(server, "pubsub_channels")
         if active > MOST_LISTED:
             self.unshown = active
             return []
-        channels, patterns = wire.ask([pack(b"PUBSUB", b"CHANNELS"), pack(b"PUBSUB", b"NUMPAT")])
-        if not powers.note("PUBSUB", channels):
+        lists = [reply for reply in wire.all("PUBSUB", "CHANNELS") if powers.note("PUBSUB", reply)]
+        if not lists:
             return []
-        self.patterns = patterns if isinstance(patterns, int) else None
-        for channel in sorted(channels):
+        patterns = wire.all("PUBSUB", "NUMPAT")
+        known = all(isinstance(number, int) for number in patterns)
+        self.patterns = sum(patterns) if known else None
+        for channel in sorted({channel for channels in lists for channel in channels}):
             if len(self._seen) < MOST_CHANNELS or channel in self._seen:
                 self._seen[channel] = (self._seen.get(channel, (0, at))[0] + 1, at)
             else:
@@ -49,16 +52,20 @@ class Channels:
         self._forget(at)
         return self._counted(wire, wanted)
 
-    def _counted(self, wire: Wire, wanted: Wanted) -> list[tuple[bytes, Sample]]:
+    def _counted(self, wire: AnyWire, wanted: Wanted) -> list[tuple[bytes, Sample]]:
         shown = [channel for channel in self._seen if wanted(names.text(channel))]
         if not shown:
             return []
-        reply = wire.one("PUBSUB", "NUMSUB", *shown)
-        if not isinstance(reply, list):
+        replies = [reply for reply in wire.all("PUBSUB", "NUMSUB", *shown) if isinstance(reply, list)]
+        if not replies:
             return []
+        listening = dict.fromkeys(shown, 0)
+        for reply in replies:  # a subscriber is known to the node that it is connected to
+            for channel, number in zip(reply[::2], reply[1::2], strict=True):
+                listening[channel] += number
         return [
-            (channel, Sample(names.channel_identity(channel), names.text(channel), "pub/sub channel", consumers=count))
-            for channel, count in zip(reply[::2], reply[1::2], strict=True)
+            (channel, Sample(names.channel_identity(channel), names.text(channel), "pub/sub channel", consumers=number))
+            for channel, number in listening.items()
         ]
 
     def _forget(self, at: float) -> None:

@@ -13,6 +13,10 @@ from ...errors import AccessRefused, BadAnswer, BadURL, CollectorError, NotSuppo
 from ...url import BrokerURL
 
 
+class Silent(redis.ResponseError):
+    """Stands for the reply of a node of a cluster that did not answer."""
+
+
 def explained(error: BaseException, url: BrokerURL) -> CollectorError:
     """The collectors' error for a failure of the connection or the sign-in; `error` itself if it is one already."""
     if isinstance(error, CollectorError):
@@ -91,7 +95,9 @@ def _refused_sign_in(text: str, url: BrokerURL, place: str) -> AccessRefused:
     if "without any password" in text or "no password is set" in text:
         return AccessRefused(f"Redis at {place} has no password set for its default user; leave it out of the URL.")
     if not url.password:
-        return AccessRefused(f"Redis at {place} wants a password; write redis://user:password@{place}/0.")
+        return AccessRefused(
+            f"Redis at {place} wants a password; put it in front of the host, as in redis://user:password@{place}/0."
+        )
     return AccessRefused(f"Redis at {place} refused user {who(url)}: wrong user or password, or the user is off.")
 
 

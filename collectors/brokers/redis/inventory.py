@@ -14,9 +14,9 @@ from typing import Any
 
 from ...errors import BadAnswer
 from ...url import BrokerURL
-from .failures import refused
+from .failures import Silent, refused
 from .powers import Powers
-from .wire import Refusal, Wire, pack
+from .wire import AnyWire, Refusal, pack
 
 #: Keys that SCAN looks at in one page.
 PAGE = 1000
@@ -34,12 +34,14 @@ REMEMBERED_SECONDS = 86_400.0
 
 @dataclass(slots=True)
 class _Walk:
-    """One SCAN through the database."""
+    """One SCAN through the database, or through one node's part of it. `broken`: the node was silent."""
 
+    node: str
     type: str
     pattern: bytes | None
     cursor: bytes = b"0"
     done: bool = False
+    broken: bool = False
 
     def command(self) -> bytes:
         match = (b"MATCH", self.pattern) if self.pattern else ()
@@ -75,7 +77,7 @@ class Inventory:
         self.cut = False
         self.pages = 0
 
-    def advance(self, wire: Wire, powers: Powers) -> None:
+    def advance(self, wire: AnyWire, powers: Powers) -> None:
         """Walk on by a bounded number of pages, and read the registries when it is time. Raises CollectorError."""
         now = time.monotonic()
         self._forget(now)
@@ -90,25 +92,31 @@ class Inventory:
         self.streams.pop(key, None)
         self.version += 1
 
-    def _walk_on(self, wire: Wire, now: float) -> None:
+    def _walk_on(self, wire: AnyWire, now: float) -> None:
         if not self._walks:
             if now < self._rest_until:
                 return
-            self._walks = [_Walk(kind, pattern) for kind in ("list", "stream") for pattern in self._patterns or [None]]
-            self._walks += [_Walk("set", pattern) for pattern in self._globs]
+            sought = [(kind, pattern) for kind in ("list", "stream") for pattern in self._patterns or [None]]
+            sought += [("set", pattern) for pattern in self._globs]
+            self._walks = [_Walk(node, kind, pattern) for node in wire.nodes for kind, pattern in sought]
             self._rounds = 0
         for _ in range(LATER_PAGES if self.whole else FIRST_PAGES):
             going = [walk for walk in self._walks if not walk.done]
             if not going:
                 break
             self._rounds += 1
-            for walk, reply in zip(going, wire.ask([walk.command() for walk in going]), strict=True):
+            replies = wire.ask_each([(walk.node, walk.command()) for walk in going])
+            for walk, reply in zip(going, replies, strict=True):
                 self._page(walk, reply, now)
         if all(walk.done for walk in self._walks):
+            rest = self._rounds > LATER_PAGES and not any(walk.broken for walk in self._walks)
             self.whole, self._walks = True, []
-            self._rest_until = now + (REST_SECONDS if self._rounds > LATER_PAGES else 0.0)
+            self._rest_until = now + (REST_SECONDS if rest else 0.0)
 
     def _page(self, walk: _Walk, reply: Any, now: float) -> None:
+        if isinstance(reply, Silent):
+            walk.done = walk.broken = True
+            return
         if isinstance(reply, Refusal):
             raise refused(reply, self._url, "SCAN", "+scan")
         try:
@@ -143,7 +151,7 @@ class Inventory:
         if len(self.lists) + len(self.streams) < MOST_KEYS:
             self.cut = False
 
-    def _read_registries(self, wire: Wire, powers: Powers) -> None:
+    def _read_registries(self, wire: AnyWire, powers: Powers) -> None:
         keys = [*self._exact, *sorted(self._found_registries)]
         sizes = wire.ask([pack(b"SCARD", key) for key in keys])
         # A key of another type or one that may not be read is no registry of ours.
@@ -153,7 +161,11 @@ class Inventory:
         for reply in sizes:
             powers.note("SCARD", reply)
         members = wire.ask([pack(b"SMEMBERS", key) for key in readable])
-        registries = {}
+        registries = {
+            key: self.registries[key]
+            for key, size in zip(keys, sizes, strict=True)
+            if isinstance(size, Silent) and key in self.registries
+        }
         for key, reply in zip(readable, members, strict=True):
             if powers.note("SMEMBERS", reply) and isinstance(reply, list) and reply:
                 registries[key] = frozenset(reply)

@@ -12,10 +12,10 @@ from ...dialects.layout import Ledger, Place
 from ...protocol import NO_QUALITY, LagMethod, Quality, Sample
 from . import names
 from .ends import FARTHEST, REMEMBERED, Ends
-from .failures import has_gone, not_allowed_key, refused
+from .failures import Silent, has_gone, not_allowed_key, refused
 from .inventory import Inventory
 from .powers import Powers
-from .wire import Wire, pack
+from .wire import AnyWire, pack
 
 #: Bytes of elements that one poll fetches at most, to look at the ends of lists.
 LOOKS_BYTES = 8_000_000
@@ -42,7 +42,7 @@ class Lists:
 
     def read(
         self,
-        wire: Wire,
+        wire: AnyWire,
         powers: Powers,
         inventory: Inventory,
         places: Sequence[Place],
@@ -81,7 +81,7 @@ class Lists:
         self._ends = kept
         return first + rest
 
-    def _count(self, wire: Wire, powers: Powers, inventory: Inventory, lists: Sequence[Ends], at: float) -> None:
+    def _count(self, wire: AnyWire, powers: Powers, inventory: Inventory, lists: Sequence[Ends], at: float) -> None:
         for ends, reply in zip(lists, wire.ask([ends.count for ends in lists]), strict=True):
             if powers.note("LLEN", reply, ends.key):
                 ends.counted(reply)
@@ -91,15 +91,15 @@ class Lists:
             ends.counted(None)
             if has_gone(reply):  # it holds another type by now
                 inventory.drop(ends.key)
-            elif not not_allowed_key(reply):
+            elif not isinstance(reply, Silent) and not not_allowed_key(reply):
                 raise refused(reply, wire.url, "LLEN", "+llen")
 
-    def _count_sets(self, wire: Wire, powers: Powers, places: Iterable[Place]) -> None:
+    def _count_sets(self, wire: AnyWire, powers: Powers, places: Iterable[Place]) -> None:
         keys = [key for place in places for key in place.sets]
         replies = wire.ask([pack(b"ZCARD", key) for key in keys])
         self._counts = {k: n for k, n in zip(keys, replies, strict=True) if powers.note("ZCARD", n, k)}
 
-    def _count_in_flight(self, wire: Wire, powers: Powers, ledgers: Sequence[Ledger]) -> None:
+    def _count_in_flight(self, wire: AnyWire, powers: Powers, ledgers: Sequence[Ledger]) -> None:
         """How many messages of each place are in flight; a ledger too large to be read tells only its total."""
         self._in_flight_before, self._in_flight = self._in_flight, {}
         self.untold = 0
@@ -115,7 +115,7 @@ class Lists:
                 self._tell_by_queue(wire.one("HVALS", ledger.key), powers, ledger, size)
 
     @staticmethod
-    def _too_large(wire: Wire, key: bytes) -> bool:
+    def _too_large(wire: AnyWire, key: bytes) -> bool:
         usage = wire.one("MEMORY", "USAGE", key)
         return isinstance(usage, int) and usage > IN_FLIGHT_BYTES
 
@@ -132,7 +132,7 @@ class Lists:
             if owner is not None:
                 self._in_flight[owner] = self._in_flight.get(owner, 0) + 1
 
-    def _look(self, wire: Wire, powers: Powers, lists: Sequence[Ends]) -> None:
+    def _look(self, wire: AnyWire, powers: Powers, lists: Sequence[Ends]) -> None:
         """The ends of the lists that hold something, as far as LOOKS_BYTES reach."""
         self._estimate_sizes(wire, powers, [ends for ends in lists if ends.wanted and ends.size is None])
         asked: list[tuple[Ends, int]] = []
@@ -161,7 +161,7 @@ class Lists:
             ends.answered(mine)
 
     @staticmethod
-    def _estimate_sizes(wire: Wire, powers: Powers, lists: Sequence[Ends]) -> None:
+    def _estimate_sizes(wire: AnyWire, powers: Powers, lists: Sequence[Ends]) -> None:
         """About how large an element is, before the first is fetched."""
         for ends, usage in zip(lists, wire.ask([ends.usage for ends in lists]), strict=True):
             if powers.note("MEMORY USAGE", usage, ends.key) and usage and ends.depth:

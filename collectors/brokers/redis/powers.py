@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from ...protocol import Check
 from ...url import BrokerURL
-from .failures import has_gone, line, not_allowed, not_allowed_key, unknown_command, who
-from .wire import Refusal, Wire, pack
+from .failures import Silent, has_gone, line, not_allowed, not_allowed_key, unknown_command, who
+from .wire import AnyWire, Refusal, pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,8 @@ class Powers:
         """Look at a reply: False when it is a refusal, which is remembered for `problems` (a key that went is none)."""
         if not isinstance(reply, Refusal):
             return True
+        if isinstance(reply, Silent):  # told by the wire
+            return False
         if not_allowed_key(reply):
             self._keys.add(key)
         elif not_allowed(reply) or unknown_command(reply):
@@ -109,7 +111,7 @@ class Powers:
         return sentences
 
 
-def tried(wire: Wire, url: BrokerURL) -> list[Check]:
+def tried(wire: AnyWire, url: BrokerURL) -> list[Check]:
     """Each command tried once on a key that does not exist: what works, and the ACL rule for what does not."""
     checks = []
     powers = {**POWERS, "CONFIG GET": CONFIG}

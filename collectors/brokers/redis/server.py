@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .powers import Powers
-from .wire import Refusal, Wire
+from .wire import AnyWire, Refusal
 
 #: Seconds between two readings of the client list.
 CLIENTS_SECONDS = 15.0
@@ -16,11 +16,26 @@ MOST_CLIENTS = 5000
 ENDANGERED = 0.5
 
 
-def info(wire: Wire, powers: Powers) -> dict[str, str]:
-    """INFO as a dictionary, empty where it may not be asked."""
-    reply = wire.one("INFO")
-    if not powers.note("INFO", reply) or not isinstance(reply, bytes):
-        return {}
+#: Fields of INFO that are counts, to be added up over the nodes of a cluster.
+SUMS = ("used_memory", "maxmemory", "connected_clients", "blocked_clients", "pubsub_channels", "pubsub_clients")
+
+
+def info(wire: AnyWire, powers: Powers) -> dict[str, str]:
+    """INFO as a dictionary, empty where it may not be asked; of a cluster that of one node, with the SUMS of all."""
+    replies = [reply for reply in wire.all("INFO") if powers.note("INFO", reply) and isinstance(reply, bytes)]
+    nodes = [_fields(reply) for reply in replies]
+    if len(nodes) < 2:
+        return nodes[0] if nodes else {}
+    return nodes[0] | {name: str(sum(count(node, name) for node in nodes)) for name in SUMS if name in nodes[0]}
+
+
+def count(fields: Mapping[str, str], name: str) -> int:
+    """A field as a whole number; 0 where it is absent, or is none."""
+    value = fields.get(name, "")
+    return int(value) if value.isascii() and value.isdigit() else 0
+
+
+def _fields(reply: bytes) -> dict[str, str]:
     lines = reply.decode("utf-8", "replace").splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
 
@@ -50,17 +65,19 @@ class Subscribers:
         self._at = -CLIENTS_SECONDS
         self._rows: list[tuple[str, str]] = []
 
-    def details(self, wire: Wire, powers: Powers, server: Mapping[str, str], at: float) -> list[tuple[str, str]]:
+    def details(self, wire: AnyWire, powers: Powers, server: Mapping[str, str], at: float) -> list[tuple[str, str]]:
         """Rows for the page, asked for again every CLIENTS_SECONDS. `server` is its INFO, `at` monotonic."""
-        count = int(server.get("pubsub_clients", 0))
-        if count > MOST_CLIENTS:
-            return [("Pub/Sub clients", f"{count:,}, too many to look at their buffers")]
+        listening = count(server, "pubsub_clients")
+        if listening > MOST_CLIENTS:
+            return [("Pub/Sub clients", f"{listening:,}, too many to look at their buffers")]
         if at - self._at >= CLIENTS_SECONDS:
-            reply = wire.one("CLIENT", "LIST", "TYPE", "pubsub")
-            if powers.note("CLIENT LIST", reply) and isinstance(reply, bytes):
+            replies = wire.all("CLIENT", "LIST", "TYPE", "pubsub")
+            lists = [reply for reply in replies if powers.note("CLIENT LIST", reply) and isinstance(reply, bytes)]
+            if lists:
                 self._at = at
                 self._rows = self._described(
-                    _clients(reply), _limits(wire.one("CONFIG", "GET", "client-output-buffer-limit"))
+                    [client for reply in lists for client in _clients(reply)],
+                    _limits(wire.one("CONFIG", "GET", "client-output-buffer-limit")),
                 )
             else:
                 self._rows = []
@@ -84,13 +101,13 @@ class Subscribers:
         return rows
 
 
-def size(count: float) -> str:
+def size(number: float) -> str:
     """Bytes for people, `3.1 MB`; by 1024, as Redis itself reads `32mb`."""
     for unit in ("bytes", "KB", "MB", "GB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TB"
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TB"
 
 
 def _role(server: Mapping[str, str]) -> str:
@@ -102,7 +119,7 @@ def _role(server: Mapping[str, str]) -> str:
 
 
 def _memory(server: Mapping[str, str]) -> str:
-    used, most = int(server.get("used_memory", 0)), int(server.get("maxmemory", 0))
+    used, most = count(server, "used_memory"), count(server, "maxmemory")
     return f"{size(used)} of {size(most)}" if most else f"{size(used)}, no limit set"
 
 
@@ -122,13 +139,13 @@ def _limits(reply: Any) -> tuple[int, int] | None:
     """Hard and soft limit of Pub/Sub clients in bytes, 0 = none; None where CONFIG GET is refused."""
     if isinstance(reply, Refusal) or not isinstance(reply, list) or len(reply) < 2:
         return None
-    words = reply[1].decode().split()
-    at = words.index("pubsub") if "pubsub" in words else -1
-    return (int(words[at + 1]), int(words[at + 2])) if at >= 0 else None
+    words = reply[1].decode("utf-8", "replace").split() if isinstance(reply[1], bytes) else []
+    limits = words[words.index("pubsub") + 1 :][:2] if "pubsub" in words else []
+    return (int(limits[0]), int(limits[1])) if len(limits) == 2 and "".join(limits).isdecimal() else None
 
 
 def _buffered(client: Mapping[str, str]) -> int:
-    return int(client.get("omem", 0))
+    return count(client, "omem")
 
 
 def _named(client: Mapping[str, str]) -> str:

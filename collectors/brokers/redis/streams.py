@@ -13,13 +13,13 @@ from ...protocol import Sample
 from ...rates import Counters
 from . import names
 from .entries import EntryId
-from .failures import has_gone, not_allowed_key, refused
+from .failures import Silent, has_gone, not_allowed_key, refused
 from .groups import Group, Stream, depth_at_once, group_name, group_of, pairs, stream_of, take_count
 from .inventory import Inventory
 from .names import Wanted
 from .powers import Powers
 from .stream_flow import Flow, counted
-from .wire import Wire, pack
+from .wire import AnyWire, pack
 
 #: Entries of one group that are fetched to count a backlog which the server does not tell: at most, at least, and
 #: the bytes of all groups in one poll, which are shared out.
@@ -44,7 +44,7 @@ class Streams:
 
     def read(
         self,
-        wire: Wire,
+        wire: AnyWire,
         powers: Powers,
         inventory: Inventory,
         wanted: Wanted,
@@ -76,7 +76,7 @@ class Streams:
         }
         return samples
 
-    def _streams(self, wire: Wire, powers: Powers, inventory: Inventory, keys: Sequence[bytes]) -> list[Stream]:
+    def _streams(self, wire: AnyWire, powers: Powers, inventory: Inventory, keys: Sequence[bytes]) -> list[Stream]:
         commands = {
             k: self._commands.get(k) or (pack(b"XINFO", b"STREAM", k), pack(b"XINFO", b"GROUPS", k)) for k in keys
         }
@@ -88,7 +88,7 @@ class Streams:
             if not powers.note("XINFO GROUPS", groups, key):
                 if has_gone(groups):  # it was deleted, or holds another type by now
                     inventory.drop(key)
-                elif not not_allowed_key(groups):
+                elif not isinstance(groups, Silent) and not not_allowed_key(groups):
                     raise refused(groups, wire.url, "XINFO GROUPS", "+xinfo")
                 continue
             if powers.note("XINFO STREAM", about, key):
@@ -97,7 +97,7 @@ class Streams:
                 streams.append(stream)
         return streams
 
-    def _find_backlogs(self, wire: Wire, powers: Powers, streams: Sequence[Stream]) -> None:
+    def _find_backlogs(self, wire: AnyWire, powers: Powers, streams: Sequence[Stream]) -> None:
         """The depth of every group: by the server, by the ids alone, or by a bounded count."""
         open_ones: list[tuple[Stream, Group]] = []
         for stream in streams:
@@ -113,7 +113,7 @@ class Streams:
             if powers.note("XRANGE", reply, stream.key):
                 take_count(stream, group, count, reply)
 
-    def _find_oldest(self, wire: Wire, powers: Powers, streams: Sequence[Stream]) -> None:
+    def _find_oldest(self, wire: AnyWire, powers: Powers, streams: Sequence[Stream]) -> None:
         """The ids of the oldest entry that waits and of the oldest that is pending, for every group that has one."""
         waiting: list[tuple[Stream, Group]] = []
         pending: list[tuple[Stream, Group]] = []
@@ -143,7 +143,7 @@ class Streams:
 
 
 def consumers_in_words(
-    wire: Wire, powers: Powers, rows: Sequence[tuple[Stream, Group | None, Sample]]
+    wire: AnyWire, powers: Powers, rows: Sequence[tuple[Stream, Group | None, Sample]]
 ) -> dict[str, str]:
     """By sample key, what the consumers of a group do: pending entries, and for how long they asked for nothing."""
     groups = [(stream, group, s.key) for stream, group, s in rows if group and 0 < group.consumers <= MOST_CONSUMERS]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import redis
 
@@ -39,6 +39,46 @@ def pack(*parts: bytes | str | int) -> bytes:
     return b"".join(out)
 
 
+class AnyWire(Protocol):
+    """What the rooms beside this file ask: one server (`Wire`), or a cluster of them.
+
+    received   bytes since the poll began; `requests` likewise
+    problems   what is left out of this poll, in sentences
+    details    rows for the broker's page
+    nodes      the servers that hold keys, by a name for `ask_each`
+    """
+
+    requests: int
+    received: int
+
+    @property
+    def url(self) -> BrokerURL: ...
+    @property
+    def problems(self) -> tuple[str, ...]: ...
+    @property
+    def details(self) -> tuple[tuple[str, str], ...]: ...
+    @property
+    def nodes(self) -> tuple[str, ...]: ...
+
+    def begin(self) -> None:
+        """A new poll. Raises CollectorError when nothing can be asked."""
+
+    def ask(self, commands: Sequence[bytes]) -> list[Any]:
+        """The reply to each command, in order; one that was refused stands there as a `Refusal`."""
+
+    def ask_each(self, commands: Sequence[tuple[str, bytes]]) -> list[Any]:
+        """The reply of the named node to each command."""
+
+    def all(self, *parts: bytes | str | int) -> list[Any]:
+        """The replies of all nodes to one command that is about no key."""
+
+    def one(self, *parts: bytes | str | int) -> Any:
+        """The reply to one command, or its `Refusal`; to one about no key, that of any node."""
+
+    def close(self) -> None:
+        """Let go of every connection for good; may be called from another thread."""
+
+
 class Wire:
     """Connects when first asked, and again after a failure. Counts what it sends and gets.
 
@@ -52,25 +92,19 @@ class Wire:
         self._connection: Any = None  # redis.Connection, which is not typed
         self._closed = False
         self.requests = 0
-        self.bytes = 0
+        self.received = 0
 
-    #: What is left out of this poll, in sentences; one server leaves nothing out.
     problems: tuple[str, ...] = ()
-    #: Rows for the broker's page.
     details: tuple[tuple[str, str], ...] = ()
-    #: The servers that hold keys, by a name; for `ask_each`.
     nodes: tuple[str, ...] = ("",)
 
     def begin(self) -> None:
-        """A new poll."""
-        self.requests = self.bytes = 0
+        self.requests = self.received = 0
 
     def ask_each(self, commands: Sequence[tuple[str, bytes]]) -> list[Any]:
-        """The reply of the named node to each command."""
         return self.ask([command for _, command in commands])
 
     def all(self, *parts: bytes | str | int) -> list[Any]:
-        """The replies of all nodes to one command that is about no key."""
         return [self.one(*parts)]
 
     def ask(self, commands: Sequence[bytes]) -> list[Any]:
@@ -96,7 +130,7 @@ class Wire:
                 raise BadAnswer(f"What listens at {self.url.label} does not speak the Redis protocol.") from error
             raise
         self.requests += len(commands)
-        self.bytes += _size(replies)
+        self.received += _size(replies)
         return replies
 
     def one(self, *parts: bytes | str | int) -> Any:
