@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.servers import postgresql
 from tests.servers.ports import free_port
 from tests.servers.redis import available, running
 
@@ -106,16 +107,29 @@ def test_a_process_apart_refuses_to_start_without_redis(start, command):
     assert process.child.returncode == 1 and "REDIS_URL" in errors and errors.count("\n") == 1
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def database(request) -> Iterator[dict[str, str]]:
+    """The settings of a deployment's database: the one in the data folder, or a real PostgreSQL."""
+    if request.param == "sqlite":
+        yield {}
+        return
+    if postgresql.programs() is None:
+        pytest.skip("PostgreSQL is not on this machine")
+    with postgresql.running() as url:
+        yield {
+            "DATABASE_URL": url,
+            "WEIR_SECRET_KEY": "a secret for tests " * 4,
+            "WEIR_ENCRYPTION_KEY": "another-one-" * 4,
+        }
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(ENGINE is None, reason="no Redis-compatible server is on this machine")
-def test_web_collector_and_worker_meet_over_redis(start, environment):
+def test_web_collector_and_worker_meet_over_redis(start, environment, database):
     with running(ENGINE) as server:
         port = free_port()
-        apart = {
-            "REDIS_URL": server.url,
-            "WEIR_BROKERS": f"{server.url}?name=cache&interval=1s",
-            "WEIR_METRICS_PUBLIC": "1",
-        }
+        brokers = f"{server.url}?name=cache&interval=1s"
+        apart = {"REDIS_URL": server.url, "WEIR_BROKERS": brokers, "WEIR_METRICS_PUBLIC": "1", **database}
         subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], env={**environment, **apart}, check=True)
         server.client().rpush("orders", *range(7))
         web = start("-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "dashboard.asgi:application", **apart)
@@ -128,6 +142,13 @@ def test_web_collector_and_worker_meet_over_redis(start, environment):
             code, errors = process.end()
             assert code == 0 and "Traceback" not in errors
         web.child.terminate()
+
+
+@pytest.mark.slow
+def test_with_postgresql_a_missing_key_stops_the_start(start):
+    process = start("manage.py", "check", DATABASE_URL="postgres://weir@127.0.0.1:1/none", WEIR_SECRET_KEY="")
+    _, errors = process.child.communicate(timeout=20)
+    assert process.child.returncode == 1 and "WEIR_SECRET_KEY" in errors and errors.count("\n") == 1
 
 
 def until_metrics(port: int, line: str, seconds: float = 30.0) -> None:
