@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from botocore import exceptions as aws
+from botocore.parsers import ResponseParserError
 
 from ...errors import AccessRefused, BadAnswer, BadURL, CollectorError, NotSupported, TimedOut, Unreachable
 
@@ -38,6 +39,7 @@ _CLOCK = {"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"}
 _UNKNOWN = {"InvalidAction", "UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", "NotImplemented"}
 #: "Signature expired: 20260101T000000Z is now earlier than ...", "Signature not yet current: ..."
 _CLOCK_WORDS = re.compile(r"signature (expired|not yet current)|is now (earlier|later) than", re.IGNORECASE)
+_XML_CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,80})</Code>")
 _WHO = re.compile(r"User: (arn:\S+) is not authorized")
 
 
@@ -55,6 +57,8 @@ def _refusal(error: aws.ClientError, action: str, place: str) -> CollectorError:
     text = str(error.response.get("Error", {}).get("Message", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
     code = code.rpartition("#")[2]
+    if code.isdigit() and (written := _XML_CODE.search(text)):  # an older protocol than the one that was spoken
+        code = written[1]
     if code in _THROTTLED or status == 429:
         return Throttled(f"{place} refused {action} because too many calls were made; Weir makes fewer for a while.")
     if code in _GONE:
@@ -77,6 +81,8 @@ def _refusal(error: aws.ClientError, action: str, place: str) -> CollectorError:
         return NotSupported(f"{place} does not know {action}.")
     if code in ("OptInRequired", "SubscriptionRequiredException", "AuthFailure"):
         return AccessRefused(f"The account may not use {place}: {code}; is the region enabled for it?")
+    if status in (401, 403):
+        return AccessRefused(f"{place} refused {action} (HTTP {status}); are the credentials meant for it?")
     if status >= 500:
         return BadAnswer(f"{place} failed to answer {action} (HTTP {status}); that is usually over soon.")
     return BadAnswer(f"{place} refused {action}: {_harmless(code) or f'HTTP {status}'}.")
@@ -112,7 +118,7 @@ def _connection(error: Exception, place: str, timeout: float) -> CollectorError:
                 f"The address of {place} was not found; is the region spelled right, is there a network?"
             )
         return Unreachable(f"No connection to {place}: it was refused or has no route; is it running there?")
-    if isinstance(error, aws.ResponseParserError):
+    if isinstance(error, ResponseParserError):
         return BadAnswer(f"{place} answered with something that is not SQS.")
     if isinstance(error, aws.NoRegionError | aws.InvalidRegionError | aws.UnknownRegionError):
         return BadURL("The host of an SQS URL is a region, for example sqs://eu-west-1.")

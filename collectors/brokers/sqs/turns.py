@@ -39,11 +39,11 @@ class Turns:
         """At most so many queues that are due, the most urgent first; at least one where there is any and most > 0."""
         if not self._turns or most <= 0:
             return []
-        watched = [key for key in self.watched if key in self._turns][: max(1, int(most * WATCHED_PART))]
-        first = frozenset(watched)
-        urgency = {key: self._urgency(turn, now) for key, turn in self._turns.items() if key not in first}
-        due = [key for key, waited in urgency.items() if waited >= 1.0]
-        chosen = watched + heapq.nlargest(most - len(watched), due, key=urgency.__getitem__)
+        urgency = {key: self._urgency(turn, now) for key, turn in self._turns.items()}
+        looked_at = (key for key in self.watched if key in urgency)
+        first = heapq.nlargest(max(1, int(most * WATCHED_PART)), looked_at, key=urgency.__getitem__)
+        due = (key for key, waited in urgency.items() if waited >= 1.0 and key not in first)
+        chosen = first + heapq.nlargest(most - len(first), due, key=urgency.__getitem__)
         return chosen or [max(urgency, key=urgency.__getitem__)]  # one call a poll tells that the broker is there
 
     def asked(self, key: str, now: float, changed: bool) -> None:
