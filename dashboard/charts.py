@@ -124,7 +124,7 @@ def _layout(step: float, start: float, end: float) -> go.Layout:
         hovermode="x unified",
         hoversubplots="axis",
         dragmode="zoom",
-        uirevision="kept",  # a newer figure keeps the reader's zoom
+        uirevision="kept",  # a newer figure keeps what a reader switched off in a legend
         xaxis={
             "type": "date",
             "range": [round(start * 1000), round(end * 1000)],

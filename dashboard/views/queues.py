@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_GET
@@ -74,7 +74,7 @@ def queue(request: HttpRequest, id: int) -> HttpResponse:
     """One queue: its state in words, its charts, its figures of now, its broker's settings and relations."""
     row = Queue.objects.select_related("broker").filter(pk=id).first()
     if row is None:
-        raise Http404(f"There is no queue with the number {id}. Perhaps its broker was deleted.")
+        return render(request, "queues/unknown.html", {"nav": "queues", "id": id}, status=404)
     ranges = {name: seconds for name, seconds in RANGES.items() if seconds <= settings.WEIR_RETENTION_RAW}
     asked = request.GET.get("range", "")
     context = {

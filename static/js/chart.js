@@ -76,8 +76,7 @@ export class Chart {
   /** Show a range ("1h"): at once, whatever was fetched before. */
   async show(range) {
     this.range = range;
-    this.fetchedAt = 0;
-    this.root.on && window.Plotly.relayout(this.root, { "xaxis.autorange": false });
+    this.zoom = null;
     await this.refresh(true);
   }
 
@@ -95,7 +94,7 @@ export class Chart {
       if (range !== this.range) return;
       this.figure = figure;
       this.say("");
-      this.draw(now);
+      this.draw();
     } catch (error) {
       this.say(`The charts could not be loaded: ${error.message}. They are tried again by themselves.`);
     } finally {
@@ -107,14 +106,27 @@ export class Chart {
     if (this.news.textContent !== words) this.news.textContent = words;
   }
 
-  draw(anew = false) {
+  draw() {
     if (!this.figure || !window.Plotly) return;
     const style = getComputedStyle(document.documentElement);
     const { data, layout } = themed(this.figure, palette(), style.fontFamily);
-    layout.uirevision = anew ? `${this.range} ${Date.now()}` : (this.root.layout?.uirevision ?? this.range);
+    this.whole = layout.xaxis.range;
+    if (this.zoom) layout.xaxis.range = this.zoom;
     const narrow = this.root.clientWidth < NARROW;
     if (narrow) layout.annotations = layout.annotations.filter((note) => note.name !== "unit");
     window.Plotly.react(this.root, data, layout, { ...CONFIG, displayModeBar: narrow ? false : "hover" });
+    if (!this.listening) this.root.on("plotly_relayout", (change) => this.zoomed(change));
+    this.listening = true;
+  }
+
+  /** The reader zoomed or moved: newer figures keep to that, until the whole range is asked for again. */
+  zoomed(change) {
+    const range = [change["xaxis.range[0]"], change["xaxis.range[1]"]];
+    if (range[0] === undefined) return;
+    const [from, to] = range.map((at) => (typeof at === "number" ? at : Date.parse(`${at.replace(" ", "T")}Z`)));
+    const all = (to - from) / (this.whole[1] - this.whole[0]) > 0.97;
+    this.zoom = all ? null : range;
+    if (all) this.draw();
   }
 
   /** A picture on the theme's ground. By way of an SVG in a data: URL, since plotly's own way needs blob: images. */

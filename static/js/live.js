@@ -32,6 +32,7 @@ export class Live {
     this.unacknowledged = 0;
     this.heard = performance.now();
     socket.addEventListener("open", () => {
+      clearTimeout(this.sending);
       if (this.view) this.send(this.view);
       if (this.held) this.send({ hold: true });
     });

@@ -21,6 +21,8 @@ const box = new FilterBox(part("filter"), filterBy);
 const live = new Live(`${base}ws/live/`, { frame: show, error: fail });
 
 let view = { view: "queues", filter: "", sort: "", offset: 0, limit: 60 };
+let place = 0; // the row that the address names, until there are rows to scroll to
+let good = ""; // the last filter that was one
 let latest = null; // the frame to show when the page is seen again
 
 /** What the address says: filter, sort, offset. */
@@ -73,8 +75,14 @@ function remember(offset) {
   if (there !== location.pathname + location.search) history.replaceState(null, "", there);
 }
 
+/** A wrong filter is shown as such; the rows go on by the last good one. */
 function fail(error) {
-  if (error.field === undefined || error.field === "filter") box.fail(error);
+  if (error.field !== undefined && error.field !== "filter") return;
+  box.fail(error);
+  if (view.filter === good) return;
+  view = { ...view, filter: good };
+  table.reset();
+  live.show(view);
 }
 
 function show(frame) {
@@ -100,8 +108,13 @@ function showStates({ summary: { queues, brokers }, total }) {
 function take(frame) {
   const asked = frame.view;
   if (asked.filter !== view.filter || asked.sort !== view.sort) return; // on its way while the view changed
-  if (box.error) box.fail(null);
+  good = asked.filter;
+  if (box.error && box.text === good) box.fail(null);
   table.take(frame.rows, asked.offset, frame.total);
+  if (frame.total && place) {
+    table.scrollToRow(place);
+    place = 0;
+  }
   part("nomatch").hidden = frame.total > 0;
   table.table.hidden = frame.total === 0;
   part("total").textContent = `${count(frame.total)} ${frame.total === 1 ? "queue" : "queues"}${view.filter ? (frame.total === 1 ? " matches" : " match") : ""}`;
@@ -141,10 +154,12 @@ document.addEventListener("visibilitychange", () => !document.hidden && latest &
 
 history.scrollRestoration = "manual";
 chips();
-const start = goTo(address());
-if (boot.error) fail(boot.error);
-if (boot.frame) show(boot.frame);
-table.scrollToRow(start);
+place = goTo(address());
+if (boot.error) {
+  box.fail(boot.error);
+  view.filter = view.sort = "";
+}
+show(boot.frame);
 [view.offset, view.limit] = table.wanted();
 live.show(view);
 live.open();

@@ -47,10 +47,15 @@ export class Table {
     });
   }
 
+  /** Where the table stands. When what is above it grew or shrank, whoever reads further down keeps their place. */
   measure() {
+    const before = this.top;
     this.height = parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--row")) || 34;
     this.top = this.table.getBoundingClientRect().top + scrollY + this.table.tHead.offsetHeight;
     this.screen = innerHeight;
+    const head = this.table.tHead.rows[0].cells[0]; // stays in sight: so much of the window is covered
+    this.stuck = head.offsetHeight ? head.offsetHeight + parseFloat(getComputedStyle(head).top) : 0;
+    if (scrollY > before && this.top !== before) scrollBy(0, this.top - before);
   }
 
   /** Positions in the window now: [first, past the last]. */
@@ -79,7 +84,7 @@ export class Table {
   ask() {
     const [offset, limit] = this.wanted();
     clearTimeout(this.settling);
-    this.settling = setTimeout(() => this.on.settle(Math.max(0, Math.round((scrollY - this.top) / this.height))), 250);
+    this.settling = setTimeout(() => this.on.settle(Math.max(0, Math.round((scrollY + this.stuck - this.top) / this.height))), 250);
     if (offset === this.asked?.[0] && limit === this.asked[1]) return;
     this.asked = [offset, limit];
     this.on.window(offset, limit);
@@ -112,6 +117,7 @@ export class Table {
         this.shown.delete(position);
       }
     }
+    spare.sort((a, b) => a.position - b.position); // the last one is taken first: few rows have to move
     let after = null;
     for (let position = past - 1; position >= first; position--) {
       let element = this.shown.get(position);
@@ -161,8 +167,7 @@ export class Table {
     const here = this.cursor !== null && this.cursor >= first - 1 && this.cursor <= past;
     const next = here ? Math.min(this.total - 1, Math.max(0, this.cursor + by)) : first;
     const y = this.top + next * this.height;
-    const head = this.table.tHead.offsetHeight + parseFloat(getComputedStyle(this.table.tHead.rows[0].cells[0]).top || 0);
-    if (y - head < scrollY) scrollTo(scrollX, y - head);
+    if (y - this.stuck < scrollY) scrollTo(scrollX, y - this.stuck);
     else if (y + this.height > scrollY + this.screen) scrollTo(scrollX, y + this.height - this.screen + 8);
     this.place();
     this.cursor = next;
@@ -181,7 +186,7 @@ export class Table {
 
   scrollToRow(offset) {
     this.measure();
-    if (offset > 0) scrollTo(0, this.top + offset * this.height - this.table.tHead.offsetHeight - 48);
+    if (offset > 0) scrollTo(0, this.top + offset * this.height - this.stuck);
   }
 
   showSort(sort) {

@@ -1,0 +1,103 @@
+"""The live connection as a person sees it: fresh, quick, lost and found again; and ten thousand rows."""
+
+from __future__ import annotations
+
+import statistics
+
+from playwright.sync_api import BrowserContext, Page, expect
+
+from .conftest import Starts, Watched, Weir, live, row_of, signed_in, until
+
+#: From a sample's time to the moment after the browser painted the frame that holds it, in milliseconds.
+LATENCY = """
+window.latencies = [];
+let newest = Infinity;
+window.WebSocket = class extends WebSocket {
+  constructor(...address) {
+    super(...address);
+    this.addEventListener("message", ({ data }) => {
+      const rows = JSON.parse(data).rows ?? [];
+      const at = Math.max(0, ...rows.map((row) => Date.parse(row.sampled_at)));
+      if (at > newest) {
+        const painted = new MessageChannel();
+        painted.port1.onmessage = () => latencies.push(Date.now() - at);
+        requestAnimationFrame(() => painted.port2.postMessage(0));
+      }
+      if (at) newest = at;
+    });
+  }
+};
+"""
+
+
+def test_a_tick_is_painted_soon(another: Starts, watched: Watched, context: BrowserContext) -> None:
+    weir = another("--scene", "empty", "--queues", "1000", "--interval", "1")
+    signed_in(context, weir)
+    watched.page.add_init_script(LATENCY)
+    watched.page.goto(f"{weir.url}/")
+    until(watched.page, "latencies.length >= 20", 60)
+    found = sorted(watched.page.evaluate("latencies"))
+    print(f"\nsample to paint, 1,000 queues: median {statistics.median(found):.0f} ms, largest of 20 {found[-1]} ms")
+    assert statistics.median(found) < 1000
+
+
+def test_a_lost_connection_is_shown_and_found_again(another: Starts, watched: Watched, context: BrowserContext) -> None:
+    watched.allowed += ["ERR_CONNECTION_REFUSED", "WebSocket connection", "ERR_EMPTY_RESPONSE"]
+    weir = another("--interval", "1")
+    signed_in(context, weir)
+    page = watched.page
+    page.goto(f"{weir.url}/")
+    live(page)
+    weir.stop()
+    expect(page.locator("#live")).to_contain_text("connection lost", timeout=15_000)
+    assert page.locator(".queues .rows tr").count() == 17
+    greyed = page.evaluate("getComputedStyle(document.querySelector('td.depth')).color")
+    weir.start()
+    live(page)
+    depth = page.locator(f"{row_of(page, 'emails.outbound')} td.depth")
+    expect(depth).not_to_have_text(depth.inner_text(), timeout=15_000)
+    assert page.evaluate("getComputedStyle(document.querySelector('td.depth')).color") != greyed
+
+
+def first_row(page: Page) -> int:
+    """The position of the topmost row in the window, counted from 1."""
+    return page.evaluate("""() => {
+      const head = document.querySelector(".queues th").getBoundingClientRect().bottom;
+      const rows = [...document.querySelectorAll(".queues .rows tr")];
+      return rows.find((row) => row.getBoundingClientRect().bottom > head + 1).ariaRowIndex - 1;
+    }""")
+
+
+def test_ten_thousand_rows_scroll_smoothly(watched: Watched, context: BrowserContext, large: Weir) -> None:
+    signed_in(context, large)
+    page = watched.page
+    page.goto(f"{large.url}/?sort=name")
+    live(page)
+    expect(page.locator(".queues")).to_have_attribute("aria-rowcount", "10001", timeout=30_000)
+    page.wait_for_timeout(1500)
+    page.evaluate("longTasks.length = 0")
+    page.mouse.move(700, 600)
+    for _ in range(60):
+        page.mouse.wheel(0, 400)
+        page.wait_for_timeout(30)
+    expect(page.locator(".queues tr.coming")).to_have_count(0, timeout=15_000)
+    tasks = page.evaluate("longTasks")
+    print(f"\nscrolled over 700 of 10,000 rows: {len(tasks)} tasks over 50 ms, the longest {max(tasks, default=0)} ms")
+    assert max(tasks, default=0) < 500
+    assert page.locator(".queues .rows tr").count() < 80
+    assert first_row(page) > 500
+
+
+def test_a_place_among_ten_thousand_rows_is_an_address(watched: Watched, context: BrowserContext, large: Weir) -> None:
+    signed_in(context, large)
+    page = watched.page
+    page.goto(f"{large.url}/?sort=name&offset=4000")
+    live(page)
+    until(page, "scrollY > 0", 30)
+    expect(page.locator(".queues tr.coming")).to_have_count(0, timeout=15_000)
+    assert abs(first_row(page) - 4000) < 4
+    page.locator(".queues .rows a").nth(20).click()
+    page.wait_for_selector("#verdict")
+    page.go_back()
+    live(page)
+    assert abs(first_row(page) - 4000) < 4

@@ -1,0 +1,130 @@
+"""The queues page in use: keyboard, filter, order, addresses and Back, values that change in place."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import BrowserContext, Page, expect
+
+from .conftest import Watched, Weir, live, row_of, signed_in
+
+ROWS = ".queues .rows tr"
+
+
+def focused(page: Page) -> str:
+    return page.evaluate("document.activeElement.textContent")
+
+
+def names(page: Page) -> list[str]:
+    return page.locator(f"{ROWS} td.name").all_inner_texts()
+
+
+def test_rows_are_there_before_the_socket(watched: Watched, context: BrowserContext, shop: Weir) -> None:
+    signed_in(context, shop)
+    watched.page.add_init_script(
+        "delete window.WebSocket; window.WebSocket = class extends EventTarget { static OPEN = 1; };"
+    )
+    watched.page.goto(f"{shop.url}/")
+    assert watched.page.locator(ROWS).count() == 17
+    assert "attention" in watched.page.inner_text("h1")
+
+
+def test_what_needs_attention_leads_with_a_sentence(queues: Page) -> None:
+    card = queues.locator(".attn").first
+    assert "Stalled" in card.inner_text()
+    assert "orders.fulfil" in card.inner_text()
+    assert "No consumers for" in card.inner_text()
+    card.locator("text=Open").click()
+    assert "/queues/1/" in queues.url
+
+
+def test_figures_tell_zero_unknown_and_near_apart(queues: Page) -> None:
+    def cell(name: str, column: int):
+        return queues.locator(f"{row_of(queues, name)} td:nth-child({column})")
+
+    assert cell("reports.nightly", 4).inner_text() == "0"
+    assert cell("webhooks-out", 4).inner_text().startswith("≈ ")
+    assert cell("thumbnails", 7).inner_text() == "?"
+    assert cell("thumbnails", 7).get_attribute("title") == "In: the broker does not tell arrivals"
+    assert cell("reports.nightly", 10).inner_text() in ("", "≈ 0 s")
+    assert cell("orders.fulfil", 11).inner_text() == "never"
+
+
+def test_names_are_text_and_never_markup(queues: Page) -> None:
+    assert queues.locator("td.name b").count() == 0
+    assert any("<b>with</b>" in name for name in names(queues))
+
+
+def test_j_and_k_walk_and_enter_opens(queues: Page) -> None:
+    for key in "jjk":
+        queues.keyboard.press(key)
+    assert focused(queues) == names(queues)[0]
+    queues.keyboard.press("j")
+    second = focused(queues)
+    queues.keyboard.press("Enter")
+    queues.wait_for_url(re.compile(r"/queues/\d+/"))
+    assert queues.inner_text("h1") == second
+    for key in "gq":
+        queues.keyboard.press(key)
+    queues.wait_for_url(re.compile(r":\d+/$"))
+    for key in "gb":
+        queues.keyboard.press(key)
+    queues.wait_for_url(re.compile("/brokers/"))
+
+
+def test_slash_filters_and_the_address_holds_the_filter(queues: Page) -> None:
+    queues.keyboard.press("/")
+    queues.keyboard.type("broker:cache-* depth>100")
+    expect(queues.locator(ROWS)).not_to_have_count(17)
+    queues.keyboard.press("Enter")
+    assert "thumbnails" in names(queues)
+    assert "orders.fulfil" not in names(queues)
+    assert "filter=broker%3Acache-*+depth%3E100" in queues.url
+    queues.reload()
+    live(queues)
+    assert "orders.fulfil" not in names(queues)
+    assert queues.input_value("#filter input") == "broker:cache-* depth>100"
+
+
+def test_back_undoes_a_chip_and_an_order(queues: Page) -> None:
+    queues.click("[data-chip=growing]")
+    expect(queues.locator(".name a:text-is('orders.fulfil')")).to_have_count(0)
+    queues.click("th button[data-sort=depth]")
+    expect(queues.locator("th[aria-sort=descending]")).to_have_text("Depth")
+    assert "sort=-depth" in queues.url
+    queues.go_back()
+    expect(queues.locator("th[aria-sort]")).to_have_count(0)
+    queues.go_back()
+    expect(queues.locator(ROWS)).to_have_count(17)
+    assert "filter" not in queues.url
+
+
+def test_a_wrong_filter_is_told_with_its_place_and_keeps_the_rows(queues: Page) -> None:
+    queues.fill("#filter input", "state:growing depth>")
+    expect(queues.locator("#filter-error")).to_contain_text("a value is expected after 'depth>'")
+    expect(queues.locator("#filter .error")).to_have_count(1)
+    expect(queues.locator(ROWS)).to_have_count(17)
+    queues.fill("#filter input", "state:stalled")
+    expect(queues.locator("#filter-error")).to_be_hidden()
+    expect(queues.locator(ROWS)).to_have_count(1)
+
+
+def test_numbers_change_in_place(queues: Page) -> None:
+    cell = queues.locator(f"{row_of(queues, 'emails.outbound')} td.depth")
+    handle, before = cell.element_handle(), cell.inner_text()
+    expect(cell).not_to_have_text(before, timeout=10_000)
+    assert handle is not None
+    assert handle.evaluate("(cell) => cell.isConnected")
+    assert handle.inner_text() == cell.inner_text()
+
+
+def test_the_order_is_held_while_the_pointer_is_in_the_table(queues: Page) -> None:
+    queues.goto(f"{queues.url}?sort=-in_rate")
+    live(queues)
+    queues.hover(f"{ROWS}:nth-child(3)")
+    held = names(queues)
+    depth = queues.locator(f"{row_of(queues, 'emails.outbound')} td.depth").inner_text()
+    expect(queues.locator(f"{row_of(queues, 'emails.outbound')} td.depth")).not_to_have_text(depth, timeout=10_000)
+    for _ in range(8):
+        queues.wait_for_timeout(500)
+        assert names(queues) == held
