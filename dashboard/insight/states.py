@@ -156,7 +156,7 @@ def _absent_as_before(history: History, tick: Tick, judged: Judgement, before: J
     """Queues that a tick leaves out, or did not measure, stay as they were judged."""
     if tick.complete and tick.measured is None:
         return judged
-    there = present(tick, history.ids) | (before.since == 0)
+    there = present(tick, history.ids) | ~(before.since > 0)  # what was never judged has NaN
     pairs = zip(_columns(judged), _columns(before), strict=True)
     return Judgement(*(np.where(there, new, old) for new, old in pairs))
 

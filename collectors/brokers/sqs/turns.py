@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-#: A queue that last changed so long ago is asked after a SHARE-th of that time again.
+#: A queue that had not changed for some time when it was asked is asked again after a SHARE-th of that time.
 SHARE = 6.0
 #: Those that somebody looks at take at most this part of a poll's calls.
 WATCHED_PART = 0.5
@@ -42,7 +42,8 @@ class Turns:
         urgency = {key: self._urgency(turn, now) for key, turn in self._turns.items()}
         looked_at = (key for key in self.watched if key in urgency)
         first = heapq.nlargest(max(1, int(most * WATCHED_PART)), looked_at, key=urgency.__getitem__)
-        due = (key for key, waited in urgency.items() if waited >= 1.0 and key not in first)
+        taken = frozenset(first)
+        due = (key for key, waited in urgency.items() if waited >= 1.0 and key not in taken)
         chosen = first + heapq.nlargest(most - len(first), due, key=urgency.__getitem__)
         return chosen or [max(urgency, key=urgency.__getitem__)]  # one call a poll tells that the broker is there
 
@@ -55,13 +56,12 @@ class Turns:
             turn.changed_at = now
         turn.asked_at = now
 
-    def _pace(self, turn: _Turn, now: float) -> float:
-        return min(max((now - turn.changed_at) / SHARE, self._moving), self._quiet)
-
     def _urgency(self, turn: _Turn, now: float) -> float:
         """How many of its paces a queue has waited; polls come a little early at times, which is near enough."""
         if turn.asked_at is None:
             return float("inf")
-        waited = now - turn.asked_at
-        pace = self._pace(turn, now)
-        return (waited + 0.5) / pace if pace > 5 else waited / max(pace, 1e-3)
+        # by what was known when it was last asked: else a queue that is kept waiting seems ever less urgent
+        still = turn.asked_at - turn.changed_at
+        pace = min(max(still / SHARE, self._moving), self._quiet)
+        early = min(0.5, pace / 10)
+        return (now - turn.asked_at + early) / max(pace, 1e-3)
