@@ -6,5 +6,22 @@ from .brokers import Broker
 from .people import Role, SignInLink, Token, User
 from .places import Fact
 from .queues import Queue, Relation
+from .tags import TagRule
+from .views import SavedView
+from .wallboards import Wallboard
 
-__all__ = ["AuditEntry", "Broker", "Fact", "KeptAnswer", "Queue", "Relation", "Role", "SignInLink", "Token", "User"]
+__all__ = [
+    "AuditEntry",
+    "Broker",
+    "Fact",
+    "KeptAnswer",
+    "Queue",
+    "Relation",
+    "Role",
+    "SavedView",
+    "SignInLink",
+    "TagRule",
+    "Token",
+    "User",
+    "Wallboard",
+]

@@ -12,17 +12,20 @@ SILENT_AFTER_INTERVALS = 3
 
 
 class Broker(models.Model):
-    """One broker. Its URL is kept encrypted (`dashboard.secrets`); `safe_url` is what may be shown.
+    """One broker. Its URLs are kept encrypted (`dashboard.secrets`); `safe_url`, `safe_acting_url` may be shown.
 
-    `managed_by`: "page" (people may change it here), "environment", "command line" or "demo"
-    (read-only on the page), or "found" (on this machine by `up`: look-only until a person confirms it). A broker belongs to one collector at a time: `owner` holds it until
-    `owned_until`, taken and renewed by a conditional update.
+    The acting URL is the same broker with a stronger credential, for looking and replaying; "" = there is none.
+    `managed_by`: "page" (people may change it here), "environment", "command line", "apply" or "demo"
+    (read-only on the page), or "found" (on this machine by `up`: look-only until a person confirms it).
+    A broker belongs to one collector at a time: `owner` holds it until `owned_until`, taken and renewed by a
+    conditional update.
     """
 
     class Managed(models.TextChoices):
         PAGE = "page"
         ENVIRONMENT = "environment"
         COMMAND_LINE = "command line"
+        APPLY = "apply"
         DEMO = "demo"
         FOUND = "found"
 
@@ -30,12 +33,15 @@ class Broker(models.Model):
     kind = models.CharField(max_length=32)
     secret_url = models.TextField()
     safe_url = models.TextField()
+    secret_acting_url = models.TextField(blank=True)
+    safe_acting_url = models.TextField(blank=True)
     managed_by = models.CharField(max_length=16, choices=Managed.choices, default=Managed.PAGE)
     interval = models.FloatField(default=10.0)
     look_only = models.BooleanField(default=False)
     paused = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
     revision = models.PositiveIntegerField(default=0)  # rises with each change: the collector reconnects
+    marks = models.PositiveIntegerField(default=0)  # rises when its queues are tagged, hidden, deleted: readers reload
 
     owner = models.CharField(max_length=64, blank=True)
     owned_until = models.DateTimeField(null=True)

@@ -11,7 +11,10 @@ from .brokers import Broker
 
 
 class Queue(models.Model):
-    """Any named backlog on a broker. `key` is its identity there, `name` what people call it."""
+    """Any named backlog on a broker. `key` is its identity there, `name` what people call it.
+
+    `hidden` and `tags` are what the broker says; what people say is beside it, and stays when polls write anew.
+    """
 
     broker = models.ForeignKey(Broker, on_delete=models.CASCADE, related_name="queues")
     key = models.CharField(max_length=600)
@@ -22,6 +25,9 @@ class Queue(models.Model):
     why_hidden = models.CharField(max_length=200, blank=True)
     facts = models.JSONField(default=list)  # [[label, value], ...]
     tags = models.JSONField(default=list)
+    hidden_by_hand = models.BooleanField(null=True)  # None: as the broker says
+    hidden_by = models.CharField(max_length=150, blank=True)  # who said so
+    tags_by_hand = models.JSONField(default=list)
     first_seen = models.DateTimeField(default=timezone.now)
     gone_at = models.DateTimeField(null=True)  # absent from a complete poll since
 
