@@ -128,7 +128,8 @@ def _layout(step: float, start: float, end: float) -> go.Layout:
         xaxis={
             "type": "date",
             "range": [round(start * 1000), round(end * 1000)],
-            "anchor": f"y{len(PANELS)}",
+            "anchor": "free",  # at the foot of the figure, also when the lowest panel is empty
+            "position": 0,
             "hoverformat": "%H:%M:%S" if step < 60 else "%a %d %b %H:%M",
             "showspikes": True,
             "spikemode": "across",
@@ -220,10 +221,11 @@ def _add_axis(
         "rangemode": "tozero",
         "fixedrange": True,
     }
-    axis |= {"tickformat": "~s", "zeroline": False, "showspikes": False}
+    axis |= {"zeroline": False, "showspikes": False}
     if panel.title == "Lag" and _has(known, "lag_seconds"):
         axis |= _lag_ticks(float(np.nanmax(known["lag_seconds"])))
     tops = [float(np.nanmax(known[line.metric])) for line in panel.lines if _has(known, line.metric)]
+    axis["tickformat"] = "~s" if max(tops, default=0) >= 1000 else ",.3~g"  # 75k, but 0.5 and not 500m
     if not tops and not (panel.title == "Flow" and _has(known, "net_rate")):
         axis |= {"showticklabels": False, "range": [0, 1]}
     elif tops and max(tops) <= 0:

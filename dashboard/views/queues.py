@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_GET
 
@@ -61,6 +62,7 @@ def queues(request: HttpRequest) -> HttpResponse:
         "nav": "queues",
         "brokers": [broker.name for broker in brokers],
         "demo": any(broker.managed_by == Broker.Managed.DEMO for broker in brokers),
+        "may_add": request.principal.can("change_brokers"),
         "columns": COLUMNS,
         "modules": MODULES,
         "boot": _boot(request.GET),
@@ -75,17 +77,23 @@ def queue(request: HttpRequest, id: int) -> HttpResponse:
     row = Queue.objects.select_related("broker").filter(pk=id).first()
     if row is None:
         return render(request, "queues/unknown.html", {"nav": "queues", "id": id}, status=404)
-    ranges = {name: seconds for name, seconds in RANGES.items() if seconds <= settings.WEIR_RETENTION_RAW}
+    ranges = [name for name, seconds in RANGES.items() if seconds <= settings.WEIR_RETENTION_RAW]
     asked = request.GET.get("range", "")
     context = {
         "nav": "queues",
         "queue": row,
         "ranges": ranges,
-        "range": asked if asked in ranges else "1h" if "1h" in ranges else next(iter(ranges), "15m"),
+        "range": asked if asked in ranges else _usual_range(row, ranges),
         "relations": _relations(row),
         "boot": _in_script(_frame(QueueView(row.id))),
     }
     return render(request, "queues/detail.html", context)
+
+
+def _usual_range(row: Queue, ranges: list[str]) -> str:
+    """An hour, or a quarter of one while the queue is young."""
+    young = (timezone.now() - row.first_seen).total_seconds() < RANGES["15m"]
+    return "1h" if "1h" in ranges and not young else "15m"
 
 
 def _boot(asked: Mapping[str, str]) -> SafeString:

@@ -50,6 +50,7 @@ function fill(card, item) {
   put(broker, item.broker === item.name ? "" : item.broker);
   put(sentence, item.sentence);
   put(since, item.since ? `since ${moment(item.since)}` : "");
+  chart.toggleAttribute("hidden", !item.spark);
   draw(chart, item.spark?.values);
 }
 

@@ -1,6 +1,7 @@
 """A whole Weir for the browser tests, in a process of its own, fed with a made-up fleet.
 
-    python -m tests.browser.server --port 8123 [--scene shop|empty|new] [--queues N] [--interval 1] [--history 3600]
+    python -m tests.browser.server --port 8123 [--scene shop|empty|new] [--queues N] [--interval 1]
+                                   [--history 3600] [--silent cache-1]
 
 Everything is real but the brokers: polls go through the spine into the store, the bus, the hub and the socket.
 Prints one JSON line when it listens: {"url", "session"}, the session being an admin's. WEIR_DATA says where to keep
@@ -28,6 +29,7 @@ def main() -> None:
     parser.add_argument("--queues", type=int, default=0, help="a large broker beside the scene")
     parser.add_argument("--interval", type=float, default=1.0)
     parser.add_argument("--history", type=float, default=0.0, help="seconds of past, a tick every ten")
+    parser.add_argument("--silent", help="the broker that stopped answering five minutes ago")
     options = parser.parse_args()
     django.setup()
     from dashboard import processes
@@ -84,12 +86,25 @@ def feeds_of(options: argparse.Namespace) -> list[tuple[int, Any, Any]]:
                 if poll.at >= time.time() - 1:
                     break
                 ingest(poll)
-        feeds.append((broker.id, ingest, lives(actors, time.time(), options.interval)))
+        if name == options.silent:
+            fall_silent(broker, ingest, lives(actors, time.time() - 300, 10.0))
+        else:
+            feeds.append((broker.id, ingest, lives(actors, time.time(), options.interval)))
     if options.scene == "new":
         Broker.objects.get_or_create(
             name="prod-rabbit", kind="memory", secret_url=encrypt("memory://new"), safe_url="memory://new"
         )
     return feeds
+
+
+def fall_silent(broker: Any, ingest: Any, polls: Any) -> None:
+    """One answer five minutes ago, and none since."""
+    from django.utils import timezone
+
+    ingest(next(polls))
+    broker.last_answer_at = timezone.now() - timezone.timedelta(seconds=300)
+    broker.last_poll_at, broker.last_error = timezone.now(), f"{broker.name} does not accept connections."
+    broker.save()
 
 
 def run(feeds: list[tuple[int, Any, Any]], interval: float) -> None:

@@ -59,6 +59,25 @@ def test_a_lost_connection_is_shown_and_found_again(another: Starts, watched: Wa
     assert page.evaluate("getComputedStyle(document.querySelector('td.depth')).color") != greyed
 
 
+def test_a_silent_broker_is_named_and_its_rows_are_old(
+    another: Starts, watched: Watched, context: BrowserContext
+) -> None:
+    weir = another("--silent", "cache-1")
+    signed_in(context, weir)
+    page = watched.page
+    page.goto(f"{weir.url}/")
+    live(page)
+    assert "cache-1 is silent" in page.inner_text("#broker-news")
+    assert "No answer for 5 min" in page.inner_text("#attention")
+    old, new = page.locator(row_of(page, "thumbnails")), page.locator(row_of(page, "emails.outbound"))
+    assert "Unknown" in old.inner_text()
+    colours = [row.locator("td.depth").evaluate("(cell) => getComputedStyle(cell).color") for row in (old, new)]
+    assert colours[0] != colours[1]
+    page.goto(weir.url + str(old.locator("a").get_attribute("href")))
+    assert "cache-1 has been silent for" in page.inner_text("#verdict")
+    assert "Last known, at" in page.inner_text("#now-title")
+
+
 def first_row(page: Page) -> int:
     """The position of the topmost row in the window, counted from 1."""
     return page.evaluate("""() => {

@@ -112,7 +112,15 @@ def test_a_queue_that_is_gone_says_since_when(client_viewer, shop) -> None:
 def test_only_ranges_that_are_kept_are_offered(client_viewer, shop, settings) -> None:
     settings.WEIR_RETENTION_RAW = 6 * 3600
     page = client_viewer.get(f"/queues/{Queue.objects.get(key='a').id}/?range=48h").content.decode()
-    assert re.findall(r'data-range="(\w+)"', page) == ["1h", "15m", "1h", "6h"]
+    assert re.findall(r'<a [^>]*data-range="(\w+)"', page) == ["15m", "1h", "6h"]
+
+
+def test_a_young_queue_opens_with_a_quarter_of_an_hour(client_viewer, shop) -> None:
+    address = f"/queues/{Queue.objects.get(key='a').id}/"
+    assert 'data-range="15m" aria-current' in client_viewer.get(address).content.decode()
+    Queue.objects.update(first_seen="2026-01-02T03:04:00Z")
+    assert 'data-range="1h" aria-current' in client_viewer.get(address).content.decode()
+    assert 'data-range="6h" aria-current' in client_viewer.get(f"{address}?range=6h").content.decode()
 
 
 def test_an_unknown_queue_is_a_404_with_a_sentence(client_viewer, shop) -> None:
