@@ -53,7 +53,7 @@ def grown(text: str, start: str, by: int) -> str:
 
 
 def samples(flows: Flows, reading: Reading) -> dict[str, Sample]:
-    return {s.name: s for s in samples_of(reading, flows.update(reading, {}), {}, {})}
+    return {s.name: s for s in samples_of(reading, flows.update(reading, {}, frozenset()), {}, {})}
 
 
 def test_counters_per_queue_make_exact_rates_and_only_what_is_settled_counts_as_completed():

@@ -5,26 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from collectors.errors import AccessRefused, BadURL, CollectorError, NotSupported
-from collectors.protocol import Check, Cost, Poll, QueueFacts, Relation
+from collectors.errors import BadURL
+from collectors.protocol import Check, Cost, Poll
 from collectors.url import BrokerURL
 
-from . import facts
 from .asking import Asking, Own
 from .check import check
+from .describing import Describing
 from .endpoints import Endpoints
 from .flow import Flows
 from .http import TIMEOUT, Http
-from .inventory import queue_key, sample_name
+from .inventory import QueueRow, queue_key, sample_name
 from .management import Management
 from .measure import Measure
 from .prometheus import QueueKey
 from .reading import Reading
 from .samples import samples_of
 from .seen import Seen
-
-#: How often facts and relations are read anew, in seconds; and the soonest, when the set of queues has changed.
-FACTS_EVERY, FACTS_SOONEST = 300.0, 15.0
 
 
 class RabbitMQ:
@@ -42,8 +39,8 @@ class RabbitMQ:
         self._flows = Flows()
         self._asking = Asking()
         self._watched: tuple[QueueKey, ...] = ()
-        self._described: frozenset[QueueKey] = frozenset()
-        self._described_at = float("-inf")
+        self._describing = Describing(self._management)
+        self._chooses = bool(url.get_all("include") or url.get_all("exclude"))
 
     def poll(self) -> Poll:
         """Measure every queue once.
@@ -61,10 +58,11 @@ class RabbitMQ:
         problem = ""
         if self._seen.by_management:
             own, problem = self._asking.ask(self._management, reading.at, self._watched, self._flows.doubted)
-        rates = self._flows.update(reading, own)
+        rates = self._flows.update(reading, own, self._streams(reading))
         samples = samples_of(reading, rates, own, self._seen.rows)
         problems = [*self._seen.problems, *reading.problems, *([problem] if problem else [])]
-        found, relations = self._describe(problems)
+        known = self._seen.by_management
+        found, relations = self._describing.describe(self._wanted_rows(), problems) if known else (None, None)
         return Poll(
             at=reading.at,
             samples=samples,
@@ -89,29 +87,18 @@ class RabbitMQ:
     def close(self) -> None:
         self._http.close()
 
-    def _only_wanted(self, reading: Reading) -> None:
-        unwanted = [key for key in reading.levels if not self._url.wants(sample_name(*key))]
-        for key in unwanted:
-            del reading.levels[key]
+    def _streams(self, reading: Reading) -> set[QueueKey]:
+        told = {key for key, row in self._seen.rows.items() if row.kind == "stream"}
+        return told or {key for key, kind in reading.kinds.items() if kind == "stream"}
 
-    def _describe(self, problems: list[str]) -> tuple[dict[str, QueueFacts] | None, list[Relation] | None]:
-        """Facts and relations when they are due, else None twice: nothing changed."""
-        rows = {key: row for key, row in self._seen.rows.items() if self._url.wants(row.name)}
-        keys = frozenset(rows)
-        now = time.monotonic()
-        every = FACTS_EVERY if keys == self._described else FACTS_SOONEST
-        if not self._seen.by_management or now - self._described_at < every:
-            return None, None
-        self._described, self._described_at = keys, now
-        try:
-            return facts.look_up(self._management, rows)
-        except (AccessRefused, NotSupported) as error:
-            problems.append(f"Policies and bindings cannot be read, so that dead-letter queues are unknown: {error}")
-            return facts.without_routes(rows), None
-        except CollectorError as error:
-            self._described_at = float("-inf")
-            problems.append(f"Facts and relations could not be read: {error}")
-            return None, None
+    def _wanted_rows(self) -> dict[QueueKey, QueueRow]:
+        rows = self._seen.rows
+        return {key: row for key, row in rows.items() if self._url.wants(row.name)} if self._chooses else rows
+
+    def _only_wanted(self, reading: Reading) -> None:
+        if self._chooses:
+            for key in [key for key in reading.levels if not self._url.wants(sample_name(*key))]:
+                del reading.levels[key]
 
     def _details(self) -> list[tuple[str, str]]:
         details = [("Virtual host", self._endpoints.vhost or "all that the user may see")]

@@ -7,7 +7,7 @@ ways that RabbitMQ counts nowhere: dead letters arriving, messages expiring. Tho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -50,12 +50,17 @@ class Flows:
     """Turns readings into rates and lag. `doubted` are the queues whose counts did not explain their backlog."""
 
     def __init__(self) -> None:
+        self._streams: Set[QueueKey] = frozenset()
         self._memory: dict[QueueKey, _Memory] = {}
         self.doubted: set[QueueKey] = set()
 
-    def update(self, reading: Reading, own: Mapping[QueueKey, Own]) -> dict[QueueKey, Rates]:
-        """Rates of every queue of a reading; `own` holds what some queues said themselves."""
+    def update(self, reading: Reading, own: Mapping[QueueKey, Own], streams: Set[QueueKey]) -> dict[QueueKey, Rates]:
+        """Rates of every queue of a reading; `own` holds what some queues said themselves.
+
+        `streams` are not checked against what they hold: they keep what was read.
+        """
         self.doubted.clear()
+        self._streams = streams
         rates = {key: self._rates(key, level, reading, own.get(key)) for key, level in reading.levels.items()}
         if reading.complete and len(self._memory) > len(rates):
             self._memory = {key: memory for key, memory in self._memory.items() if key in rates}
@@ -82,7 +87,7 @@ class Flows:
         return _with_lag(rates, level, memory, own, reading.at)
 
     def _counted(self, key: QueueKey, memory: _Memory, level: Level, flow: Flow, seconds: float, exact: bool) -> Rates:
-        missing = self._missing(memory, level, flow, seconds)
+        missing = self._missing(key, memory, level, flow, seconds)
         how = Quality.EXACT if exact else Quality.APPROXIMATE
         rates = Rates(flow.published / seconds, flow.completed / seconds, flow.redelivered / seconds)
         in_quality = out_quality = how
@@ -97,8 +102,10 @@ class Flows:
         rates.quality = _quality(in_quality, out_quality, LagMethod.NONE)
         return rates
 
-    def _missing(self, memory: _Memory, level: Level, flow: Flow, seconds: float) -> float:
+    def _missing(self, key: QueueKey, memory: _Memory, level: Level, flow: Flow, seconds: float) -> float:
         """Messages per second that nobody counted. A queue that never moved is not checked, to save time."""
+        if key in self._streams:
+            return 0.0
         if memory.balance is None:
             if flow is _NOTHING and _held(level) == _held(memory.level):
                 return 0.0

@@ -186,8 +186,13 @@ def _levels(answers: list[NodeAnswer], names: QueueNames, vhost: str | None) -> 
         for labels, ready in answer.metrics["queue_messages_ready"].items():
             key = names.of(labels)
             if vhost is None or key[0] == vhost:
-                levels[key] = Level(ready, unacked.get(labels), consumers.get(labels))
+                levels[key] = Level(_known(ready), _known(unacked.get(labels)), _known(consumers.get(labels)))
     return levels
+
+
+def _known(value: float | None) -> float | None:
+    """NaN is how Prometheus says that it does not know."""
+    return value if value == value else None
 
 
 def _stream_lags(answers: list[NodeAnswer], names: QueueNames) -> dict[QueueKey, float]:
