@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from pathlib import Path
 
@@ -19,12 +20,16 @@ from collectors.errors import (
     Unreachable,
 )
 
+from .connections import Connections
 from .endpoints import Endpoint
 
 #: The broker itself may wait up to 10 s for a node that is unwell, so less would give up on good answers.
 TIMEOUT = 25.0
 CONNECT_TIMEOUT = 5.0
-LARGEST_ANSWER = 256 * 1024 * 1024
+#: Bytes of an answer that are taken at most, unpacked: 100,000 queues are about 60 MB, and come with their length.
+#: What comes without one is taken for something that may never end much sooner.
+LARGEST_ANSWER, LARGEST_UNANNOUNCED = 128 << 20, 32 << 20
+PIECE = 1 << 18
 _BROKEN = (failures.IncompleteRead, failures.InvalidChunkLength, failures.InvalidHeader, failures.DecodeError)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -32,14 +37,15 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 class Http:
     """A small pool of connections, used by one poll at a time and by the threads of its scrape.
 
-    Raises BadURL when `ca_file` is none. `requests` and `bytes` count what was sent and received (decoded) since they were last set to 0.
+    Raises BadURL when `ca_file` is no file.
+    `requests` and `bytes` count what was sent and received (decoded) since they were last set to 0.
     """
 
     def __init__(self, *, timeout: float = TIMEOUT, ca_file: str = "", verify: bool = True) -> None:
         if ca_file and not Path(ca_file).is_file():
             raise BadURL(f"ca_file={ca_file} is not a file that can be read.")
         self._timeout = timeout
-        self._pool = urllib3.PoolManager(
+        self._pool = Connections(
             maxsize=4,
             retries=False,
             timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT, timeout), read=timeout),
@@ -70,27 +76,34 @@ class Http:
         return body
 
     def close(self) -> None:
-        self._pool.clear()
+        """Let go of every connection; a request that another thread is making ends with Unreachable."""
+        self._pool.hang_up()
 
     def _read(self, response: urllib3.BaseHTTPResponse, where: str) -> bytes:
         deadline = time.monotonic() + self._timeout
-        chunks: list[bytes] = []
-        size = 0
-        for chunk in response.stream(1 << 18, decode_content=True):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > LARGEST_ANSWER:
+        announced = response.headers.get("content-length", "")
+        most = LARGEST_ANSWER if announced.isdecimal() else LARGEST_UNANNOUNCED
+        body = bytearray()
+        if announced.isdecimal() and int(announced) > most:
+            response.close()
+            raise BadAnswer(f"{where} announces {int(announced) >> 20} MB, which no poll should need.")
+        while piece := response.read1(PIECE, decode_content=True):  # what is there: one that drips must end as well
+            body += piece
+            if len(body) > most:
                 response.close()
-                raise BadAnswer(f"{where} sent more than {LARGEST_ANSWER >> 20} MB, which no poll should need.")
+                body.clear()  # whoever keeps the error keeps this frame
+                raise BadAnswer(f"{where} sent more than {most >> 20} MB, which no poll should need.")
             if time.monotonic() > deadline:
                 response.close()
                 raise TimedOut(f"{where} did not finish its answer within {self._timeout:g} s.")
-        self.bytes += size
-        return b"".join(chunks)
+        self.bytes += len(body)
+        return bytes(body)
 
 
 def decode_json(body: bytes, where: str) -> object:
     """JSON as Python values. Raises BadAnswer."""
+    if not body:
+        raise BadAnswer(f"{where} answered with nothing at all; the answer may have broken off.")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -113,7 +126,10 @@ def _failure(error: failures.HTTPError, where: str, timeout: float) -> Collector
     if isinstance(error, failures.ConnectTimeoutError | failures.ReadTimeoutError):
         return TimedOut(f"{where} did not answer within {timeout:g} s.")
     if isinstance(error, failures.SSLError):
-        return Unreachable(f"No TLS connection to {where}: {_reason(error)}; ca_file= names the authority to trust.")
+        cause = error.args[0] if error.args else None
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Unreachable(f"The certificate of {where} is not trusted: {_why(cause)}.")
+        return Unreachable(f"No TLS connection to {where}: does it speak plain HTTP there?")
     if isinstance(error, failures.LocationValueError):
         return BadURL(f"{where} is not an address that can be asked.")
     if isinstance(error, _BROKEN):
@@ -124,6 +140,16 @@ def _failure(error: failures.HTTPError, where: str, timeout: float) -> Collector
             return Unreachable(f"{where} closed the connection.")
         return BadAnswer(f"The answer of {where} broke off or is not HTTP.")
     return Unreachable(f"{where} cannot be asked: {_reason(error)}.")
+
+
+def _why(error: ssl.SSLCertVerificationError) -> str:
+    """What is wrong with a certificate, and what to do. The numbers are OpenSSL's X509_V_ERR_..."""
+    said = error.verify_message.rstrip(".")
+    if error.verify_code == 10:
+        return f"{said}; it has to be renewed on the server"
+    if error.verify_code in (62, 64):
+        return f"{said}; write a name into the URL that it was made for"
+    return f"{said}; ca_file= names the authority to trust"
 
 
 def _reason(error: Exception) -> str:

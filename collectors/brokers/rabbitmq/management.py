@@ -14,6 +14,9 @@ from .prometheus import QueueKey
 
 Row = Mapping[str, Any]
 
+#: One of these is in every row of every list.
+_NAMES = {"name", "source", "definition"}
+
 WITHOUT_STATISTICS = "?disable_stats=true"
 WITH_TOTALS = "?disable_stats=true&enable_queue_totals=true"
 WITH_EVERYTHING = ""
@@ -70,7 +73,7 @@ class Management:
 
     def _rows(self, path: str) -> list[Row]:
         rows = cast(list[Row], self._ask(path, list))
-        if rows and not all(isinstance(row, dict) for row in rows):
+        if rows and not all(isinstance(row, dict) and row.keys() & _NAMES for row in rows):
             raise BadAnswer(f"{self.address} answered {path.partition('?')[0]} in a form that is not understood.")
         return rows
 

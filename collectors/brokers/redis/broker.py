@@ -16,7 +16,7 @@ from .groups import Group, Stream
 from .inventory import MOST_KEYS, Inventory
 from .lists import LOOKS_BYTES, Lists
 from .names import Wanted
-from .powers import Powers, tried
+from .powers import Powers, strange, tried
 from .streams import Streams, consumers_in_words
 from .wire import AnyWire, Wire
 
@@ -134,9 +134,12 @@ class Redis:
     def _server_time(self, ours: float) -> float:
         """The server's clock, by which it dates entries; ours where it may not be asked."""
         reply = self._wire.one("TIME")
-        if self._powers.note("TIME", reply) and isinstance(reply, list):
+        if not self._powers.note("TIME", reply):
+            return ours
+        try:
             return int(reply[0]) + int(reply[1]) / 1e6
-        return ours
+        except (TypeError, ValueError, IndexError):
+            raise strange(self._url, "TIME") from None
 
     # --- what is told --------------------------------------------------------------------------------------------
     def _tell(

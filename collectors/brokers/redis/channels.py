@@ -10,8 +10,9 @@ from collections.abc import Mapping
 
 from ...protocol import Sample
 from . import names
+from .groups import raw, whole
 from .names import Wanted
-from .powers import Powers
+from .powers import Powers, understood
 from .server import count
 from .wire import AnyWire
 
@@ -44,7 +45,9 @@ class Channels:
         patterns = wire.all("PUBSUB", "NUMPAT")
         known = all(isinstance(number, int) for number in patterns)
         self.patterns = sum(patterns) if known else None
-        for channel in sorted({channel for channels in lists for channel in channels}):
+        with understood(wire.url, "PUBSUB"):
+            active_ones = sorted({raw(channel) for channels in lists for channel in channels})
+        for channel in active_ones:
             if len(self._seen) < MOST_CHANNELS or channel in self._seen:
                 self._seen[channel] = (self._seen.get(channel, (0, at))[0] + 1, at)
             else:
@@ -60,9 +63,10 @@ class Channels:
         if not replies:
             return []
         listening = dict.fromkeys(shown, 0)
-        for reply in replies:  # a subscriber is known to the node that it is connected to
-            for channel, number in zip(reply[::2], reply[1::2], strict=True):
-                listening[channel] += number
+        with understood(wire.url, "PUBSUB"):
+            for reply in replies:  # a subscriber is known to the node that it is connected to
+                for channel, number in zip(reply[::2], reply[1::2], strict=True):
+                    listening[channel] += whole(number)
         return [
             (channel, Sample(names.channel_identity(channel), names.text(channel), "pub/sub channel", consumers=number))
             for channel, number in listening.items()

@@ -17,8 +17,11 @@ class Silent(redis.ResponseError):
     """Stands for the reply of a node of a cluster that did not answer."""
 
 
-def explained(error: BaseException, url: BrokerURL) -> CollectorError:
-    """The collectors' error for a failure of the connection or the sign-in; `error` itself if it is one already."""
+def explained(error: BaseException, url: BrokerURL, *, answered_before: bool = False) -> CollectorError:
+    """The collectors' error for a failure of the connection or the sign-in; `error` itself if it is one already.
+
+    `answered_before`: this server has answered, so that the URL is not to blame.
+    """
     if isinstance(error, CollectorError):
         return error
     place = f"{url.host}:{url.port(6379)}"
@@ -40,7 +43,7 @@ def explained(error: BaseException, url: BrokerURL) -> CollectorError:
         return BadAnswer(f"Redis at {place} has reached its maxclients and takes no more connections.")
     if isinstance(error, redis.InvalidResponse):
         return BadAnswer(f"What listens at {place} does not speak the Redis protocol.")
-    return _unreachable(error, url, place)
+    return _unreachable(error, url, place, answered_before)
 
 
 def who(url: BrokerURL) -> str:
@@ -101,13 +104,10 @@ def _refused_sign_in(text: str, url: BrokerURL, place: str) -> AccessRefused:
     return AccessRefused(f"Redis at {place} refused user {who(url)}: wrong user or password, or the user is off.")
 
 
-def _unreachable(error: BaseException, url: BrokerURL, place: str) -> CollectorError:
+def _unreachable(error: BaseException, url: BrokerURL, place: str, answered_before: bool) -> CollectorError:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            why = cause.verify_message.rstrip(".")
-            return Unreachable(
-                f"The certificate of Redis at {place} is not trusted: {why}; name its issuer with ca_file=."
-            )
+            return Unreachable(f"The certificate of Redis at {place} is not trusted: {_why(cause)}.")
         if isinstance(cause, ssl.SSLError):
             return Unreachable(
                 f"No TLS with Redis at {place}; if it speaks plain TCP there, write redis:// for rediss://."
@@ -116,8 +116,20 @@ def _unreachable(error: BaseException, url: BrokerURL, place: str) -> CollectorE
             return Unreachable(f"The host name {url.host} is not known; check the URL or the name server.")
         if isinstance(cause, ConnectionRefusedError):
             return Unreachable(f"Nothing listens at {place}: the connection was refused; is Redis running there?")
+    if answered_before:
+        return Unreachable(f"The connection to Redis at {place} was lost.")
     hint = "" if url.scheme == "rediss" else "; if it expects TLS, write rediss:// for redis://"
     return Unreachable(f"The connection to Redis at {place} was lost or could not be made{hint}.")
+
+
+def _why(error: ssl.SSLCertVerificationError) -> str:
+    """What is wrong with a certificate, and what to do. The numbers are OpenSSL's X509_V_ERR_..."""
+    said = error.verify_message.rstrip(".")
+    if error.verify_code == 10:
+        return f"{said}; it has to be renewed on the server"
+    if error.verify_code in (62, 64):
+        return f"{said}; write a name into the URL that it was made for"
+    return f"{said}; name its issuer with ca_file="
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

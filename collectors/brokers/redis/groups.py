@@ -74,8 +74,8 @@ def stream_of(key: bytes, about: dict[bytes, Any]) -> Stream:
     first, last = about.get(b"first-entry"), about.get(b"last-entry")
     return Stream(
         key=key,
-        length=about[b"length"],
-        added=about.get(b"entries-added"),
+        length=whole(about[b"length"]),
+        added=open_count(about.get(b"entries-added")),
         first=EntryId.of(first[0]) if first else None,
         last=EntryId.of(about[b"last-generated-id"]),
         size=max(_size(first), _size(last)),
@@ -84,13 +84,36 @@ def stream_of(key: bytes, about: dict[bytes, Any]) -> Stream:
 
 def group_of(about: dict[bytes, Any]) -> Group:
     return Group(
-        name=about[b"name"],
-        consumers=about[b"consumers"],
-        pending=about[b"pending"],
+        name=raw(about[b"name"]),
+        consumers=whole(about[b"consumers"]),
+        pending=whole(about[b"pending"]),
         delivered=EntryId.of(about[b"last-delivered-id"]),
-        read=about.get(b"entries-read"),
-        lag=about.get(b"lag"),
+        read=open_count(about.get(b"entries-read")),
+        lag=open_count(about.get(b"lag")),
     )
+
+
+def whole(value: Any) -> int:
+    """A count. Raises TypeError or ValueError for what is none."""
+    if not isinstance(value, int):
+        raise TypeError
+    if value < 0:
+        raise ValueError
+    return value
+
+
+def open_count(value: Any) -> int | None:
+    """A number that the server may leave open, and gets wrong at times, below 0 too. Raises TypeError for none."""
+    if value is not None and not isinstance(value, int):
+        raise TypeError
+    return value
+
+
+def raw(value: Any) -> bytes:
+    """A name. Raises TypeError for what is none."""
+    if not isinstance(value, bytes):
+        raise TypeError
+    return value
 
 
 def pairs(flat: list[Any]) -> dict[bytes, Any]:

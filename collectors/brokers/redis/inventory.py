@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import BadAnswer
 from ...url import BrokerURL
 from .failures import Silent, refused
-from .powers import Powers
+from .powers import Powers, strange
 from .wire import AnyWire, Refusal, pack
 
 #: Keys that SCAN looks at in one page.
@@ -122,7 +121,9 @@ class Inventory:
         try:
             walk.cursor, keys = reply
         except (TypeError, ValueError):
-            raise BadAnswer(f"Redis at {self._url.host} answered SCAN in a shape that is not known.") from None
+            raise strange(self._url, "SCAN") from None
+        if not isinstance(keys, list) or not all(isinstance(key, bytes) for key in [walk.cursor, *keys]):
+            raise strange(self._url, "SCAN")
         walk.done = walk.cursor == b"0"
         self.pages += 1
         for key in keys:
@@ -167,8 +168,8 @@ class Inventory:
             if isinstance(size, Silent) and key in self.registries
         }
         for key, reply in zip(readable, members, strict=True):
-            if powers.note("SMEMBERS", reply) and isinstance(reply, list) and reply:
-                registries[key] = frozenset(reply)
+            if powers.note("SMEMBERS", reply) and reply:
+                registries[key] = frozenset(member for member in reply if isinstance(member, bytes))
         self._found_registries.intersection_update(registries)
         if registries != self.registries:
             self.registries = registries

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from ...errors import BadAnswer
 from ...protocol import Check
 from ...url import BrokerURL
 from .failures import Silent, has_gone, line, not_allowed, not_allowed_key, unknown_command, who
@@ -52,6 +55,29 @@ POWERS: dict[str, Power] = {
     ),
 }
 
+#: What the reply to a command is, where it is no refusal. Nothing is taken for a number that is none.
+SHAPES: dict[str, tuple[type, ...]] = {
+    "SCAN": (list,),
+    "LLEN": (int,),
+    "XINFO GROUPS": (list,),
+    "XINFO CONSUMERS": (list,),
+    "XINFO STREAM": (list,),
+    "XRANGE": (list,),
+    "XPENDING": (list,),
+    "LINDEX": (bytes, type(None)),
+    "LPOS": (list, type(None)),
+    "MEMORY USAGE": (int, type(None)),
+    "SCARD": (int,),
+    "SMEMBERS": (list,),
+    "ZCARD": (int,),
+    "HLEN": (int,),
+    "HVALS": (list,),
+    "TIME": (list,),
+    "INFO": (bytes,),
+    "PUBSUB": (list,),
+    "CLIENT LIST": (bytes,),
+}
+
 #: What is said on the page where it is missing, but is no problem: hosting companies switch it off for everybody.
 CONFIG = Power(
     "+config|get", "the limits of output buffers are unknown", ("CONFIG", "GET", "client-output-buffer-limit")
@@ -84,9 +110,14 @@ class Powers:
         self._keys.clear()
 
     def note(self, command: str, reply: object, key: bytes = b"") -> bool:
-        """Look at a reply: False when it is a refusal, which is remembered for `problems` (a key that went is none)."""
-        if not isinstance(reply, Refusal):
+        """Look at a reply: False when it is a refusal, which is remembered for `problems` (a key that went is none).
+
+        Raises BadAnswer for one that no Redis would give.
+        """
+        if isinstance(reply, SHAPES[command]):
             return True
+        if not isinstance(reply, Refusal):
+            raise strange(self._url, command)
         if isinstance(reply, Silent):  # told by the wire
             return False
         if not_allowed_key(reply):
@@ -109,6 +140,21 @@ class Powers:
                 "allow them with a key pattern such as ~*, or leave them out with keys=."
             )
         return sentences
+
+
+def strange(url: BrokerURL, command: str) -> BadAnswer:
+    """The error for a reply that no Redis would give."""
+    place = f"{url.host}:{url.port(6379)}"
+    return BadAnswer(f"Redis at {place} answered {command} in a shape that is not known; is it a Redis or Valkey?")
+
+
+@contextmanager
+def understood(url: BrokerURL, command: str) -> Iterator[None]:
+    """What goes wrong while the reply to a command is taken apart, as `strange`."""
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError):
+        raise strange(url, command) from None
 
 
 def tried(wire: AnyWire, url: BrokerURL) -> list[Check]:

@@ -14,10 +14,10 @@ from ...rates import Counters
 from . import names
 from .entries import EntryId
 from .failures import Silent, has_gone, not_allowed_key, refused
-from .groups import Group, Stream, depth_at_once, group_name, group_of, pairs, stream_of, take_count
+from .groups import Group, Stream, depth_at_once, group_name, group_of, pairs, raw, stream_of, take_count, whole
 from .inventory import Inventory
 from .names import Wanted
-from .powers import Powers
+from .powers import Powers, understood
 from .stream_flow import Flow, counted
 from .wire import AnyWire, pack
 
@@ -92,8 +92,10 @@ class Streams:
                     raise refused(groups, wire.url, "XINFO GROUPS", "+xinfo")
                 continue
             if powers.note("XINFO STREAM", about, key):
-                stream = stream_of(key, pairs(about))
-                stream.groups = [group_of(pairs(group)) for group in groups]
+                with understood(wire.url, "XINFO STREAM"):
+                    stream = stream_of(key, pairs(about))
+                with understood(wire.url, "XINFO GROUPS"):
+                    stream.groups = [group_of(pairs(group)) for group in groups]
                 streams.append(stream)
         return streams
 
@@ -111,7 +113,8 @@ class Streams:
         replies = wire.ask([_following(stream, group, count) for (stream, group), count in asked])
         for ((stream, group), count), reply in zip(asked, replies, strict=True):
             if powers.note("XRANGE", reply, stream.key):
-                take_count(stream, group, count, reply)
+                with understood(wire.url, "XRANGE"):
+                    take_count(stream, group, count, reply)
 
     def _find_oldest(self, wire: AnyWire, powers: Powers, streams: Sequence[Stream]) -> None:
         """The ids of the oldest entry that waits and of the oldest that is pending, for every group that has one."""
@@ -135,11 +138,13 @@ class Streams:
         )
         for (stream, group), reply in zip(waiting, replies, strict=False):
             if powers.note("XRANGE", reply, stream.key) and reply:
-                group.oldest_waiting = EntryId.of(reply[0][0])
+                with understood(wire.url, "XRANGE"):
+                    group.oldest_waiting = EntryId.of(reply[0][0])
         for (stream, group), reply in zip(pending, replies[len(waiting) :], strict=True):
             if powers.note("XPENDING", reply, stream.key) and reply:
-                group.oldest_pending = EntryId.of(reply[0][0])
-                group.deliveries = {entry[0]: entry[3] for entry in reply}
+                with understood(wire.url, "XPENDING"):
+                    group.oldest_pending = EntryId.of(reply[0][0])
+                    group.deliveries = {raw(entry[0]): whole(entry[3]) for entry in reply}
 
 
 def consumers_in_words(
@@ -152,11 +157,12 @@ def consumers_in_words(
     told = {}
     for (stream, _, key), reply in zip(groups, replies, strict=True):
         if powers.note("XINFO CONSUMERS", reply, stream.key):
-            consumers = sorted(map(pairs, reply), key=lambda c: (-c[b"pending"], -c[b"idle"]))
-            words = [
-                f"{names.text(c[b'name'])}: {c[b'pending']:,} pending, idle {c[b'idle'] / 1000:,.0f} s"
-                for c in consumers
-            ]
+            with understood(wire.url, "XINFO CONSUMERS"):
+                consumers = sorted(map(pairs, reply), key=lambda c: (-whole(c[b"pending"]), -whole(c[b"idle"])))
+                words = [
+                    f"{names.text(raw(c[b'name']))}: {c[b'pending']:,} pending, idle {c[b'idle'] / 1000:,.0f} s"
+                    for c in consumers
+                ]
             told[key] = "; ".join(words[:NAMED]) + (f"; {len(words) - NAMED} more" if len(words) > NAMED else "")
     return told
 

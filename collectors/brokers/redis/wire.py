@@ -91,6 +91,7 @@ class Wire:
         self._timeout = float(options_of(url)["socket_timeout"])
         self._connection: Any = None  # redis.Connection, which is not typed
         self._closed = False
+        self._answered = False  # ever
         self.requests = 0
         self.received = 0
 
@@ -125,10 +126,12 @@ class Wire:
             if self._closed:  # by another thread: then redis-py may stumble over its own socket in any way
                 raise Unreachable(f"The connection to {self.url.label} was closed by Weir.") from None
             if isinstance(error, redis.RedisError | OSError | CollectorError):
-                raise explained(error, self.url) from error
+                raise explained(error, self.url, answered_before=self._answered) from error
             if isinstance(error, NO_REPLY):
-                raise BadAnswer(f"What listens at {self.url.label} does not speak the Redis protocol.") from error
+                place = f"{self.url.host}:{self.url.port(6379)}"
+                raise BadAnswer(f"What listens at {place} does not speak the Redis protocol.") from error
             raise
+        self._answered = True
         self.requests += len(commands)
         self.received += _size(replies)
         return replies
