@@ -1,4 +1,4 @@
-"""The demo: an embedded Redis-compatible server, and a made-up shop that makes traffic on it.
+"""The demo: an embedded Redis-compatible server and an embedded SQS, and a made-up shop that makes traffic on them.
 
     with Demo() as demo:
         watch(demo.url)
@@ -11,5 +11,6 @@ from __future__ import annotations
 
 from .demo import Demo
 from .server import DemoUnavailable
+from .sqs import DemoSQS
 
-__all__ = ["Demo", "DemoUnavailable"]
+__all__ = ["Demo", "DemoSQS", "DemoUnavailable"]

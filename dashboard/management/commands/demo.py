@@ -9,13 +9,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from dashboard.demo import Demo, DemoUnavailable
+from dashboard.demo import Demo, DemoSQS, DemoUnavailable
 
 
 class Command(BaseCommand):  # type: ignore[misc]
     help = (
-        "The demo alone: an embedded Redis-compatible server with the traffic of a made-up shop, which shows every "
-        "state within a minute. Prints the URL to watch it by; ends cleanly on SIGINT and SIGTERM."
+        "The demo alone: an embedded Redis-compatible server and an embedded SQS with the traffic of a made-up shop, "
+        "which shows every state within a minute. Prints the URLs to watch it by; ends cleanly on SIGINT and SIGTERM."
     )
     requires_system_checks: list[str] = []
 
@@ -32,6 +32,11 @@ class Command(BaseCommand):  # type: ignore[misc]
                 self.stdout.write(f"Watch it: manage.py up --no-demo --broker '{demo.url}'")
                 self.stdout.write("Ctrl-C ends it.")
                 self.stdout.flush()
-                ended.wait()
+                with DemoSQS(self._say_sqs, self.stderr.write):
+                    ended.wait()
         except DemoUnavailable as error:
             raise CommandError(str(error)) from error
+
+    def _say_sqs(self, url: str) -> None:
+        self.stdout.write(f"Its SQS: --broker '{url}'")
+        self.stdout.flush()

@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from dashboard import nearby, processes
-from dashboard.brokers import save_broker
+from dashboard.brokers import BrokerRefused, save_broker
 from dashboard.configured import from_environment, settle
 from dashboard.models import Broker, User
 from dashboard.people import first_sign_in_path
@@ -87,7 +87,7 @@ class Command(BaseCommand):
             self._start_demo(stack, asked=bool(demo))
 
     def _start_demo(self, stack: ExitStack, asked: bool) -> None:
-        from dashboard.demo import Demo, DemoUnavailable
+        from dashboard.demo import Demo, DemoSQS, DemoUnavailable
 
         try:
             demo = stack.enter_context(Demo())
@@ -97,6 +97,16 @@ class Command(BaseCommand):
             self.stderr.write(str(error))
             return
         save_broker(demo.url, name="demo", managed_by=Managed.DEMO)
+        stack.enter_context(DemoSQS(self._add_demo_sqs, self.stderr.write))
+
+    def _add_demo_sqs(self, url: str) -> None:
+        """Called from a thread of the demo's, about a second after the start."""
+        try:
+            save_broker(url, managed_by=Managed.DEMO)
+        except BrokerRefused as error:
+            self.stderr.write(f"The demo goes without SQS: {error}")
+        finally:
+            connection.close()
 
     def _serve(self, stack: ExitStack, host: str, port: int) -> None:
         from dashboard.asgi import application
