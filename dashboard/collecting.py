@@ -17,7 +17,7 @@ from datetime import timedelta
 from threading import Event, Lock, Thread
 from typing import Any
 
-from django.db import close_old_connections
+from django.db import DatabaseError, close_old_connections
 from django.db.models import Q
 from django.utils import timezone
 
@@ -36,6 +36,7 @@ log = logging.getLogger("weir.collect")
 
 LEASE = 20.0  # seconds; a collector that says nothing for so long has lost its brokers
 RENEW = 4.0
+NOBODY = 0  # in place of a broker's id
 WATCHED = 60.0  # how long a queue counts as looked at after the last word of a web process
 
 
@@ -49,6 +50,7 @@ class Collector:
         self._ingest: dict[int, Ingest] = {}
         self._held: dict[int, int] = {}  # broker id -> revision that is polled
         self._until: dict[int, float] = {}  # broker id -> monotonic end of the lease
+        self._troubles: dict[int, str] = {}  # broker id, or NOBODY -> what is the matter
         self._watched: dict[int, dict[str, float]] = {}  # broker id -> key -> monotonic time of the last word
         self._wake, self._stopped, self._lock = Event(), Event(), Lock()
         self._unsubscribe = bus.subscribe(None, self._noted)
@@ -63,8 +65,11 @@ class Collector:
             try:
                 close_old_connections()
                 self.settle()
-            except Exception:  # a locked or absent database: the polls go on, the next round tries again
-                log.exception("The list of brokers could not be read; trying again.")
+                self._say(NOBODY, "")
+            except (DatabaseError, StoreError) as error:  # locked, full, absent: the next round tries again
+                self._say(NOBODY, _sentence(error))
+            except Exception:
+                log.exception("The list of brokers could not be brought in line; trying again.")
             self._wake.wait(RENEW)
             self._wake.clear()
         self._let_go()
@@ -133,7 +138,8 @@ class Collector:
         with self._lock:
             self._until.pop(id, None)
         if release:
-            Broker.objects.filter(id=id, owner=self.name).update(owner="", owned_until=None)
+            with suppress(DatabaseError):  # then the lease runs out by itself
+                Broker.objects.filter(id=id, owner=self.name).update(owner="", owned_until=None)
 
     def _let_go(self) -> None:
         for id in list(self._held):
@@ -145,18 +151,19 @@ class Collector:
         """A broker answered: the spine, then its health."""
         if not self._mine(id):
             return
+        trouble = ""
         try:
             self._ingest[id](poll)
         except StoreError as error:
-            log.error("A tick could not be stored: %s", error)
-            self._health(id, last_error=f"Weir could not store the answer: {error}", last_error_answered=True)
-            return
-        self._health(
+            trouble = f"Weir could not store the answer: {error}"
+        except DatabaseError as error:
+            trouble = _sentence(error)
+        unsaid = self._health(
             id,
             last_poll_at=timezone.now(),
             last_answer_at=timezone.now(),
-            last_error="",
-            last_error_answered=False,
+            last_error=trouble,
+            last_error_answered=bool(trouble),
             problems=poll.problems[:20],
             poll_seconds=poll.cost.seconds,
             poll_requests=poll.cost.requests,
@@ -166,24 +173,47 @@ class Collector:
             version=poll.version[:100],
             details=[list(pair) for pair in poll.details],
         )
+        self._say(id, trouble or unsaid)
 
     def failed(self, id: int, error: CollectorError, at: float) -> None:
         """A broker did not answer, or refused: said on its page, nothing else changes."""
         if self._mine(id):
             now = timezone.now()
             answered = error.answered
-            self._health(
+            unsaid = self._health(
                 id, last_poll_at=now, last_error=str(error)[:2000], last_error_at=now, last_error_answered=answered
             )
+            self._say(id, unsaid)
 
     def _mine(self, id: int) -> bool:
         """Whether the lease still holds: a process that was paused past it must not write."""
         with self._lock:
             return self._until.get(id, 0.0) > time.monotonic()
 
-    def _health(self, id: int, **columns: Any) -> None:
-        close_old_connections()
-        Broker.objects.filter(id=id, owner=self.name).update(**columns)
+    def _health(self, id: int, **columns: Any) -> str:
+        """Write down how a broker is; the sentence on why that could not be done, else ""."""
+        try:
+            close_old_connections()
+            Broker.objects.filter(id=id, owner=self.name).update(**columns)
+        except DatabaseError as error:
+            return _sentence(error)
+        return ""
+
+    def _say(self, id: int, sentence: str) -> None:
+        """A trouble of Weir's own while it collects from a broker ("" = it is over): logged once, shown at once.
+
+        It goes by the bus, because the database, where the page finds what brokers say, may be the trouble.
+        """
+        with self._lock:
+            before, self._troubles[id] = self._troubles.get(id, ""), sentence
+        if sentence == before:
+            return
+        if id != NOBODY:
+            self.bus.note("trouble", broker=id, sentence=sentence)
+        if sentence and before[:40] != sentence[:40]:
+            log.error("%s", sentence)
+        elif not sentence:
+            log.warning("It is over: %s", before)
 
     # --- who looks -----------------------------------------------------------------------------------------------
 
@@ -210,3 +240,10 @@ class Collector:
                 self._watched[id] = kept
                 with suppress(KeyError):
                     self.poller.watch(id, list(kept))
+
+
+def _sentence(error: DatabaseError | StoreError) -> str:
+    """What a database says, for people."""
+    if isinstance(error, StoreError):
+        return str(error)
+    return f"Weir's own database cannot be used: {' '.join(str(error).split())[:200].rstrip('.')}; Weir tries again."

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .inventory import Directory
 from .models import Broker
 from .snapshot import Part, Snapshot
-from .ticks import Floats, Ints, Ring, Tick, aligned
+from .ticks import CLOCK_WENT_BACK, Floats, Ints, Ring, Tick, aligned
 
 #: Half an hour of depth per queue, one value per half minute.
 SPARK_STEP, SPARK_POINTS = 30.0, 60
@@ -77,6 +77,7 @@ class Fleet:
         self._rings: dict[int, Ring] = {}
         self._sparks: dict[int, Sparks] = {}
         self._changed = 0
+        self._troubles: dict[int, str] = {}
         self._brokers: tuple[float, dict[int, Broker]] = (0.0, {})
         self._snapshot: tuple[tuple, Snapshot] | None = None  # type: ignore[type-arg]
 
@@ -85,7 +86,10 @@ class Fleet:
         with self._lock:
             ring = self._rings.setdefault(tick.broker, Ring(_FULL_TICKS))
             if ring.latest is not None and tick.at <= ring.latest.at:
-                return
+                if ring.latest.at - tick.at < CLOCK_WENT_BACK:
+                    return
+                ring = self._rings[tick.broker] = Ring(_FULL_TICKS)
+                self._sparks.pop(tick.broker, None)
             ring.push(tick)
             self._sparks.setdefault(tick.broker, Sparks()).add(tick)
             self._rows[tick.broker] = _merge(self._rows.get(tick.broker), tick)
@@ -100,12 +104,22 @@ class Fleet:
             self._changed += 1
             self._brokers = (0.0, {})
 
+    def trouble(self, broker: int, sentence: str) -> None:
+        """What keeps the collector of a broker from writing down what it hears ("" = nothing any more)."""
+        with self._lock:
+            self._troubles[broker] = sentence
+            self._changed += 1
+            self._brokers = (0.0, {})
+
     def brokers(self, max_age: float = 1.0) -> dict[int, Broker]:
         """Every broker by id, as the database said at most `max_age` seconds ago."""
         with self._lock:
             asked, brokers = self._brokers
             if time.monotonic() - asked > max_age or not asked:
                 brokers = {broker.id: broker for broker in Broker.objects.all()}
+                for id in brokers.keys() & self._troubles.keys():
+                    if self._troubles[id]:
+                        brokers[id].last_error, brokers[id].last_error_answered = self._troubles[id], True
                 self._brokers = (time.monotonic(), brokers)
                 for gone in self._rows.keys() - brokers.keys():
                     self.forget(gone)

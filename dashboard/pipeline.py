@@ -9,10 +9,7 @@ from collectors.protocol import Poll
 from .insight.states import Judge
 from .inventory import Inventory
 from .store.base import Store
-from .ticks import Ring, Tick
-
-#: A clock that went back further than this starts a new window; by less, the tick is left out.
-CLOCK_WENT_BACK = 60.0
+from .ticks import CLOCK_WENT_BACK, Ring, Tick
 
 
 class Ingest:
@@ -27,7 +24,10 @@ class Ingest:
         self.judge = Judge.resume(self.ring)
 
     def __call__(self, poll: Poll) -> Tick | None:
-        """Take in one poll; the tick, or None when its time is not after the last one's."""
+        """Take in one poll; the tick, or None when its time is not after the last one's.
+
+        Raises StoreError when it could not be kept: it was published all the same.
+        """
         last = self.ring.latest
         if last is not None and poll.at <= last.at:
             if last.at - poll.at < CLOCK_WENT_BACK:
@@ -38,6 +38,8 @@ class Ingest:
         tick.inventory = self.inventory.version
         tick.judgement = self.judge(self.ring, tick, self.inventory.resting)
         self.ring.push(tick)
-        self.store.append(tick)
-        self.publish(tick)
+        try:
+            self.store.append(tick)
+        finally:  # a full disk costs the history, not the view
+            self.publish(tick)
         return tick

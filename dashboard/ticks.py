@@ -28,6 +28,9 @@ ROW = {metric: row for row, metric in enumerate(METRICS)}
 
 _read_metrics = attrgetter(*METRICS)
 
+#: A clock that went back by more seconds than this starts anew; by less, the late tick is left out.
+CLOCK_WENT_BACK = 60.0
+
 #: Heads as numbers: what `Tick.head` holds when the head cannot be told, and when nothing waits.
 HEAD_UNKNOWN, HEAD_EMPTY = 0, 1
 

@@ -68,6 +68,9 @@ class Feed:
     def _note(self, kind: str, fields: Mapping[str, Any]) -> None:
         if kind == "broker_deleted":
             self.fleet.forget(int(fields["broker"]))
+        if kind == "trouble":
+            self.fleet.trouble(int(fields["broker"]), str(fields["sentence"]))
+            self._tell()
         if kind in ("broker_deleted", "brokers_changed"):
             self._tell()
 

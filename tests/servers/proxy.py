@@ -53,7 +53,8 @@ class Proxy:
     def __init__(self, target: int, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
         self.weather = FAIR
         self.flooded = 0  #: bytes of filler that were sent
-        self._target, self._tls = (host, target), tls
+        self.tls = tls
+        self._target = (host, target)
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -107,8 +108,8 @@ class Proxy:
         """One connection: this thread carries the questions, another the answers."""
         with suppress(OSError):
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._tls is not None:
-                client = self._tls.wrap_socket(client, server_side=True)
+            if self.tls is not None:
+                client = self.tls.wrap_socket(client, server_side=True)
             server = socket.create_connection(self._target)
             with self._lock:
                 self._open |= {client, server}
@@ -125,6 +126,7 @@ class _Pair:
     def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
         self._proxy, self._client, self._server = proxy, client, server
         self._answered = 0  # bytes since the last question
+        self._reset = False
 
     def carry_questions(self) -> None:
         with suppress(OSError):
@@ -178,13 +180,18 @@ class _Pair:
         if weather.ends == "half-close":
             self._client.shutdown(socket.SHUT_WR)
         elif weather.ends == "reset":
+            self._reset = True
             self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self._client.close()
+            self._client.shutdown(socket.SHUT_RD)  # wakes the thread that reads: only then it is closed at once
+            self._end()
         else:
             self._end()
 
     def _end(self) -> None:
-        _close(self._client)
+        if self._reset:
+            self._client.close()
+        else:
+            _close(self._client)
         _close(self._server)
 
 

@@ -41,9 +41,13 @@ class Watch:
         self.heard.append((id, error))
 
     # --- what tests ask ------------------------------------------------------------------------------------------
+    def add(self, url: str) -> None:
+        """Poll a broker from now on."""
+        self._poller.add(TRIED, registry.parse(url), 0.2)
+
     def start(self, url: str) -> Poll:
         """Poll a broker; its first answer."""
-        self._poller.add(TRIED, registry.parse(url), 0.2)
+        self.add(url)
         return self.answer()
 
     def answer(self, wanted: Callable[[Poll], object] = lambda poll: True) -> Poll:
