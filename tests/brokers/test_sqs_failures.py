@@ -7,7 +7,7 @@ import time
 import pytest
 
 from collectors.brokers.sqs.powers import POLLING, policy
-from collectors.errors import AccessRefused, BadAnswer, CollectorError
+from collectors.errors import AccessRefused, BadAnswer, CollectorError, Unreachable
 from tests.contracts import assert_one_sentence
 from tests.servers.aws_proxy import in_front_of
 from tests.servers.sqs import REGION, Peer
@@ -89,6 +89,13 @@ def test_an_answer_that_is_no_answer_is_a_bad_one(sqs_peer: Peer, garbage: bytes
     with in_front_of(sqs_peer.port) as proxy:
         proxy.garbage = garbage
         assert isinstance(refused(sqs_peer, proxy.endpoint), BadAnswer)
+
+
+def test_an_address_that_does_not_exist_is_said_so() -> None:
+    url = f"sqs://key:secret@{REGION}?endpoint=http://sqs.no-such-place.invalid"
+    with polling(url) as broker, pytest.raises(Unreachable, match="was not found") as caught:
+        broker.poll()
+    assert_one_sentence(caught.value)
 
 
 def test_without_credentials_it_says_where_they_may_stand(sqs_peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:

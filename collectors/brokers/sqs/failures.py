@@ -113,7 +113,8 @@ def _connection(error: Exception, place: str, timeout: float) -> CollectorError:
     if isinstance(error, aws.ProxyConnectionError):
         return Unreachable(f"The proxy on the way to {place} cannot be reached; see HTTPS_PROXY.")
     if isinstance(error, aws.EndpointConnectionError):
-        if "resolve" in str(error).lower():
+        cause = str(error.kwargs.get("error", "")).lower()
+        if "resolve" in cause or "name or service" in cause:
             return Unreachable(
                 f"The address of {place} was not found; is the region spelled right, is there a network?"
             )
