@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
 from django.utils import timezone
 
-from .models import Role, Token, User
+from .models import Role, Token, User, Wallboard
 
 RANK: Mapping[str, int] = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
 
@@ -29,9 +29,12 @@ RANK: Mapping[str, int] = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
 DEEDS: Mapping[str, str] = {
     "see": Role.VIEWER,  # queues, brokers, series, metrics
     "tend_brokers": Role.OPERATOR,  # check, pause and resume
+    "mark_queues": Role.OPERATOR,  # hide, show, tag
+    "share_views": Role.OPERATOR,  # saved views for everybody
+    "delete_queues": Role.ADMIN,  # such as are gone, with their history
     "change_brokers": Role.ADMIN,  # add, edit and delete: holds passwords, and connects anywhere
     "see_audit": Role.ADMIN,
-    "manage_people": Role.ADMIN,  # people, roles, tokens
+    "manage_people": Role.ADMIN,  # people, roles, tokens, wallboards
 }
 
 TOKEN_PREFIX = "weir_"
@@ -48,7 +51,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: `kind` is "person" or "token", `id` that of the User or Token."""
+    """Who asks: `kind` is "person", "token" or "wallboard", `id` that of the User, Token or Wallboard.
+
+    A wallboard sees one view of the queues and nothing else, whatever a viewer may.
+    """
 
     kind: str
     id: int
@@ -57,7 +63,7 @@ class Principal:
 
     def can(self, deed: str) -> bool:
         """Whether the role allows a deed of DEEDS."""
-        return RANK[self.role] >= RANK[DEEDS[deed]]
+        return RANK[self.role] >= RANK[DEEDS[deed]] and (self.kind != "wallboard" or deed == "see")
 
     def must(self, deed: str) -> None:
         """Raise Refused (403) unless `can`."""
@@ -67,7 +73,7 @@ class Principal:
     @property
     def who(self) -> str:
         """The name for the audit trail."""
-        return self.name if self.kind == "person" else f"token {self.name}"
+        return self.name if self.kind == "person" else f"{self.kind} {self.name}"
 
 
 def from_request(request: HttpRequest) -> Principal | None:
@@ -77,10 +83,14 @@ def from_request(request: HttpRequest) -> Principal | None:
 
 
 def from_scope(scope: Mapping[str, Any]) -> Principal | None:
-    """Who opens a WebSocket: an `Authorization` header, else the session's user. Queries the database.
+    """Who opens a WebSocket: a wallboard by its address, an `Authorization` header, else the session's user.
 
-    Raises Refused (401) for a token that is not good.
+    Queries the database. Raises Refused (401) for a token that is not good.
     """
+    text = scope.get("url_route", {}).get("kwargs", {}).get("wallboard")
+    if text is not None:
+        row = find_wallboard(text)
+        return Principal("wallboard", row.pk, row.name, Role.VIEWER)
     header = dict(scope.get("headers", ())).get(b"authorization", b"").decode("latin-1")
     return of_header(header) if header else of_user(scope.get("user"))
 
@@ -107,11 +117,27 @@ def of_token(text: str) -> Principal:
         raise Refused(401, "This token is not known.")
     if token.revoked_at is not None:
         raise Refused(401, f"The token {token.name} was revoked.")
+    _note_use(Token, token)
+    return Principal("token", token.pk, token.name, token.role)
+
+
+def find_wallboard(text: str) -> Wallboard:
+    """The wallboard whose address holds this token; its last use is noted. Raises Refused (401)."""
+    row = Wallboard.objects.filter(hash=hash_of(text)).first()
+    if row is None:
+        raise Refused(401, "This wallboard link is not known.")
+    if row.revoked_at is not None:
+        raise Refused(401, f"The wallboard link {row.name} was revoked.")
+    _note_use(Wallboard, row)
+    return row
+
+
+def _note_use(kind: type[Token] | type[Wallboard], row: Token | Wallboard) -> None:
+    """Once a minute at most, whoever asks."""
     now = timezone.now()
     stale = Q(last_used_at=None) | Q(last_used_at__lt=now - _LAST_USE_EVERY)
-    if token.last_used_at is None or token.last_used_at < now - _LAST_USE_EVERY:
-        Token.objects.filter(stale, pk=token.pk).update(last_used_at=now)
-    return Principal("token", token.pk, token.name, token.role)
+    if row.last_used_at is None or row.last_used_at < now - _LAST_USE_EVERY:
+        kind.objects.filter(stale, pk=row.pk).update(last_used_at=now)
 
 
 def hash_of(text: str) -> str:

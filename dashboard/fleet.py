@@ -8,14 +8,14 @@ marked stale, in state unknown.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import RLock
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .inventory import Directory
+from .directory import Directory
 from .models import Broker
 from .snapshot import Part, Snapshot
 from .ticks import CLOCK_WENT_BACK, Floats, Ints, Ring, Tick, aligned
@@ -82,7 +82,7 @@ class Fleet:
         self._snapshot: tuple[tuple, Snapshot] | None = None  # type: ignore[type-arg]
 
     def accept(self, tick: Tick) -> None:
-        """Take in a tick. One that is not newer than the last of its broker is left out."""
+        """Take in a tick. One that is not newer than the last of its broker is left out, unless the clock went back."""
         with self._lock:
             ring = self._rings.setdefault(tick.broker, Ring(_FULL_TICKS))
             if ring.latest is not None and tick.at <= ring.latest.at:
@@ -111,6 +111,11 @@ class Fleet:
             self._changed += 1
             self._brokers = (0.0, {})
 
+    def refresh(self) -> None:
+        """Read the brokers again at the next question, instead of up to a second later."""
+        with self._lock:
+            self._brokers = (0.0, {})
+
     def brokers(self, max_age: float = 1.0) -> dict[int, Broker]:
         """Every broker by id, as the database said at most `max_age` seconds ago."""
         with self._lock:
@@ -132,24 +137,26 @@ class Fleet:
         with self._lock:
             brokers = self.brokers()
             states = {id: broker.state(now) for id, broker in brokers.items()}
-            names = {id: broker.name for id, broker in brokers.items()}
-            key = (self._changed, tuple(states.items()), tuple(names.items()))
+            versions = {id: _version(broker) for id, broker in brokers.items()}
+            key = (self._changed, tuple(states.items()), tuple(versions.items()))
             if self._snapshot is None or self._snapshot[0] != key:
-                parts = [
-                    Part.of(
-                        rows.tick,
-                        rows.sampled_at,
-                        rows.absent,
-                        self._rings[id],
-                        self._directory.of(id, rows.tick.inventory),
-                        brokers[id],
-                        states[id],
-                    )
-                    for id, rows in sorted(self._rows.items())
-                    if id in brokers
-                ]
+                parts = [part for id in sorted(brokers) for part in self._parts(brokers[id], states[id])]
                 self._snapshot = (key, Snapshot.of(parts, now, brokers, states))
             return self._snapshot[1]
+
+    def _parts(self, broker: Broker, state: str) -> Iterator[Part]:
+        """The rows of a broker: its queues, and those that are gone."""
+        rows = self._rows.get(broker.id)
+        inventory = rows.tick.inventory if rows is not None else 0
+        known = self._directory.of(broker.id, (inventory, _version(broker)))
+        gone = known.gone
+        if rows is not None:
+            ring = self._rings[broker.id]
+            yield Part.of(rows.tick, rows.sampled_at, rows.absent, ring, known.entries, broker, state)
+            there = set(rows.tick.ids.tolist()) if gone else set()
+            gone = [entry for entry in gone if entry.id not in there]
+        if gone:
+            yield Part.of_gone(gone, broker, state)
 
     def sparks(self, ids: Sequence[int], now: float | None = None) -> tuple[float, Floats]:
         """Half an hour of depth: start of the first slot, and values of shape (len(ids), SPARK_POINTS)."""
@@ -162,6 +169,11 @@ class Fleet:
                 part = sparks.of(wanted[order], last)
                 out[order] = np.where(np.isnan(out[order]), part, out[order])
         return (last - SPARK_POINTS + 1) * SPARK_STEP, out
+
+
+def _version(broker: Broker) -> Hashable:
+    """Rises or changes with everything about a broker's queues that people and files say."""
+    return broker.marks, broker.name, broker.safe_url
 
 
 def _merge(before: _Rows | None, tick: Tick) -> _Rows:

@@ -1,16 +1,14 @@
 """The queues that are known: from a broker's keys to ids, and back to names, facts and relations.
 
-`Inventory` is the collector's side: it gives every sample its queue's id, and writes what is new.
-`Directory` is the reader's side: what the page says about a queue beside its numbers.
-Neither makes a query per queue.
+It gives every sample its queue's id, and writes what is new, without a query per queue. Queues that are absent
+from a complete poll are gone: they stay with their history until they come back, are deleted from the archive, or
+outlive the retention of their samples. `directory.py` is the side of the readers.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from threading import Lock
 
 import numpy as np
 from django.db import transaction
@@ -51,8 +49,8 @@ class Inventory:
         """The id of each sample's queue, in order; new queues, facts and relations are written."""
         keys = [sample.key for sample in poll.samples]
         if keys != self._keys:
-            self._add([s for s in poll.samples if s.key not in self._ids], poll.facts or {})
             self._mark(keys, poll.complete)
+            self._add([s for s in poll.samples if s.key not in self._ids], poll.facts or {})
             self._found = np.fromiter((self._ids[key] for key in keys), np.int64, len(keys))
             self._keys = keys
         if poll.facts is not None:
@@ -89,13 +87,23 @@ class Inventory:
         present = set(keys)
         back = present & self._gone
         gone = (self._ids.keys() - present - self._gone) if complete else set()
-        for batch in _batches([self._ids[k] for k in back]):
-            Queue.objects.filter(id__in=batch).update(gone_at=None)
+        for batch in _batches(back):
+            self._welcome(batch)
         for batch in _batches([self._ids[k] for k in gone]):
             Queue.objects.filter(id__in=batch).update(gone_at=timezone.now())
         self._gone = (self._gone - back) | gone
         if back or gone:
             self.version += 1
+
+    def _welcome(self, keys: Sequence[str]) -> None:
+        """These queues came back. Those that were deleted from the archive meanwhile are new ones, without a past."""
+        ids = {self._ids[key]: key for key in keys}
+        found = Queue.objects.filter(id__in=ids)
+        if found.update(gone_at=None) < len(ids):
+            there = set(found.values_list("id", flat=True))
+            for key in (key for id, key in ids.items() if id not in there):
+                for known in (self._ids, self._names, self._facts):
+                    known.pop(key, None)  # type: ignore[attr-defined]
 
     def _write_facts(self, facts: Mapping[str, protocol.QueueFacts]) -> None:
         changed = [k for k, value in facts.items() if k in self._ids and self._facts.get(k) != value]
@@ -135,66 +143,3 @@ def _columns(facts: protocol.QueueFacts) -> dict[str, object]:
 def _batches(items: Iterable, size: int = _BATCH) -> Iterable[list]:  # type: ignore[type-arg]
     items = list(items)
     return (items[i : i + size] for i in range(0, len(items), size))
-
-
-@dataclass(slots=True, frozen=True)
-class Entry:
-    """What is known of a queue beside its numbers. `dead_letter_queue_id`, `dead_letter_of`: ids of queues."""
-
-    id: int
-    broker: int
-    name: str
-    kind: str
-    dialect: str
-    hidden: bool
-    why_hidden: str
-    tags: tuple[str, ...]
-    dead_letter_queue_id: int | None = None
-    dead_letter_of: tuple[int, ...] = ()
-
-
-class Directory:
-    """The queues of all brokers by id, for readers. Loaded a broker at a time, when its version moved."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._entries: dict[int, dict[int, Entry]] = {}
-        self._versions: dict[int, int] = {}
-
-    def of(self, broker: int, version: int) -> dict[int, Entry]:
-        """Entries of a broker's queues by id, read again when `version` is another than last time."""
-        with self._lock:
-            if self._versions.get(broker) != version:
-                self._entries[broker] = _load(broker)
-                self._versions[broker] = version
-            return self._entries[broker]
-
-    def forget(self, broker: int) -> None:
-        with self._lock:
-            self._entries.pop(broker, None)
-            self._versions.pop(broker, None)
-
-
-def _load(broker: int) -> dict[int, Entry]:
-    leads: dict[int, int] = {}
-    of: dict[int, list[int]] = {}
-    relations = Relation.objects.filter(source__broker_id=broker, kind="dead_letters").order_by("id")
-    for source, target in relations.values_list("source_id", "target_id"):
-        leads.setdefault(source, target)
-        of.setdefault(target, []).append(source)
-    columns = ("id", "name", "kind", "dialect", "hidden", "why_hidden", "tags")
-    return {
-        row[0]: Entry(
-            id=row[0],
-            broker=broker,
-            name=row[1],
-            kind=row[2],
-            dialect=row[3],
-            hidden=row[4],
-            why_hidden=row[5],
-            tags=tuple(row[6]),
-            dead_letter_queue_id=leads.get(row[0]),
-            dead_letter_of=tuple(of.get(row[0], ())),
-        )
-        for row in Queue.objects.filter(broker_id=broker).values_list(*columns)
-    }

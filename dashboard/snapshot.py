@@ -6,7 +6,7 @@ Columns first; a row becomes a dictionary only for those that are shown.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from collectors.protocol import METRICS, LagMethod, Quality
 
+from .directory import Entry
 from .insight import flow, states
-from .inventory import Entry
 from .models import Broker
-from .ticks import ROW, Bytes, Floats, Ints, Ring, Tick, aligned
+from .ticks import ROW, Bytes, Floats, Ints, Judgement, Ring, Tick, aligned
 
 #: Numbers that are worked out here, beside the measured METRICS.
 DERIVED = ("wait_seconds", "clears_in_seconds")
@@ -66,6 +66,20 @@ class Part:
             entries=[directory.get(id, nobody) for id in tick.ids.tolist()],
         )
 
+    @classmethod
+    def of_gone(cls, entries: Sequence[Entry], broker: Broker, state: str) -> Part:
+        """Queues that their broker no longer shows: nothing is known of them now."""
+        entries = sorted(entries, key=lambda entry: entry.id)
+        n = len(entries)
+        unknown, none = np.full(n, np.nan), np.zeros(n, np.uint8)
+        quality = np.full((len(METRICS), n), Quality.UNKNOWN, np.uint8)
+        ids = np.array([entry.id for entry in entries], np.int64)
+        tick = Tick(broker.id, 0.0, ids, np.full(quality.shape, np.nan), quality, none, np.zeros(n, np.int64))
+        judged = states.unjudged(tick)
+        since = np.array([entry.gone_at for entry in entries], np.float64)
+        tick.judgement = Judgement(judged.state, judged.reason, since)
+        return cls(broker, state, tick, np.zeros(n), np.ones(n, bool), unknown, unknown, entries)
+
 
 @dataclass
 class Snapshot:
@@ -74,7 +88,7 @@ class Snapshot:
     values, quality   (len(METRICS), n), as in a Tick
     wait, clears      seconds; NaN = unknown, inf = never
     state, reason     codes of insight.states; `since` in epoch seconds
-    stale             the broker is silent or paused, or left this queue out of a partial answer
+    stale             the broker is silent or paused, or left this queue out of a partial answer, or it is gone
     """
 
     at: float
@@ -164,6 +178,15 @@ class Snapshot:
         at = int(np.searchsorted(self.ids, queue))
         return at if at < len(self) and self.ids[at] == queue else None
 
+    def where(self, mask: NDArray[np.bool_]) -> Snapshot:
+        """Some of the rows, with the brokers that they are of."""
+        entries = [entry for entry, kept in zip(self.entries, mask.tolist(), strict=True) if kept]
+        brokers = {entry.broker: self.brokers[entry.broker] for entry in entries}
+        columns = {each.name: getattr(self, each.name) for each in fields(self)}
+        cut: dict[str, Any] = {name: c[..., mask] for name, c in columns.items() if isinstance(c, np.ndarray)}
+        states_ = {id: self.broker_states[id] for id in brokers}
+        return replace(self, **cut, entries=entries, brokers=brokers, broker_states=states_)
+
     # --- the table that filters read (dashboard.filters.Table) ---------------------------------------------------
 
     def numbers(self, field: str) -> Floats:
@@ -176,12 +199,21 @@ class Snapshot:
         return [entry.tags for entry in self.entries]
 
     def flags(self, field: str) -> NDArray[np.bool_]:
-        """`hidden` or `stale`, shape (n,)."""
-        return self.stale if field == "stale" else self.hidden
+        """`hidden`, `gone`, or `stale` (of which those that are gone are no part), shape (n,)."""
+        return self.stale & ~self.gone if field == "stale" else self.gone if field == "gone" else self.hidden
 
     @cached_property
     def hidden(self) -> NDArray[np.bool_]:
         return np.fromiter((entry.hidden for entry in self.entries), bool, len(self))
+
+    @cached_property
+    def gone(self) -> NDArray[np.bool_]:
+        return np.fromiter((entry.gone_at is not None for entry in self.entries), bool, len(self))
+
+    @cached_property
+    def aside(self) -> NDArray[np.bool_]:
+        """Hidden or gone: neither shown nor counted unless asked for."""
+        return self.hidden | self.gone
 
     @cached_property
     def _texts(self) -> dict[str, list[str]]:
@@ -226,13 +258,18 @@ class Snapshot:
             "dead_letter_of": list(entry.dead_letter_of),
             "quality": quality,
             "sampled_at": iso(float(self.sampled_at[i])),
+            "gone_at": None if entry.gone_at is None else iso(entry.gone_at),
             "hidden": entry.hidden,
+            "why_hidden": entry.why_hidden or None,
             "tags": list(entry.tags),
+            "tags_by_hand": list(entry.tags_by_hand),
         }
 
     def reason_of(self, i: int, values: Mapping[str, float | None]) -> str:
         """Why the queue is in its state, as a sentence."""
-        broker = self.brokers[int(self.broker_ids[i])]
+        broker, gone_at = self.brokers[int(self.broker_ids[i])], self.entries[i].gone_at
+        if gone_at is not None:
+            return f"{broker.name} has not shown this queue for {states.ago(self.at - gone_at)}; its history is kept."
         if self.broker_states[broker.id] == "paused":
             return f"Polling of {broker.name} is paused; these are its last values."
         if self.broker_states[broker.id] == "silent":

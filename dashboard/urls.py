@@ -5,11 +5,12 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 
 from .api import api
-from .views import brokers, health, people, queues, sign_in
+from .views import brokers, health, people, queues, sign_in, wallboard
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", queues.queues, name="queues"),
     path("queues/<int:id>/", queues.queue, name="queue"),
+    path("wallboard/<str:text>/", wallboard.wallboard, name="wallboard"),
     path("sign-in/", sign_in.SignIn.as_view(), name="sign_in"),
     path("sign-in/<str:text>/", sign_in.sign_in_link, name="sign_in_link"),
     path("sign-out/", sign_in.sign_out, name="sign_out"),
@@ -27,6 +28,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/people/<int:id>/link/", people.people_link, name="people_link"),
     path("settings/tokens/", people.tokens_add, name="tokens_add"),
     path("settings/tokens/<int:id>/revoke/", people.tokens_revoke, name="tokens_revoke"),
+    path("settings/wallboards/", people.wallboards_add, name="wallboards_add"),
+    path("settings/wallboards/<int:id>/revoke/", people.wallboards_revoke, name="wallboards_revoke"),
     path("settings/password/", people.password_change, name="password_change"),
     path("api/v1/", api.urls),
     path("metrics", health.metrics, name="metrics"),

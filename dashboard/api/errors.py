@@ -26,6 +26,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from ..access import Refused
 from ..brokers import BrokerRefused
+from ..refused import DeedRefused
 from ..store.base import StoreError
 
 log = logging.getLogger("weir.api")
@@ -71,6 +72,7 @@ def handle_errors(api: NinjaAPI) -> None:
     on(ApiError, lambda _, e: answer(e.status, str(e), e.field, e.code))
     on(Refused, lambda _, e: answer(e.status, str(e)))
     on(BrokerRefused, lambda _, e: answer(409 if e.conflict else 400, str(e), e.field))
+    on(DeedRefused, lambda _, e: answer(409 if e.conflict else 400, str(e), e.field))
     on(StoreError, lambda _, e: answer(503, str(e)))
     on(AuthenticationError, lambda _, e: answer(401, _SENTENCES[401]))
     on(ValidationError, lambda _, e: _invalid(e.errors))

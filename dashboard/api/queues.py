@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema
 from numpy.typing import NDArray
 
+from .. import queue_deeds
 from ..filters import FilterError
 from ..live import sorting, view
 from ..live.feed import fleet
@@ -18,6 +20,7 @@ from ..snapshot import Snapshot
 from ..ticks import Floats
 from .auth import may
 from .errors import ApiError
+from .idempotency import once
 from .paging import USUAL_LIMIT, Key, as_json, check_limit, decode_cursor, encode_cursor, listing, rows_after
 
 router = Router(tags=["queues"])
@@ -58,8 +61,19 @@ class QueueOut(Schema):
     dead_letter_of: list[int]
     quality: dict[str, str] = Field(description="how each number is known: exact, approximate, estimated, unknown")
     sampled_at: datetime | None
-    hidden: bool
-    tags: list[str]
+    gone_at: datetime | None = Field(description="since when its broker no longer shows it; found by is:gone")
+    hidden: bool = Field(description="by its broker or by people; found by is:hidden")
+    why_hidden: str | None
+    tags: list[str] = Field(description="from the broker, a file and people")
+    tags_by_hand: list[str] = Field(description="those of people: what PATCH sets")
+
+
+class QueueChange(Schema):
+    """What is to be another; what is left out stays."""
+
+    model_config = {"extra": "forbid"}
+    tags: list[str] | None = Field(None, description="all tags by hand; such as the broker gives are left out")
+    hidden: bool | None = None
 
 
 class QueueList(Schema):
@@ -80,7 +94,7 @@ def list_queues(
     check_limit(limit)
     after = decode_cursor(cursor, (sort, filter))
     snapshot = fleet().snapshot()
-    shown = np.flatnonzero(_mask(filter, snapshot))
+    shown = np.flatnonzero(mask(filter, snapshot))
     keys, name_of = _keys(snapshot, sort)
     if after is not None and name_of is not None:
         after = (_place(after[0], name_of, sort), after[1])
@@ -104,6 +118,36 @@ def get_queue(request: HttpRequest, id: int) -> HttpResponse:
     return as_json(snapshot.row(row))
 
 
+@router.patch(
+    "/{id}", auth=may("mark_queues"), response=QueueOut, operation_id="change_queue", summary="Tag it, hide it"
+)
+@once
+def change_queue(request: HttpRequest, id: int, payload: QueueChange) -> tuple[int, Any]:
+    """In Weir's own books: its broker notices nothing."""
+    [queue] = find_queues([id])
+    if payload.tags is not None:
+        queue_deeds.tag(request.auth, queue, payload.tags)
+    if payload.hidden is not None:
+        queue_deeds.hide(request.auth, [id], payload.hidden)
+    snapshot = fleet().snapshot()
+    row = snapshot.index(id)
+    if row is None:
+        raise ApiError(404, f"Queue {id} is marked; it was not in its broker's last answers.")
+    return 200, snapshot.row(row)
+
+
+@router.delete(
+    "/{id}", auth=may("delete_queues"), response={204: None}, operation_id="delete_queue", summary="Delete from archive"
+)
+@once
+def delete_queue(request: HttpRequest, id: int) -> tuple[int, Any]:
+    """With its history; that cannot be undone. Only a queue that is gone (is:gone) can be deleted."""
+    [queue] = find_queues([id])
+    if not queue_deeds.delete(request.auth, [id]):
+        raise ApiError(409, f"{queue.name} is there: only what its broker no longer shows can be deleted.")
+    return 204, None
+
+
 def find_queues(ids: list[int]) -> list[Queue]:
     """Queues by id, also such as are gone. Raises ApiError (404) naming the first that never was."""
     found = {queue.pk: queue for queue in Queue.objects.filter(pk__in=ids)}
@@ -113,7 +157,8 @@ def find_queues(ids: list[int]) -> list[Queue]:
     return [found[id] for id in ids]
 
 
-def _mask(text: str, snapshot: Snapshot) -> NDArray[np.bool_]:
+def mask(text: str, snapshot: Snapshot) -> NDArray[np.bool_]:
+    """Which queues a filter shows. Raises ApiError (400) with the position of what is wrong."""
     try:
         return view.mask(text.strip(), snapshot)
     except FilterError as error:

@@ -83,5 +83,5 @@ QUEUES = Fields.of(
     Field("consumers", Kind.NUMBER),
     Field("dead", Kind.NUMBER, column="dead_letters"),
     bare=("name",),
-    flags=("hidden", "stale"),
+    flags=("hidden", "stale", "gone"),
 )

@@ -23,7 +23,8 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 @dataclass(eq=False, slots=True)
 class Client:
-    """A connection. `send` takes ASGI messages; `session`, `token`, `user` say who it is (signing out).
+    """A connection. `send` takes ASGI messages; `session`, `token`, `user`, `wallboard` say who it is
+    (signing out).
 
     `may_stay` asks the database whether that is still true.
     """
@@ -33,6 +34,7 @@ class Client:
     session: str | None = None
     token: int | None = None
     user: int | None = None
+    wallboard: int | None = None
     view: View | None = None
     holds: bool = False
     last: Frame | None = None
@@ -89,4 +91,5 @@ class Client:
             (self.session is not None and who.get("session") == self.session)
             or (self.token is not None and who.get("token") == self.token)
             or (self.user is not None and who.get("user") == self.user)
+            or (self.wallboard is not None and who.get("wallboard") == self.wallboard)
         )

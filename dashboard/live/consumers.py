@@ -18,6 +18,7 @@ from channels.db import database_sync_to_async
 from channels.exceptions import StopConsumer
 
 from ..access import Principal, Refused, from_scope
+from ..models import Wallboard
 from . import view
 from .client import Client
 from .hub import SIGNED_OUT, TOO_MANY, Hub, the_hub
@@ -59,6 +60,7 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]
     hub: Hub
     client: Client | None = None
     principal: Principal
+    pin: tuple[str, str] | None = None  # filter and order of a wallboard, which shows nothing else
 
     async def dispatch(self, message: Mapping[str, Any]) -> None:
         match message["type"]:
@@ -84,13 +86,16 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]
         if self.hub.full:
             return await self.refuse(TOO_MANY, "too_many", "This server has as many live pages as it takes; try later.")
         self.bucket, self.bad = Bucket(), 0
+        if principal.kind == "wallboard":
+            self.pin = await database_sync_to_async(_pin)(principal.id)
         person = principal.kind == "person"
         session = self.scope.get("session")
         self.client = Client(
             self.base_send,
             session=session.session_key if person and session is not None else None,
-            token=None if person else principal.id,
+            token=principal.id if principal.kind == "token" else None,
             user=principal.id if person else None,
+            wallboard=principal.id if principal.kind == "wallboard" else None,
             may_stay=self.may_stay,
         )
         self.hub.join(self.client)
@@ -156,8 +161,13 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]
         else:
             wanted = view.read_view(message)
             self.principal.must(view.DEEDS[wanted.name])
-            client.show(wanted)
+            client.show(wanted if self.pin is None else view.pinned(wanted, *self.pin))
             self.hub.wake()
+
+
+def _pin(wallboard: int) -> tuple[str, str]:
+    row = Wallboard.objects.get(pk=wallboard)
+    return row.filter, row.sort
 
 
 def read(message: Mapping[str, Any]) -> Mapping[str, Any]:

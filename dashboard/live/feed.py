@@ -71,7 +71,8 @@ class Feed:
         if kind == "trouble":
             self.fleet.trouble(int(fields["broker"]), str(fields["sentence"]))
             self._tell()
-        if kind in ("broker_deleted", "brokers_changed"):
+        if kind in ("broker_deleted", "brokers_changed", "queues_marked"):
+            self.fleet.refresh()
             self._tell()
 
     def _tell(self) -> None:

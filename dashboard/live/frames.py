@@ -36,7 +36,7 @@ from ..snapshot import Snapshot, iso, number
 from ..ticks import Floats, Ints
 from . import attention, sorting, summary
 from .attention import SparksOf
-from .view import QueuesView, QueueView, View, mask
+from .view import QueuesView, QueueView, View, WallboardView, mask
 
 _PLAIN, _POINT, _SPARK = b"."[0], b"p"[0], b"s"[0]
 
@@ -66,6 +66,7 @@ class _Moment:
     summary: bytes
     newest: float
     orders: dict[tuple[str, str], Ints] = field(default_factory=dict)
+    summaries: dict[str, bytes] = field(default_factory=dict)  # of wallboards, by filter
 
 
 class Frames:
@@ -164,11 +165,21 @@ class Frames:
         return orjson.dumps({"seq": self._seq, "at": iso(self._now), "age": age, "view": asked})[1:-1]
 
     def _join(self, view: View, total: int, rows: Sequence[bytes]) -> str:
-        parts = [b"{", self._head(view), b',"total":%d,"summary":' % total, self._now_at.summary]
+        parts = [b"{", self._head(view), b',"total":%d,"summary":' % total, self._summary(view)]
         if isinstance(view, QueueView) and rows:
             parts += [b",", self._about(view.id)]
         parts += [b',"rows":[', b",".join(rows), b"]}"]
         return b"".join(parts).decode()
+
+    def _summary(self, view: View) -> bytes:
+        moment = self._now_at
+        if not isinstance(view, WallboardView):
+            return moment.summary
+        if view.filter not in moment.summaries:
+            part = moment.snapshot.where(mask(view.filter, moment.snapshot))
+            before = summary.depth_before(part, moment.sparks_of)
+            moment.summaries[view.filter] = orjson.dumps(summary.summary(part, moment.sparks_of, before))
+        return moment.summaries[view.filter]
 
     def _fragments(self, rows: Ints, ids: Ints, flags: bytes) -> list[bytes]:
         texts = [self._row(i, id) for i, id in zip(rows.tolist(), ids.tolist(), strict=True)]

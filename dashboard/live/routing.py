@@ -1,4 +1,4 @@
-"""The WebSocket side of Weir: one address, its origin checked, its person read from the session."""
+"""The WebSocket side of Weir: two addresses, the origin checked, the person read from the session (or a wallboard)."""
 
 from __future__ import annotations
 
@@ -69,9 +69,10 @@ def _bracketed(host: str) -> str:
 
 _live = LiveConsumer.as_asgi()
 _prefix = urlsplit(settings.WEIR_PUBLIC_URL).path.strip("/")  # a proxy in front may take it off or leave it
+_addresses = ("ws/live/", "ws/wallboard/<str:wallboard>/")
 _routes = [
-    path("ws/live/", _live),
-    *([path(f"{_prefix}/ws/live/", _live)] if _prefix else []),
+    *(path(address, _live) for address in _addresses),
+    *(path(f"{_prefix}/{address}", _live) for address in _addresses if _prefix),
     re_path("", WebsocketDenier.as_asgi()),
 ]
 websocket_application = OriginChecked(AuthMiddlewareStack(URLRouter(_routes)))

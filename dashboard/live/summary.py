@@ -17,7 +17,7 @@ BACK = 20  # slots of half a minute: the ten minutes of backlog_change_10m
 
 
 def summary(snapshot: Snapshot, sparks_of: SparksOf, before: Floats | None = None) -> dict[str, Any]:
-    """The summary of a frame. Numbers are null where no broker tells; hidden queues are left out.
+    """The summary of a frame. Numbers are null where no broker tells; what is hidden or gone is left out.
 
     queues                count of queues
     by_state              state -> count of queues
@@ -31,7 +31,7 @@ def summary(snapshot: Snapshot, sparks_of: SparksOf, before: Floats | None = Non
     needs_attention       how many queues and brokers need attention
     attention             the first six of them (`attention.rows`)
     """
-    shown = ~snapshot.hidden
+    shown = ~snapshot.aside
     live, dead = shown & ~snapshot.stale, sorting.holds_dead_letters(snapshot)
     depth = snapshot.column("depth")
     troubles = attention.troubles(snapshot, sparks_of)

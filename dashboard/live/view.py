@@ -40,6 +40,11 @@ class QueuesView:
 
 
 @dataclass(frozen=True, slots=True)
+class WallboardView(QueuesView):
+    """The queues of a wallboard. Its summary is of these queues and no others: the link shows one view."""
+
+
+@dataclass(frozen=True, slots=True)
 class QueueView:
     """One queue by its id. (A `range` is accepted and checked: the chart itself is had over HTTP.)"""
 
@@ -48,6 +53,13 @@ class QueueView:
 
 
 View = QueuesView | QueueView
+
+
+def pinned(view: View, filter: str, sort: str) -> WallboardView:
+    """What a wallboard shows, whatever it asks for; only how many rows is its own affair. Raises BadView."""
+    if not isinstance(view, QueuesView):
+        raise BadView("A wallboard shows one view of the queues and nothing else.", "view")
+    return WallboardView(filter, sort, 0, view.limit)
 
 
 def same_list(one: View, other: View) -> bool:
@@ -106,16 +118,18 @@ def parsed(text: str) -> filters.Expression:
 
 
 def mask(text: str, table: Snapshot) -> sorting.Mask:
-    """Which queues a filter shows: hidden ones only when it speaks of them (is:hidden)."""
+    """Which queues a filter shows: hidden ones and such that are gone only when it speaks of them (is:hidden)."""
     expression = parsed(text)
     shown: sorting.Mask = expression.mask(table)
-    return shown if speaks_of_hidden(expression) else shown & ~table.hidden
+    if not speaks_of(expression, "hidden"):
+        shown &= ~table.hidden
+    return shown if speaks_of(expression, "gone") else shown & ~table.gone
 
 
-def speaks_of_hidden(expression: filters.Expression) -> bool:
-    """Whether is:hidden stands anywhere in a filter."""
+def speaks_of(expression: filters.Expression, flag: str) -> bool:
+    """Whether is:FLAG stands anywhere in a filter."""
     if isinstance(expression, terms.Flag):
-        return expression.name == "hidden"
+        return expression.name == flag
     if isinstance(expression, terms.Not):
-        return speaks_of_hidden(expression.term)
-    return isinstance(expression, terms.And | terms.Or) and any(map(speaks_of_hidden, expression.terms))
+        return speaks_of(expression.term, flag)
+    return isinstance(expression, terms.And | terms.Or) and any(speaks_of(term, flag) for term in expression.terms)

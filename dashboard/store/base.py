@@ -92,6 +92,9 @@ class Store(Protocol):
     def forget(self, broker: int) -> None:
         """Drop all that is kept of a broker that was deleted, in short transactions; may be called again."""
 
+    def forget_queues(self, queues: Sequence[int]) -> None:
+        """Drop all that is kept of queues that were deleted, in short transactions; may be called again."""
+
     def check(self) -> None:
         """Raise StoreError when the samples cannot be read and written."""
 

@@ -8,10 +8,11 @@ acknowledged, the death of the machine may lose the last moments before it.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -97,6 +98,28 @@ class EmbeddedStore(Reading):
             self._known.pop(broker, None)
             with self._transaction():
                 self._writer.execute("DELETE FROM queue WHERE broker = ?", (broker,))
+
+    def forget_queues(self, queues: Sequence[int]) -> None:
+        """Their rows are emptied, not removed: a tick's judging counts its rows. They go when the tick is pruned."""
+        found = self._writer_rows(
+            "SELECT DISTINCT broker FROM queue WHERE id IN (SELECT value FROM json_each(?))", queues
+        )
+        for (broker,) in found:
+            last: int | None = 0
+            while last is not None:
+                last = self._empty(int(broker), queues, last)
+
+    def _empty(self, broker: int, queues: Sequence[int], after: int) -> int | None:
+        """Empty the rows of queues in the next ticks of their broker; the last of these ticks, None at the end."""
+        with self._lock, self._sentences("written"), self._transaction():
+            sql = "SELECT id FROM tick WHERE broker = ? AND id > ? ORDER BY id LIMIT 500"
+            ticks = [row[0] for row in self._writer.execute(sql, (broker, after))]
+            self._writer.execute(layout.EMPTY_ROWS, (json.dumps(ticks), json.dumps(list(queues))))
+        return ticks[-1] if ticks else None
+
+    def _writer_rows(self, sql: str, queues: Sequence[int]) -> list[tuple[int]]:
+        with self._lock, self._sentences("read"):
+            return self._writer.execute(sql, (json.dumps(list(queues)),)).fetchall()
 
     def _drop(self, which: str, value: float) -> int:
         """Drop ticks with their rows, oldest first, a few per transaction."""

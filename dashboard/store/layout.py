@@ -46,6 +46,13 @@ INSERT_ROW = (
     f"INSERT INTO hot(tick, queue, {_COLUMNS}, quality, lag_method) VALUES({', '.join('?' * (len(METRICS) + 4))})"
 )
 SELECT_ROWS = f"SELECT queue, {_COLUMNS}, quality, lag_method FROM hot WHERE tick = ? ORDER BY queue"
+_NOTHING = ", ".join(f"{metric} = NULL" for metric in METRICS)
+_ALL_UNKNOWN = sum(Quality.UNKNOWN << 2 * row for row in range(len(METRICS)))
+#: All metrics of some queues (JSON) in some ticks (JSON) become unknown.
+EMPTY_ROWS = (
+    f"UPDATE hot SET {_NOTHING}, quality = {_ALL_UNKNOWN}, lag_method = 0 "
+    "WHERE tick IN (SELECT value FROM json_each(?)) AND queue IN (SELECT value FROM json_each(?))"
+)
 _SHIFTS = 2 * np.arange(len(METRICS), dtype=np.int64)[:, None]
 
 

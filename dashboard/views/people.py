@@ -1,4 +1,4 @@
-"""The settings page: people, tokens, and one's own password."""
+"""The settings page: people, tokens, wallboards, and one's own password."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from .. import audit
 from ..access import DEEDS, new_token, require, revoke_token
 from ..live.bus import the_bus
-from ..models import Role, Token, User
+from ..models import Role, SavedView, Token, User, Wallboard
 from ..people import add_person, change_person, sign_in_path
+from ..wallboards import new_wallboard, revoke_wallboard
 
 #: What each role may do, in words for the page.
 ROLE_WORDS = {
     Role.VIEWER: "sees everything, changes nothing",
-    Role.OPERATOR: "also checks, pauses and resumes brokers",
-    Role.ADMIN: "also adds and changes brokers, manages people and tokens, reads the audit trail",
+    Role.OPERATOR: "also checks, pauses and resumes brokers, hides and tags queues, shares views",
+    Role.ADMIN: "also adds and changes brokers, empties the archive, manages people, tokens and wallboards, "
+    "reads the audit trail",
 }
 
 
@@ -106,6 +109,33 @@ def tokens_revoke(request: HttpRequest, id: int) -> HttpResponse:
 
 
 @require_POST
+@require("manage_people")
+def wallboards_add(request: HttpRequest) -> HttpResponse:
+    """A new wallboard; its link is shown once."""
+
+    def deed() -> HttpResponse:
+        row, text = new_wallboard(request.principal, request.POST.get("name", ""), request.POST.get("filter", ""))
+        link = request.build_absolute_uri(reverse("wallboard", args=[text]))
+        return _page(request, shown={"kind": "wallboard", "name": row.name, "secret": link})
+
+    return _or_sentence(request, "wallboards", deed)
+
+
+@require_POST
+@require("manage_people")
+def wallboards_revoke(request: HttpRequest, id: int) -> HttpResponse:
+    """Refuse a wallboard's link from now on."""
+    row = get_object_or_404(Wallboard, pk=id)
+
+    def deed() -> HttpResponse:
+        revoke_wallboard(request.principal, row)
+        messages.success(request, f"The wallboard {row.name} shows nothing from now on.")
+        return redirect("settings")
+
+    return _or_sentence(request, "wallboards", deed)
+
+
+@require_POST
 @require("see")
 def password_change(request: HttpRequest) -> HttpResponse:
     """One's own password; the present one is asked for, if there is one. Other sessions end."""
@@ -132,6 +162,8 @@ def _page(request: HttpRequest, status: int = 200, **context: Any) -> HttpRespon
             "needed": DEEDS["manage_people"],
             "people": User.objects.order_by("username") if manages else (),
             "tokens": Token.objects.order_by("revoked_at", "name") if manages else (),
+            "wallboards": Wallboard.objects.order_by("revoked_at", "name") if manages else (),
+            "views": SavedView.objects.filter(owner=None).exclude(filter="") if manages else (),
             "password_form": _password_form(request.user),
             **context,
         },

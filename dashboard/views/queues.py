@@ -85,7 +85,7 @@ def queue(request: HttpRequest, id: int) -> HttpResponse:
         "ranges": ranges,
         "range": asked if asked in ranges else _usual_range(row, ranges),
         "relations": _relations(row),
-        "boot": _in_script(_frame(QueueView(row.id))),
+        "boot": first_frame(QueueView(row.id)),
     }
     return render(request, "queues/detail.html", context)
 
@@ -113,6 +113,11 @@ def _boot(asked: Mapping[str, str]) -> SafeString:
         view = QueuesView(limit=FIRST_ROWS)
         error = {"message": str(wrong), "field": wrong.field, "position": wrong.position}
     return _in_script('{"frame":' + _frame(view) + ',"error":' + json.dumps(error) + "}")
+
+
+def first_frame(view: View) -> SafeString:
+    """The first frame of a view, for a page's script."""
+    return _in_script(_frame(view))
 
 
 def _frame(view: View) -> str:

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver
 
 from dashboard.access import new_token
-from dashboard.models import Broker, Queue, User
+from dashboard.models import Broker, Queue, SavedView, User, Wallboard
 from dashboard.secrets import encrypt
 
 from ..conftest import person, signed_in
@@ -36,6 +36,9 @@ PAGES = {
     ("post", "settings/people/<int:id>/link/"): ADMIN,
     ("post", "settings/tokens/"): ADMIN,
     ("post", "settings/tokens/<int:id>/revoke/"): ADMIN,
+    ("post", "settings/wallboards/"): ADMIN,
+    ("post", "settings/wallboards/<int:id>/revoke/"): ADMIN,
+    ("get", "wallboard/<str:text>/"): OPEN,
     ("post", "settings/password/"): VIEWER,
     ("get", "healthz"): OPEN,
     ("get", "readyz"): OPEN,
@@ -52,10 +55,22 @@ CALLS = {
     ("delete", "api/v1/brokers/<id>"): ADMIN,
     ("post", "api/v1/brokers/<id>/check"): OPERATOR,
     ("get", "api/v1/queues"): VIEWER,
+    ("get", "api/v1/queues/export"): VIEWER,
+    ("post", "api/v1/queues/hide"): OPERATOR,
+    ("post", "api/v1/queues/delete"): ADMIN,
     ("get", "api/v1/queues/<id>"): VIEWER,
+    ("patch", "api/v1/queues/<id>"): OPERATOR,
+    ("delete", "api/v1/queues/<id>"): ADMIN,
     ("get", "api/v1/queues/<id>/series"): VIEWER,
     ("get", "api/v1/queues/<id>/figure"): VIEWER,
     ("get", "api/v1/series"): VIEWER,
+    ("get", "api/v1/views"): VIEWER,
+    ("post", "api/v1/views"): VIEWER,
+    ("patch", "api/v1/views/<id>"): OPERATOR,  # this one is shared
+    ("delete", "api/v1/views/<id>"): OPERATOR,
+    ("get", "api/v1/wallboards"): ADMIN,
+    ("post", "api/v1/wallboards"): ADMIN,
+    ("delete", "api/v1/wallboards/<id>"): ADMIN,
     ("get", "api/v1/audit"): ADMIN,
 }
 
@@ -67,7 +82,16 @@ def one_of_each(web):
         name="one", kind="memory", secret_url=encrypt("memory://one"), safe_url="memory://one/"
     )
     queue = Queue.objects.create(broker=broker, key="q", name="q", kind="list")
-    return {"brokers": broker.pk, "queues": queue.pk, "people": user.pk, "tokens": new_token("one", "viewer")[0].pk}
+    view = SavedView.objects.create(name="one")
+    wallboard = Wallboard.objects.create(name="one", hash="one")
+    return {
+        "brokers": broker.pk,
+        "queues": queue.pk,
+        "people": user.pk,
+        "tokens": new_token("one", "viewer")[0].pk,
+        "views": view.pk,
+        "wallboards": wallboard.pk,
+    }
 
 
 def address(route: str, ids: dict[str, int]) -> str:

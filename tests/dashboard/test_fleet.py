@@ -84,10 +84,15 @@ def test_a_queue_left_out_of_a_partial_poll_is_stale_and_the_others_are_not(feed
     assert (rows[b]["depth"], rows[b]["stale"], rows[b]["sampled_at"]) == (2, True, "2023-11-14T22:13:20.000Z")
 
 
-def test_a_queue_left_out_of_a_complete_poll_is_not_shown(feeder):
+def test_a_queue_left_out_of_a_complete_poll_is_gone_and_put_aside(feeder):
     _, b = feeder.feed(T, [sample("a", depth=1), sample("b", depth=2)])
     feeder.feed(T + 10, [sample("a", depth=5)])
-    assert feeder.fleet.snapshot(T + 10).index(b) is None
+    snapshot = feeder.fleet.snapshot(T + 10)
+    row = snapshot.index(b)
+    assert snapshot.gone.tolist() == snapshot.aside.tolist() == [False, True]
+    shown = snapshot.row(row)
+    assert (shown["state"], shown["depth"], shown["stale"]) == ("unknown", None, True)
+    assert "has not shown this queue for" in shown["reason"] and shown["gone_at"]
 
 
 def test_dead_letters_of_a_queue_are_those_waiting_where_it_sends_them(feeder):
@@ -113,7 +118,8 @@ def test_two_brokers_make_one_table_by_id(feeder):
     [b] = Feeder(feeder.fleet, two).feed(T, [sample("b", depth=2)])
     [c] = feeder.feed(T + 1, [sample("c", depth=3)])
     snapshot = feeder.fleet.snapshot(T + 1)
-    assert snapshot.ids.tolist() == [b, c] and snapshot.texts("broker") == ["two", "one"] and a not in snapshot.ids
+    assert snapshot.ids.tolist() == [a, b, c] and snapshot.texts("broker") == ["one", "two", "one"]
+    assert snapshot.gone.tolist() == [True, False, False]
 
 
 def test_a_deleted_broker_leaves_the_table(feeder):

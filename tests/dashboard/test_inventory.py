@@ -7,7 +7,8 @@ import time
 import pytest
 
 from collectors.protocol import Poll, QueueFacts, Relation, Sample
-from dashboard.inventory import Directory, Inventory
+from dashboard.directory import Directory
+from dashboard.inventory import Inventory
 from dashboard.models import Broker, Queue
 from dashboard.models import Relation as RelationRow
 
@@ -62,7 +63,7 @@ def test_facts_are_written_and_readers_are_told(broker):
     before = inventory.version
     hidden = QueueFacts((("Type", "quorum"),), hidden=True, why_hidden="a timer", tags=("team:growth",))
     [a] = inventory.resolve(poll("a", facts={"key a": hidden})).tolist()
-    entry = Directory().of(broker.id, inventory.version)[a]
+    entry = Directory().of(broker.id, inventory.version).entries[a]
     assert (entry.hidden, entry.why_hidden, entry.tags) == (True, "a timer", ("team:growth",))
     assert Queue.objects.get(id=a).facts == [["Type", "quorum"]]
     assert inventory.version > before
@@ -80,7 +81,7 @@ def test_relations_name_the_dead_letter_queue(broker):
     inventory = Inventory(broker.id)
     relations = [Relation("key a", "key dlq", "dead_letters", "argument"), Relation("key a", "key nowhere", "feeds")]
     a, dlq = inventory.resolve(poll("a", "dlq", relations=relations)).tolist()
-    entries = Directory().of(broker.id, inventory.version)
+    entries = Directory().of(broker.id, inventory.version).entries
     assert entries[a].dead_letter_queue_id == dlq and entries[dlq].dead_letter_of == (a,)
     inventory.resolve(poll("a", "dlq", relations=[]))
     assert not RelationRow.objects.exists()

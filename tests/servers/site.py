@@ -3,6 +3,7 @@
 `Site` is the parent's side; `python -m tests.servers.site` is the child, which follows lines of JSON:
 {"tick": {metric or state: value or list}}, {"note": [kind, fields]}, {"every": seconds} (ticks from now on),
 {"stop_every": true} (-> how many there were), {"notes": true} (-> those on the bus since it was asked last),
+{"wallboard": [name, filter]} (-> its id and token),
 {"set": [module, name, value]} of a constant, {"end_session": true} as if it had run out, unheard.
 Each is answered with a line of JSON. A session and a token of a viewer are made at start.
 """
@@ -171,6 +172,8 @@ class Child:
                 from django.contrib.sessions.models import Session
 
                 Session.objects.all().delete()
+            elif "wallboard" in command:
+                answer = self.wallboard(*command["wallboard"])
             elif "notes" in command:
                 answer, self.notes = self.notes, []
             print(json.dumps(answer), flush=True)
@@ -191,6 +194,14 @@ class Child:
         token, text = new_token(f"reader {time.time()}", "viewer")
         told = {"session": session.session_key, "token": text, "token_id": token.pk, "user": user.pk}
         return {**told, "ids": self.ids, "broker": self.broker}
+
+    def wallboard(self, name: str, filter: str) -> dict[str, Any]:
+        """A link that shows one view: its id, its token."""
+        from dashboard.access import Principal
+        from dashboard.wallboards import new_wallboard
+
+        row, text = new_wallboard(Principal("person", 0, "a test", "admin"), name, filter)
+        return {"id": row.pk, "token": text}
 
     def tick(self, stored: bool = True, **metrics: Any) -> None:
         from dashboard.insight.states import State
