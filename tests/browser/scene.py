@@ -69,34 +69,30 @@ class Actor:
         )
 
 
+FACTS = (("Type", "quorum"), ("Durable", "yes"), ("Delivery limit", "5"), ("Dead letters go to", "emails.dlq"))
+
+
 def shop() -> dict[str, list[Actor]]:
     """The fleet of the drawings, by broker: RabbitMQ, a Redis with Celery and streams, a Redis with Sidekiq."""
-    facts = (("Type", "quorum"), ("Durable", "yes"), ("Delivery limit", "5"), ("Dead letters go to", "emails.dlq"))
-    rabbit = [
+    return {"prod-rabbit": in_trouble() + at_work(), "cache-1": celery(), "cache-2": sidekiq()}
+
+
+def in_trouble() -> list[Actor]:
+    tags, to = ("team:growth", "tier:2"), "emails.dlq"
+    emails = Actor("emails.outbound", depth=900, arrive=208, complete=210, consumers=42, in_flight=210, facts=FACTS)
+    emails.calm, emails.surge, emails.dead_letters_to, emails.tags = 2200, 1.5, to, tags
+    return [
         Actor("orders.fulfil", depth=100, arrive=3.5, complete=0, consumers=0, tags=("team:shop",)),
-        Actor(
-            "emails.outbound",
-            depth=900,
-            arrive=208,
-            complete=210,
-            calm=2200,
-            surge=1.5,
-            consumers=42,
-            in_flight=210,
-            facts=facts,
-            dead_letters_to="emails.dlq",
-            tags=("team:growth", "tier:2"),
-        ),
+        emails,
         Actor("invoices.render", depth=400_000, arrive=12, complete=96, consumers=24, in_flight=120),
-        Actor(
-            "payments.capture",
-            depth=42,
-            arrive=66,
-            complete=66,
-            consumers=16,
-            in_flight=16,
-            dead_letters_to="payments.capture.dlq",
-        ),
+    ]
+
+
+def at_work() -> list[Actor]:
+    capture = Actor("payments.capture", depth=42, arrive=66, complete=66, consumers=16, in_flight=16)
+    capture.dead_letters_to = "payments.capture.dlq"
+    return [
+        capture,
         Actor("inventory.sync", depth=38, arrive=51, complete=51, consumers=8, in_flight=8),
         Actor("reports.nightly", consumers=4),
         Actor("search.index", "classic", depth=120, arrive=22, complete=22, consumers=6, in_flight=6),
@@ -104,64 +100,28 @@ def shop() -> dict[str, list[Actor]]:
         Actor("payments.capture.dlq", "classic", depth=12, arrive=0.02, consumers=0),
         Actor("a queue <b>with</b> a long & unusual name that nobody would want to read in full", "classic"),
     ]
-    celery = [
-        Actor(
-            "thumbnails",
-            "list",
-            "celery",
-            depth=120,
-            arrive=1,
-            complete=1,
-            calm=2600,
-            surge=4,
-            consumers=16,
-            in_flight=64,
-            rates=False,
-        ),
-        Actor(
-            "clicks-v2 · analytics",
-            "stream group",
-            depth=900,
-            arrive=940,
-            complete=938,
-            consumers=12,
-            in_flight=None,
-            lag=LagMethod.ENTRY_ID,
-        ),
-        Actor(
-            "audit · writer", "stream group", depth=20, arrive=140, complete=140, in_flight=20, lag=LagMethod.ENTRY_ID
-        ),
-        Actor("gdpr-export", "list", consumers=None, in_flight=None, rates=False, lag=LagMethod.NONE, quality=ROUGH),
-        Actor("low", "list", "celery", consumers=16, rates=False, lag=LagMethod.NONE),
+
+
+def celery() -> list[Actor]:
+    blind = {"rates": False, "lag": LagMethod.NONE}
+    group = {"kind": "stream group", "lag": LagMethod.ENTRY_ID}
+    thumbnails = Actor("thumbnails", "list", "celery", depth=120, arrive=1, complete=1, calm=2600, surge=4, rates=False)
+    thumbnails.consumers, thumbnails.in_flight = 16, 64
+    return [
+        thumbnails,
+        Actor("clicks-v2 · analytics", depth=900, arrive=940, complete=938, consumers=12, in_flight=None, **group),
+        Actor("audit · writer", depth=20, arrive=140, complete=140, in_flight=20, **group),
+        Actor("gdpr-export", "list", consumers=None, in_flight=None, quality=ROUGH, **blind),
+        Actor("low", "list", "celery", consumers=16, **blind),
     ]
-    sidekiq = [
-        Actor(
-            "mailers",
-            "list",
-            "sidekiq",
-            depth=9000,
-            arrive=1,
-            complete=3,
-            consumers=5,
-            in_flight=25,
-            rates=False,
-            lag=LagMethod.MESSAGE_TIME,
-            dead_letters=184,
-        ),
-        Actor(
-            "webhooks-out",
-            "list",
-            depth=11,
-            arrive=2,
-            complete=2,
-            consumers=None,
-            in_flight=9,
-            rates=False,
-            lag=LagMethod.NONE,
-            quality=ROUGH,
-        ),
-    ]
-    return {"prod-rabbit": rabbit, "cache-1": celery, "cache-2": sidekiq}
+
+
+def sidekiq() -> list[Actor]:
+    mailers = Actor("mailers", "list", "sidekiq", depth=9000, arrive=1, complete=3, consumers=5, in_flight=25)
+    mailers.rates, mailers.lag, mailers.dead_letters = False, LagMethod.MESSAGE_TIME, 184
+    hooks = Actor("webhooks-out", "list", depth=11, arrive=2, complete=2, consumers=None, in_flight=9, quality=ROUGH)
+    hooks.rates, hooks.lag = False, LagMethod.NONE
+    return [mailers, hooks]
 
 
 def many(queues: int) -> dict[str, list[Actor]]:

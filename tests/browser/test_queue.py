@@ -18,7 +18,7 @@ SPAN = f"(new Date({RANGE}[1]) - new Date({RANGE}[0]))"
 @pytest.fixture
 def queue(watched: Watched, context: BrowserContext, shop: Weir) -> Page:
     signed_in(context, shop)
-    watched.page.goto(f"{shop.url}/queues/2/")
+    watched.page.goto(f"{shop.url}/queues/2/?range=1h")
     live(watched.page)
     watched.page.wait_for_selector("#chart .main-svg")
     return watched.page

@@ -128,3 +128,14 @@ def test_the_order_is_held_while_the_pointer_is_in_the_table(queues: Page) -> No
     for _ in range(8):
         queues.wait_for_timeout(500)
         assert names(queues) == held
+
+
+def test_names_have_room_at_every_width(queues: Page) -> None:
+    for width in (1680, 1440, 1280, 1100, 1024, 900, 800):
+        queues.set_viewport_size({"width": width, "height": 800})
+        queues.wait_for_timeout(100)
+        table, card = queues.locator(".queues").bounding_box(), queues.locator("#table").bounding_box()
+        name = queues.locator(f"{ROWS} td.name").first.bounding_box()
+        assert table and card and name
+        assert name["width"] >= 110, f"{width} wide"
+        assert abs(table["width"] - card["width"]) <= 2, f"{width} wide"
