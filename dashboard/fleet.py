@@ -44,10 +44,11 @@ class Sparks:
 
     def add(self, tick: Tick) -> None:
         slot = int(tick.at // SPARK_STEP)
-        if not np.array_equal(self.ids, tick.ids):
-            self.columns = [aligned(column, self.ids, tick.ids) for column in self.columns]
-            self.ids = tick.ids
-        depth = tick.column("depth")
+        ids = tick.ids if tick.complete else np.union1d(self.ids, tick.ids)  # what a partial answer lacks is not gone
+        if not np.array_equal(self.ids, ids):
+            self.columns = [aligned(column, self.ids, ids) for column in self.columns]
+            self.ids = ids
+        depth = aligned(tick.column("depth"), tick.ids, ids)
         if self.slots and self.slots[-1] == slot:
             self.columns[-1] = np.where(np.isnan(depth), self.columns[-1], depth)
         else:

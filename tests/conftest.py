@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 import pytest
@@ -10,6 +11,19 @@ from django.test import Client
 
 # Django is set up by now: programs that a test starts get the product's own settings.
 os.environ["DJANGO_SETTINGS_MODULE"] = "dashboard.settings"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Playwright keeps an event loop running in the test's thread, where Django then refuses its database.
+
+    Only there it is allowed, for those tests alone: elsewhere Django goes on refusing.
+    """
+    if asyncio._get_running_loop() is not None:
+        os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    else:
+        os.environ.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)
+
 
 PASSWORD = "correct horse battery staple"
 

@@ -145,3 +145,11 @@ def test_an_older_tick_changes_nothing(feeder):
     feeder.feed(T - 5, [sample("a", depth=9)])
     snapshot = feeder.fleet.snapshot(T)
     assert snapshot.row(snapshot.index(id))["depth"] == 1
+
+
+def test_sparks_of_a_queue_left_out_of_a_partial_poll_are_kept(feeder):
+    _, b = feeder.feed(T, [sample("a", depth=1), sample("b", depth=2)])
+    feeder.feed(T + 30, [sample("a", depth=5)], complete=False)
+    feeder.feed(T + 60, [sample("a", depth=5), sample("b", depth=4)])
+    _, values = feeder.fleet.sparks([b], T + 60)
+    assert values[0, -3] == 2 and np.isnan(values[0, -2]) and values[0, -1] == 4

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from django.conf import settings
 from django.test import Client
 
 from dashboard.access import new_token
@@ -15,8 +14,9 @@ from .fleets import made_up_broker, made_up_tick
 
 
 @pytest.fixture
-def web(db):
-    """An empty store, bus and feed, gone after the test."""
+def web(db, settings, tmp_path):
+    """An empty store in a folder of its own, an empty bus and feed, gone after the test."""
+    settings.WEIR_DATA = tmp_path
     _reset()
     yield
     _reset()
@@ -26,8 +26,6 @@ def _reset() -> None:
     feed.stop()
     bus.close_bus()
     close_store()
-    for path in settings.WEIR_DATA.glob("samples.sqlite3*"):
-        path.unlink()
 
 
 def kept(tick) -> None:
