@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 _DURATION = re.compile(r"^(\d+)([smhd])$")
+_SIZE = re.compile(r"^(\d+)([KMGT])B?$")
+_BYTES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -55,6 +57,17 @@ def duration(name: str, default: str) -> int:
     if not match or int(match[1]) == 0:
         raise ImproperlyConfigured(f"{name} is '{value}'; write a duration such as 90m, 48h or 30d.")
     return int(match[1]) * _UNIT[match[2]]
+
+
+def size(name: str) -> int | None:
+    """A number of bytes such as 500M or 10G (powers of 1024), None when it is not set."""
+    value = text(name)
+    if not value:
+        return None
+    match = _SIZE.match(value.upper())
+    if not match or int(match[1]) == 0:
+        raise ImproperlyConfigured(f"{name} is '{value}'; write a size such as 500M or 10G.")
+    return int(match[1]) * _BYTES[match[2]]
 
 
 def url(name: str, schemes: tuple[str, ...]) -> str:

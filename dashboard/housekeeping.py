@@ -13,15 +13,25 @@ from django.db import close_old_connections
 from django.utils import timezone
 
 from .models import Fact, SignInLink
-from .store.base import Store
+from .store.base import Retention, Store
 
 log = logging.getLogger("weir.work")
 
 EVERY = 60.0
 
 
+def retention() -> Retention:
+    """How long samples and rollups are kept here (WEIR_RETENTION_...)."""
+    return Retention(
+        raw=settings.WEIR_RETENTION_RAW,
+        minute=settings.WEIR_RETENTION_MINUTE,
+        hour=settings.WEIR_RETENTION_HOUR,
+        disk=settings.WEIR_RETENTION_DISK,
+    )
+
+
 class Worker:
-    """Prunes samples past their retention, ended sessions and sign-in links. `run` blocks until `stop`."""
+    """Makes the past small and lets go of it; drops ended sessions and sign-in links. `run` blocks until `stop`."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -46,12 +56,23 @@ class Worker:
 
     def tidy(self) -> None:
         """One round of everything."""
-        pruned = self.store.prune(before=time.time() - settings.WEIR_RETENTION_RAW)
-        if pruned:
-            log.info("Dropped %d ticks older than WEIR_RETENTION_RAW.", pruned)
         now = timezone.now()
         Session.objects.filter(expire_date__lt=now).delete()
         SignInLink.objects.filter(expires_at__lt=now - timedelta(days=1)).delete()
+        self._tidy_samples()
+
+    def _tidy_samples(self) -> None:
+        """Sealing may take a minute or more; it ends early when the worker is asked to."""
+        done = self.store.tidy(time.time(), retention(), self._stopped.is_set)
+        if done is None:
+            return
+        for problem in done.problems:
+            log.warning("%s", problem)
+        if done.sealed or done.rolled or done.expired or done.evicted:
+            log.info(
+                "Samples: %d hours sealed, %d spans rolled up; dropped %d past their retention, %d over the budget.",
+                done.sealed, done.rolled, done.expired, done.evicted,
+            )  # fmt: skip
 
     def _claim(self) -> bool:
         """Whether it is this worker's turn: of several, one moves the time forward by a conditional update."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
-from .base import Aggregate, Series, Store, StoreError
+from .base import Aggregate, Retention, Series, Store, StoreError
 from .embedded import EmbeddedStore
 
-__all__ = ["Aggregate", "Series", "Store", "StoreError", "open_store"]
+__all__ = ["Aggregate", "Retention", "Series", "Store", "StoreError", "open_store"]
 
 FILE_NAME = "samples.sqlite3"
 

@@ -6,8 +6,8 @@ A metric that does not exist is a ValueError; everything that goes wrong with th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from ..ticks import Bytes, Floats, Tick
@@ -35,6 +35,36 @@ class Series:
     queues: Sequence[int]
     values: dict[str, Floats]
     quality: dict[str, Bytes]
+
+
+@dataclass(slots=True, frozen=True)
+class Retention:
+    """How long each way of keeping is kept, in seconds, and how many bytes all may take (None: as many as it takes).
+
+    raw      samples as they came
+    minute   one rollup a minute
+    hour     one rollup an hour
+    """
+
+    raw: float
+    minute: float
+    hour: float
+    disk: int | None = None
+
+
+@dataclass(slots=True)
+class Tidied:
+    """What one round of tidying up did: seals made, rolled up, past their retention, over the disk budget.
+
+    `bytes` is what the samples take now, free pages left out; `problems` are sentences on what could not be done.
+    """
+
+    sealed: int = 0
+    rolled: int = 0
+    expired: int = 0
+    evicted: int = 0
+    bytes: int = 0
+    problems: list[str] = field(default_factory=list)
 
 
 class Store(Protocol):
@@ -83,10 +113,17 @@ class Store(Protocol):
     def top(self, metric: str, n: int, broker: int | None = None) -> list[tuple[int, float]]:
         """The n largest known values in the newest ticks of the brokers: (queue, value), largest first."""
 
-    def prune(self, before: float) -> int:
-        """Drop samples older than `before` in short transactions, oldest first; how many ticks went.
+    def tidy(self, now: float, retention: Retention, stopped: Callable[[], bool] = lambda: False) -> Tidied | None:
+        """One round of making the past small and letting go of it: sealing, rolling up, dropping.
 
-        Ticks can be appended meanwhile, and what is done stays done when it is interrupted.
+        Ticks can be appended meanwhile, and what is done stays done when it is interrupted: by a crash, or by
+        `stopped`, which is asked every few tenths of a second. None: another process is at it.
+        """
+
+    def prune(self, before: float) -> int:
+        """Drop samples older than `before` in short transactions; how many ticks went.
+
+        Exact for newest samples, whole hours for those that are sealed, whole spans for rollups.
         """
 
     def forget(self, broker: int) -> None:

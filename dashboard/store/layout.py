@@ -1,10 +1,15 @@
 """The layout of the embedded store's file, and what becomes of a tick in it.
 
-    about   the store's uuid
-    queue   to which broker a queue belongs
-    tick    one row per poll: broker, time, and what the judging of all its queues needs, in one blob
-    hot     one row per queue and tick: a column per metric (NULL = unknown), the qualities packed
-            into one number, two bits each, and how the lag was found
+    about     the store's uuid, and who is tidying it up
+    queue     to which broker a queue belongs
+    tick      one row per poll that is still hot: broker and time
+    judging   what the judging of all queues of a hot tick needs, in one blob
+    hot       one row per queue and hot tick: a column per metric (NULL = unknown), the qualities packed
+              into one number, two bits each, and how the lag was found
+    leftover  ticks that were sealed or dropped, and whose rows in hot and judging are still to be removed
+    seal      one row per broker, level (`levels.py`) and span of time: when it was polled in it, and whether
+              the chunks may be read (state)
+    chunk     what one queue said in one seal, as bytes; its id is made of both (`chunk_id`)
 
 `hot` is clustered by tick: a tick is appended at the end, which keeps writing cheap. The judgement
 is read for whole ticks only (to refill a ring), and repeats itself from tick to tick and from queue
@@ -24,19 +29,19 @@ import numpy as np
 
 from collectors.protocol import METRICS, Quality
 
-from ..ticks import Bytes, Floats, Ints, Judgement, Tick
+from ..ticks import HEAD_UNKNOWN, Bytes, Floats, Ints, Judgement, Tick
+from . import upgrade
 from .base import StoreError
 
-VERSION = 1
+VERSION = 2
+QUEUE_BITS = 32
 APPLICATION = 0x57656972  # "Weir", in SQLite's application_id
 
 _SCHEMA = (
     "CREATE TABLE about(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE queue(id INTEGER PRIMARY KEY, broker INTEGER NOT NULL)",
     "CREATE INDEX queue_of_broker ON queue(broker)",
-    "CREATE TABLE tick(id INTEGER PRIMARY KEY, broker INTEGER NOT NULL, at REAL NOT NULL,"
-    " complete INTEGER NOT NULL, judging BLOB NOT NULL, UNIQUE(broker, at))",
-    "CREATE INDEX tick_at ON tick(at)",
+    *upgrade.SCHEMA_2,
     f"CREATE TABLE hot(tick INTEGER, queue INTEGER, {', '.join(f'{m} REAL' for m in METRICS)},"
     " quality INTEGER NOT NULL, lag_method INTEGER NOT NULL, PRIMARY KEY(tick, queue)) WITHOUT ROWID",
 )
@@ -46,6 +51,8 @@ INSERT_ROW = (
     f"INSERT INTO hot(tick, queue, {_COLUMNS}, quality, lag_method) VALUES({', '.join('?' * (len(METRICS) + 4))})"
 )
 SELECT_ROWS = f"SELECT queue, {_COLUMNS}, quality, lag_method FROM hot WHERE tick = ? ORDER BY queue"
+#: Rows of neighbouring queues in one tick.
+SELECT_PART = f"SELECT queue, {_COLUMNS}, quality FROM hot WHERE tick = ? AND queue >= ? AND queue <= ?"
 _NOTHING = ", ".join(f"{metric} = NULL" for metric in METRICS)
 _ALL_UNKNOWN = sum(Quality.UNKNOWN << 2 * row for row in range(len(METRICS)))
 #: All metrics of some queues (JSON) in some ticks (JSON) become unknown.
@@ -70,6 +77,9 @@ def prepare(connection: sqlite3.Connection, path: Path) -> str:
             _create(connection, path)
         elif connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
             raise StoreError(f"{path} is not a file of Weir's samples; move it away, or use another data folder.")
+        else:
+            upgrade.run(connection, version)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
         _add_new_metrics(connection)
         made = connection.execute("SELECT value FROM about WHERE name = 'uuid'").fetchone()
         connection.execute("COMMIT")
@@ -86,7 +96,6 @@ def _create(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(statement)
     connection.execute("INSERT INTO about VALUES('uuid', ?)", (str(uuid.uuid4()),))
     connection.execute(f"PRAGMA application_id = {APPLICATION}")
-    connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def _add_new_metrics(connection: sqlite3.Connection) -> None:
@@ -97,6 +106,11 @@ def _add_new_metrics(connection: sqlite3.Connection) -> None:
             connection.execute(f"ALTER TABLE hot ADD COLUMN {metric} REAL")
 
 
+def chunk_id(seal: int, queue: int) -> int:
+    """The id of a queue's chunk in a seal: all chunks of a seal lie together, in the order of queues."""
+    return seal << QUEUE_BITS | queue
+
+
 def rows_of(tick: Tick, number: int) -> Iterator[tuple[int | float, ...]]:
     """A tick as rows for INSERT_ROW. SQLite stores a NaN as NULL."""
     packed = np.bitwise_or.reduce(tick.quality.astype(np.int64) << _SHIFTS, axis=0)
@@ -104,7 +118,9 @@ def rows_of(tick: Tick, number: int) -> Iterator[tuple[int | float, ...]]:
     return zip(repeat(number), tick.ids.tolist(), *metrics, packed.tolist(), tick.lag_method.tolist(), strict=False)
 
 
-def tick_of(broker: int, at: float, complete: bool, judging: bytes, rows: Sequence[tuple[float | None, ...]]) -> Tick:
+def tick_of(
+    broker: int, at: float, complete: bool, judging: bytes | None, rows: Sequence[tuple[float | None, ...]]
+) -> Tick:
     """The tick whose rows were read by SELECT_ROWS."""
     columns = np.array(rows, np.float64).reshape(len(rows), len(METRICS) + 3).T
     values = np.ascontiguousarray(columns[1:-2])
@@ -139,7 +155,9 @@ def pack_judging(tick: Tick) -> bytes:
     return zlib.compress(b"".join(columns), 1)
 
 
-def _unpack_judging(blob: bytes, n: int) -> tuple[Ints, Judgement | None]:
+def _unpack_judging(blob: bytes | None, n: int) -> tuple[Ints, Judgement | None]:
+    if blob is None:
+        return np.full(n, HEAD_UNKNOWN, np.int64), None
     data = zlib.decompress(blob)
     head = np.frombuffer(data, "<i8", n).astype(np.int64)
     if len(data) == 8 * n and n:

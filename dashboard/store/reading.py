@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..ticks import ROW, Bytes, Floats, Tick
-from . import layout
+from . import gathering, layout
 from .base import Aggregate, Series
-from .steps import Steps, axis, step_for, usual_interval
-
-#: Queues asked for in one statement; SQLite takes 32,766 parameters.
-QUEUES_PER_STATEMENT = 500
+from .connections import Connections
+from .gathering import Part, marks, portions
+from .levels import LEVELS, RAW, Level
+from .making import times_of
+from .planning import level_for, plan, seals_of
+from .steps import GAP, Steps, axis, step_for, usual_interval
 
 _WINDOW = {
     "avg": "avg(h.{m})",
@@ -24,32 +24,39 @@ _WINDOW = {
     "max": "max(h.{m})",
     "last": "h.{m}, max(t.at)",  # SQLite takes a bare column from the row that has the maximum
 }
+#: A window of so many steps of a level may be read from it: its beginning is right to a hundredth.
+WINDOW_STEPS = 100
 
 
 class Reading:
     """The reading half of the embedded store."""
 
-    @abstractmethod
-    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
-        """A connection that sees one unchanging state of the file."""
+    connections: Connections
 
     def latest(self, broker: int) -> Tick | None:
         ticks = self.recent(broker, 1)
         return ticks[0] if ticks else None
 
     def recent(self, broker: int, ticks: int) -> list[Tick]:
-        newest = "SELECT id, at, complete, judging FROM tick WHERE broker = ? ORDER BY at DESC LIMIT ?"
+        newest = "SELECT id, at, complete, data FROM tick LEFT JOIN judging ON judging.tick = tick.id"
         found = []
-        with self._reading() as connection:
-            for number, at, complete, judging in connection.execute(newest, (broker, ticks)).fetchall():
-                rows = connection.execute(layout.SELECT_ROWS, (number,)).fetchall()
+        with self.connections.reading() as reader:
+            sql = f"{newest} WHERE broker = ? ORDER BY at DESC LIMIT ?"
+            for number, at, complete, judging in reader.execute(sql, (broker, ticks)).fetchall():
+                rows = reader.execute(layout.SELECT_ROWS, (number,)).fetchall()
                 found.append(layout.tick_of(broker, at, bool(complete), judging, rows))
         return found[::-1]
 
     def extent(self, broker: int) -> tuple[int, float | None]:
-        with self._reading() as connection:
-            found = connection.execute("SELECT count(*), min(at) FROM tick WHERE broker = ?", (broker,)).fetchone()
-        return int(found[0]), found[1]
+        with self.connections.reading() as reader:
+            hot, oldest = reader.execute("SELECT count(*), min(at) FROM tick WHERE broker = ?", (broker,)).fetchone()
+            seals = seals_of(reader, broker, -np.inf, np.inf)
+            for level in LEVELS:
+                first = next((seal for seal in seals if seal.level is level), None)
+                begins = float(times_of(reader, first)[0]) if first else np.inf
+                if oldest is None or begins < oldest - level.step:
+                    oldest = begins if first else oldest
+        return int(hot) + sum(seal.ticks for seal in seals if seal.level is RAW), oldest
 
     def range(
         self,
@@ -65,45 +72,111 @@ class Reading:
         _known_aggregate(aggregate)
         if not (start < end and points > 0):
             raise ValueError(f"A range needs start < end and points > 0, not {start}, {end} and {points}.")
-        with self._reading() as connection:
-            brokers = []
-            for broker, owned in _by_broker(connection, queues).items():
-                times = _tick_times(connection, broker, start, end)
-                brokers.append((owned, times, list(_samples(connection, broker, owned, metrics, start, end))))
-        intervals = [usual_interval(times) for _, times, _ in brokers]
-        step = step_for(start, end, points, max(intervals, default=0.0))
+        with self.connections.reading() as reader:
+            least = level_for(step_for(start, end, points, 0.0))
+            brokers = [
+                _Span(reader, broker, owned, start, end, least) for broker, owned in _by_broker(reader, queues).items()
+            ]
+            step = step_for(start, end, points, max((span.interval for span in brokers), default=0.0))
+            for span in brokers:
+                span.read(reader, metrics, step, aggregate)
         steps = Steps(axis(start, end, step), step, len(queues))
-        return _series(queues, metrics, steps, brokers, intervals, aggregate)
+        return _series(queues, metrics, steps, brokers, aggregate)
 
     def window(self, queues: Sequence[int], metric: str, seconds: float, aggregate: Aggregate = "avg") -> Floats:
         _known_metric(metric)
         _known_aggregate(aggregate)
         found: dict[int, float] = {}
-        with self._reading() as connection:
-            for broker, owned in _by_broker(connection, queues).items():
-                newest = connection.execute("SELECT max(at) FROM tick WHERE broker = ?", (broker,)).fetchone()[0]
+        with self.connections.reading() as reader:
+            for broker, owned in _by_broker(reader, queues).items():
+                newest = reader.execute("SELECT max(at) FROM tick WHERE broker = ?", (broker,)).fetchone()[0]
                 if newest is None:
                     continue
-                for some in _portions(owned):
-                    statement = (
-                        f"SELECT h.queue, {_WINDOW[aggregate].format(m=metric)} FROM tick t CROSS JOIN hot h"
-                        f" WHERE t.broker = ? AND t.at >= ? AND h.tick = t.id AND h.queue IN ({_marks(some)})"
-                        f" AND h.{metric} IS NOT NULL GROUP BY h.queue"
-                    )
-                    rows = connection.execute(statement, (broker, newest - seconds, *some))
-                    found.update((row[0], row[1]) for row in rows)
+                if seals_of(reader, broker, newest - seconds, newest):
+                    found.update(_long_window(reader, broker, owned, metric, (newest - seconds, newest), aggregate))
+                else:
+                    found.update(_hot_window(reader, broker, owned, metric, newest - seconds, aggregate))
         return np.array([found.get(int(queue), np.nan) for queue in queues], np.float64)
 
     def top(self, metric: str, n: int, broker: int | None = None) -> list[tuple[int, float]]:
         _known_metric(metric)
         largest: list[tuple[int, float]] = []
-        with self._reading() as connection:
-            for (number,) in connection.execute(*_newest_ticks(broker)).fetchall():
+        with self.connections.reading() as reader:
+            for (number,) in reader.execute(*_newest_ticks(broker)).fetchall():
                 statement = (
                     f"SELECT queue, {metric} FROM hot WHERE tick = ? AND {metric} IS NOT NULL ORDER BY 2 DESC, 1"
                 )
-                largest += connection.execute(f"{statement} LIMIT ?", (number, n)).fetchall()
+                largest += reader.execute(f"{statement} LIMIT ?", (number, n)).fetchall()
         return heapq.nsmallest(n, largest, key=lambda pair: (-pair[1], pair[0]))
+
+
+class _Span:
+    """What one broker has to say of some queues in start <= t < end, on `least` or a coarser level."""
+
+    def __init__(
+        self, reader: sqlite3.Connection, broker: int, queues: list[int], start: float, end: float, least: Level
+    ) -> None:
+        self.broker, self.queues, self.start, self.end, self.least = broker, queues, start, end, least
+        self.seals = seals_of(reader, broker, start, end)
+        self.hot = gathering.hot_times(reader, broker, start, end)
+        self.plan = plan(reader, self.seals, start, end, least)
+        self.interval = self.plan.interval(self.hot) if self.seals else usual_interval(self.hot)
+        self.parts: list[Part] = []
+        self.times = self.hot
+        self.apart: Floats = np.full(len(self.hot), GAP * self.interval)
+
+    def read(self, reader: sqlite3.Connection, metrics: Sequence[str], step: float, aggregate: Aggregate) -> None:
+        """Fill `parts`, the `times` they are from, and `apart`: how far the next time may be without a gap."""
+        span = (self.start, self.end)
+        if self.seals:
+            level = level_for(step)
+            chosen = self.plan if level is self.least else plan(reader, self.seals, *span, level)
+            for part, times, apart in gathering.sealed(reader, chosen, self.queues, metrics, span, aggregate):
+                self.parts.append(part)
+                self.times = np.concatenate([self.times, times])
+                self.apart = np.concatenate([self.apart, np.full(len(times), apart)])
+            order = np.argsort(self.times, kind="stable")
+            self.times, self.apart = self.times[order], self.apart[order]
+        if len(self.hot):
+            self.parts += gathering.hot(reader, self.broker, self.queues, metrics, *span)
+
+
+def _hot_window(
+    reader: sqlite3.Connection, broker: int, queues: list[int], metric: str, start: float, aggregate: Aggregate
+) -> dict[int, float]:
+    found: dict[int, float] = {}
+    for some in portions(queues):
+        statement = (
+            f"SELECT h.queue, {_WINDOW[aggregate].format(m=metric)} FROM tick t CROSS JOIN hot h"
+            f" WHERE t.broker = ? AND t.at >= ? AND h.tick = t.id AND h.queue IN ({marks(some)})"
+            f" AND h.{metric} IS NOT NULL GROUP BY h.queue"
+        )
+        found.update((row[0], row[1]) for row in reader.execute(statement, (broker, start, *some)))
+    return found
+
+
+def _long_window(
+    reader: sqlite3.Connection,
+    broker: int,
+    queues: list[int],
+    metric: str,
+    span: tuple[float, float],
+    aggregate: Aggregate,
+) -> dict[int, float]:
+    """A window that reaches beyond what is hot."""
+    seconds = span[1] - span[0]
+    step = next((s for s in (3600.0, 60.0) if s * WINDOW_STEPS <= seconds), 1.0)
+    found: dict[int, float] = {}
+    for some in portions(queues):
+        view = _Span(reader, broker, some, span[0], np.nextafter(span[1], np.inf), level_for(step))
+        view.read(reader, [metric], step, aggregate)
+        whole = Steps(np.zeros(1), float(2**60), len(some))
+        part = gathering.joined(view.parts, 1)
+        rows = np.searchsorted(some, part.queue)
+        weight = None if part.weight is None else part.weight[0]
+        values, _ = whole.fold(rows, part.at, part.values[0], part.quality[0], aggregate, weight)
+        found.update((queue, value) for queue, value in zip(some, values[:, 0].tolist(), strict=True))
+    return found
 
 
 def _known_metric(metric: str) -> None:
@@ -123,61 +196,28 @@ def _newest_ticks(broker: int | None) -> tuple[str, tuple[int, ...]]:
     return f"{each} FROM (SELECT DISTINCT broker FROM queue) b", ()
 
 
-def _by_broker(connection: sqlite3.Connection, queues: Sequence[int]) -> dict[int, list[int]]:
-    """The distinct ones of these queues that are known, by their broker."""
+def _by_broker(reader: sqlite3.Connection, queues: Sequence[int]) -> dict[int, list[int]]:
+    """The distinct ones of these queues that are known, by their broker, ascending."""
     owned: dict[int, list[int]] = {}
-    for some in _portions(sorted({int(queue) for queue in queues})):
-        for queue, broker in connection.execute(f"SELECT id, broker FROM queue WHERE id IN ({_marks(some)})", some):
+    for some in portions(sorted({int(queue) for queue in queues})):
+        for queue, broker in reader.execute(f"SELECT id, broker FROM queue WHERE id IN ({marks(some)})", some):
             owned.setdefault(broker, []).append(queue)
-    return owned
-
-
-def _tick_times(connection: sqlite3.Connection, broker: int, start: float, end: float) -> Floats:
-    statement = "SELECT at FROM tick WHERE broker = ? AND at >= ? AND at < ? ORDER BY at"
-    return np.array(connection.execute(statement, (broker, start, end)).fetchall(), np.float64).reshape(-1)
-
-
-def _samples(
-    connection: sqlite3.Connection, broker: int, queues: list[int], metrics: Sequence[str], start: float, end: float
-) -> Iterator[Floats]:
-    """Columns queue, time, packed qualities and the metrics, shape (3 + len(metrics), rows), times ascending."""
-    for some in _portions(queues):
-        statement = (
-            f"SELECT h.queue, t.at, h.quality{''.join(f', h.{m}' for m in metrics)} FROM tick t CROSS JOIN hot h"
-            f" WHERE t.broker = ? AND t.at >= ? AND t.at < ? AND h.tick = t.id AND h.queue IN ({_marks(some)})"
-            " ORDER BY t.at"
-        )
-        rows = connection.execute(statement, (broker, start, end, *some)).fetchall()
-        yield np.array(rows, np.float64).reshape(len(rows), 3 + len(metrics)).T
+    return {broker: sorted(some) for broker, some in owned.items()}
 
 
 def _series(
-    queues: Sequence[int],
-    metrics: Sequence[str],
-    steps: Steps,
-    brokers: list[tuple[list[int], Floats, list[Floats]]],
-    intervals: list[float],
-    aggregate: Aggregate,
+    queues: Sequence[int], metrics: Sequence[str], steps: Steps, brokers: list[_Span], aggregate: Aggregate
 ) -> Series:
-    """Samples of several brokers on one axis."""
+    """What several brokers said, on one axis."""
     ids, place = np.unique(np.array(queues, np.int64), return_inverse=True)
-    parts = [part for _, _, some in brokers for part in some]
-    columns = np.concatenate(parts, axis=1) if parts else np.empty((3 + len(metrics), 0))
-    rows = np.searchsorted(ids, columns[0].astype(np.int64))
-    quality = layout.qualities(columns[2], columns[3:], [ROW[m] for m in metrics])
+    part = gathering.joined([part for span in brokers for part in span.parts], len(metrics))
+    rows = np.searchsorted(ids, part.queue)
     values: dict[str, Floats] = {}
     codes: dict[str, Bytes] = {}
     for i, metric in enumerate(metrics):
-        folded, worst = steps.fold(rows, columns[1], columns[3 + i], quality[i], aggregate)
-        for (owned, times, _), interval in zip(brokers, intervals, strict=True):
-            steps.bridge(np.searchsorted(ids, owned), times, interval, folded, worst)
+        weight = None if part.weight is None else part.weight[i]
+        folded, worst = steps.fold(rows, part.at, part.values[i], part.quality[i], aggregate, weight)
+        for span in brokers:
+            steps.bridge(np.searchsorted(ids, span.queues), span.times, span.apart, folded, worst)
         values[metric], codes[metric] = folded[place], worst[place]
     return Series(steps.times, steps.step, list(queues), values, codes)
-
-
-def _portions(queues: list[int]) -> Iterable[list[int]]:
-    return (queues[i : i + QUEUES_PER_STATEMENT] for i in range(0, len(queues), QUEUES_PER_STATEMENT))
-
-
-def _marks(queues: list[int]) -> str:
-    return ",".join("?" * len(queues))

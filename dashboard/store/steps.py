@@ -59,10 +59,19 @@ class Steps:
         steps: Ints = np.clip(number, 0, self.shape[1] - 1).astype(np.int64)
         return steps
 
-    def fold(self, row: Ints, at: Floats, values: Floats, quality: Bytes, how: Aggregate) -> tuple[Floats, Bytes]:
+    def fold(
+        self,
+        row: Ints,
+        at: Floats,
+        values: Floats,
+        quality: Bytes,
+        how: Aggregate,
+        weight: Floats | None = None,
+    ) -> tuple[Floats, Bytes]:
         """Samples (queue row, time, value, quality code; times ascending within a row) as values and qualities by step.
 
-        Unknown samples are left out; a step without a known one is NaN and UNKNOWN.
+        Unknown samples are left out; a step without a known one is NaN and UNKNOWN. For an average a value may be
+        the sum of as many samples as its weight says.
         """
         out = np.full(self.shape, np.nan)
         worst = np.full(self.shape, int(Quality.UNKNOWN), np.uint8)
@@ -73,19 +82,24 @@ class Steps:
         order = np.argsort(cell, kind="stable")
         cell, sorted_values = cell[order], values[known][order]
         first = np.flatnonzero(np.diff(cell, prepend=-1))
-        out.flat[cell[first]] = _aggregate(sorted_values, first, how)
+        if how == "avg" and weight is not None:
+            total = np.add.reduceat(sorted_values, first)
+            out.flat[cell[first]] = total / np.add.reduceat(weight[known][order], first)
+        else:
+            out.flat[cell[first]] = _aggregate(sorted_values, first, how)
         worst.flat[cell[first]] = np.maximum.reduceat(quality[known][order], first)
         return out, worst
 
-    def bridge(self, rows: Ints, ticks: Floats, interval: float, values: Floats, quality: Bytes) -> None:
+    def bridge(self, rows: Ints, ticks: Floats, apart: Floats, values: Floats, quality: Bytes) -> None:
         """Fill, in place, steps that are empty only because polls fall a little unevenly into them.
 
-        `rows` are the queues of one broker, `ticks` its times. Where two ticks lie in the steps
-        before and behind an empty one, and no poll is missing between them, the earlier goes on.
+        `rows` are the queues of one broker, `ticks` its times, ascending. Where two ticks lie in the steps before
+        and behind an empty one, and are not further apart than `apart` says for them (a poll is missing then), the
+        earlier goes on.
         """
         number = self.of(ticks)
-        at = np.flatnonzero((np.diff(number) == 2) & (np.diff(ticks) <= GAP * interval))
-        for step in number[at]:
+        near = np.diff(ticks) <= np.maximum(apart[:-1], apart[1:])
+        for step in number[np.flatnonzero((np.diff(number) == 2) & near)]:
             values[rows, step + 1] = values[rows, step]
             quality[rows, step + 1] = quality[rows, step]
 

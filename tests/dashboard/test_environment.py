@@ -26,6 +26,19 @@ def test_a_wrong_duration_is_refused_by_name(monkeypatch, value):
         env.duration("WEIR_RETENTION_RAW", "1h")
 
 
+@pytest.mark.parametrize(("value", "size"), [("", None), ("500M", 500 << 20), ("10g", 10 << 30), ("2TB", 2 << 40)])
+def test_a_size_is_read_in_bytes(monkeypatch, value, size):
+    monkeypatch.setenv("WEIR_RETENTION_DISK", value)
+    assert env.size("WEIR_RETENTION_DISK") == size
+
+
+@pytest.mark.parametrize("value", ["10", "0G", "-1G", "ten"])
+def test_a_wrong_size_is_refused_by_name(monkeypatch, value):
+    monkeypatch.setenv("WEIR_RETENTION_DISK", value)
+    with pytest.raises(ImproperlyConfigured, match="WEIR_RETENTION_DISK"):
+        env.size("WEIR_RETENTION_DISK")
+
+
 def test_a_wrong_url_is_refused_without_showing_it(monkeypatch):
     monkeypatch.setenv("REDIS_URL", "http://user:hunter2@host")
     with pytest.raises(ImproperlyConfigured, match="REDIS_URL") as refused:

@@ -91,9 +91,9 @@ def test_many_may_open_a_new_store_at_once(tmp_path: Path) -> None:
 def test_a_newer_layout_is_refused_in_a_sentence(tmp_path: Path) -> None:
     open_store(tmp_path).close()
     with sqlite3.connect(tmp_path / FILE_NAME) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     connection.close()
-    with pytest.raises(StoreError, match=r"newer Weir \(layout 2, this one reads 1\)"):
+    with pytest.raises(StoreError, match=r"newer Weir \(layout 3, this one reads 2\)"):
         open_store(tmp_path)
 
 
@@ -173,12 +173,14 @@ def test_a_sample_takes_few_bytes(tmp_path: Path) -> None:
 def test_a_full_disk_is_a_sentence_and_loses_nothing_that_was_kept(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path / FILE_NAME)
     store.append(tick(START, {1: 5.0}))
-    pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
-    store._writer.execute(f"PRAGMA max_page_count = {pages + 2}")  # what SQLite says then, it says of a full disk too
+    pages = store.connections.writer.execute("PRAGMA page_count").fetchone()[0]
+    store.connections.writer.execute(
+        f"PRAGMA max_page_count = {pages + 2}"
+    )  # what SQLite says then, it says of a full disk too
     with pytest.raises(StoreError, match="cannot be written: database or disk is full"):
         store.append(tick(START + 10, dict.fromkeys(range(5000), 1.5)))
     assert_same(store.latest(1), tick(START, {1: 5.0}))
-    store._writer.execute("PRAGMA max_page_count = 1000000")
+    store.connections.writer.execute("PRAGMA max_page_count = 1000000")
     store.append(tick(START + 10, dict.fromkeys(range(5000), 1.5)))
     store.close()
 

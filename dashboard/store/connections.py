@@ -1,0 +1,126 @@
+"""The doors to the embedded store's file: one connection that writes, behind a lock, and a pool of readers.
+
+WAL lets readers of any process go on while a tick is written. With `synchronous=NORMAL` the death of the process
+loses nothing that was acknowledged, the death of the machine may lose the last moments before it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from . import layout
+from .base import StoreError
+
+BUSY_SECONDS = 20.0
+PRAGMAS = ("synchronous = NORMAL", "cache_size = -32768", "temp_store = MEMORY", "journal_size_limit = 67108864")
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class DamagedError(StoreError):
+    """The file is Weir's and damaged: opening the store again sets it aside and keeps what can be read."""
+
+
+class Connections:
+    """What reads and writes one file. Raises StoreError with a sentence for whatever SQLite raises."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+        self._closed = False
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"The samples cannot be kept in {path.parent}: {error.strerror}.") from error
+        with self.sentences("opened"):
+            self.writer = self._connect()
+            try:
+                self.writer.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts for a file that is still empty
+                self.writer.execute("PRAGMA journal_mode = WAL")
+                self.uuid = layout.prepare(self.writer, path)
+            except BaseException:
+                self.writer.close()
+                raise
+        self._file = path.stat().st_ino
+
+    @contextmanager
+    def writing(self, deed: str = "written") -> Iterator[sqlite3.Connection]:
+        """One writing transaction, undone when its body fails."""
+        with self._lock, self.sentences(deed):
+            self.writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.writer
+                self.writer.execute("COMMIT")
+            except BaseException:
+                if self.writer.in_transaction:
+                    self.writer.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection that sees one unchanging state of the file, given back afterwards."""
+        with self.sentences("read"):
+            try:
+                connection = self._idle.get_nowait()
+            except Empty:
+                connection = self._connect()
+                connection.execute("PRAGMA query_only = ON")
+            try:
+                connection.execute("BEGIN")
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                self._idle.put(connection)
+                if self._closed:
+                    self.close()
+
+    def check(self) -> None:
+        """Raise StoreError when the file went away, or cannot be read and written."""
+        try:
+            same = self.path.stat().st_ino == self._file
+        except OSError as error:
+            raise StoreError(f"The samples in {self.path} are gone: {error.strerror}.") from error
+        if not same:
+            raise StoreError(f"{self.path} was replaced by another file while Weir was running; restart Weir.")
+        with self.reading() as connection:
+            connection.execute("SELECT max(id) FROM tick").fetchone()
+        if not os.access(self.path, os.W_OK):
+            raise StoreError(f"The samples in {self.path} cannot be written: permission denied.")
+        with self.writing():
+            pass
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            with suppress(Empty):
+                while True:
+                    self._idle.get_nowait().close()
+            self.writer.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._closed:
+            raise StoreError(f"The samples in {self.path} were closed.")
+        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        for pragma in PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    @contextmanager
+    def sentences(self, deed: str) -> Iterator[None]:
+        """What SQLite raises, as a sentence."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            sentence = f"The samples in {self.path} cannot be {deed}: {error}"
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+                raise DamagedError(
+                    f"{sentence}. Restart Weir: it keeps what can be read, and sets the file aside."
+                ) from error
+            raise StoreError(f"{sentence}.") from error
