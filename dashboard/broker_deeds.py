@@ -65,6 +65,16 @@ def delete(principal: Principal, broker: Broker) -> dict[str, int]:
     process leaves of them is nobody's and ends with its retention.
     """
     refuse_managed(broker)
+    return _delete(principal, broker)
+
+
+def end_demo(principal: Principal) -> None:
+    """Show the demo's brokers no more; the embedded servers themselves end with `up`."""
+    for broker in Broker.objects.filter(managed_by=Broker.Managed.DEMO):
+        _delete(principal, broker)
+
+
+def _delete(principal: Principal, broker: Broker) -> dict[str, int]:
     gone, id = belongings(broker), broker.pk
     broker.delete()
     broker.pk = id

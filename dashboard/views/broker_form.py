@@ -27,6 +27,7 @@ class BrokerForm(forms.Form):
     name = forms.CharField(max_length=100, required=False)
     interval = forms.FloatField(min_value=LEAST_INTERVAL, max_value=LONGEST_INTERVAL, required=False)
     look_only = forms.BooleanField(required=False)
+    end_demo = forms.BooleanField(required=False, initial=True)
     sealed = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, data: Any = None, *, broker: Broker | None = None, **kwargs: Any) -> None:

@@ -51,7 +51,14 @@ def broker(request: HttpRequest, id: int) -> HttpResponse:
 def broker_add(request: HttpRequest) -> HttpResponse:
     """A URL, checked and then saved."""
     form = BrokerForm(request.POST or None)
-    return _form(request, form, None, lambda: broker_deeds.add(request.principal, form.url_text, **form.fields_to_save))
+
+    def save() -> Broker:
+        added = broker_deeds.add(request.principal, form.url_text, **form.fields_to_save)
+        if form.cleaned_data["end_demo"]:
+            broker_deeds.end_demo(request.principal)
+        return added
+
+    return _form(request, form, None, save)
 
 
 @never_cache
@@ -145,6 +152,7 @@ def _form(request: HttpRequest, form: BrokerForm, row: Broker | None, save: Call
         default_interval=DEFAULT_INTERVAL,
         broker=row,
         check=check,
+        demo=row is None and Broker.objects.filter(managed_by=Broker.Managed.DEMO).exists(),
         examples=EXAMPLES,
     )
 

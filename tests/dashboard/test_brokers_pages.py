@@ -184,3 +184,23 @@ class TestOne:
     def test_one_that_is_not_there_is_not_found(self, client_viewer):
         response = client_viewer.get("/brokers/99/")
         assert response.status_code == 404 and "There is nothing here" in text(response)
+
+
+class TestReplacingTheDemo:
+    @pytest.fixture
+    def demo(self):
+        return save_broker("redis://127.0.0.1:1/0", name="demo", managed_by=Broker.Managed.DEMO)
+
+    def test_the_form_offers_it_only_while_there_is_a_demo(self, client_admin, demo):
+        assert "It replaces the demo" in text(client_admin.get("/brokers/add/"))
+        demo.delete()
+        assert "It replaces the demo" not in text(client_admin.get("/brokers/add/"))
+
+    def test_a_broker_of_ones_own_takes_its_place(self, client_admin, demo, shop, notes):
+        client_admin.post("/brokers/add/", {"url": "memory://shop", "end_demo": "on", "do": "save"})
+        assert list(Broker.objects.values_list("name", flat=True)) == ["shop"]
+        assert "broker_deleted" in notes
+
+    def test_unticked_the_demo_stays_beside_it(self, client_admin, demo, shop):
+        client_admin.post("/brokers/add/", {"url": "memory://shop", "do": "save"})
+        assert set(Broker.objects.values_list("name", flat=True)) == {"demo", "shop"}
