@@ -193,6 +193,17 @@ class ExplainsItself(Protocol):
 
 
 @runtime_checkable
+class ExplainsActing(Protocol):
+    """Can try what looking into messages and replaying them needs, which is more than polling needs."""
+
+    def check_acting(self, keys: Sequence[str], replaying: bool) -> list[Check]:
+        """One line per power, on queues (keys) where looks and replays happen; without `replaying`, looks alone.
+
+        No message is taken, sent or changed. Raises CollectorError when the broker cannot be asked at all.
+        """
+
+
+@runtime_checkable
 class WatchesClosely(Protocol):
     """Can spend more on a few queues that somebody is looking at (head timestamps, say)."""
 

@@ -9,6 +9,7 @@ from collectors.errors import BadURL
 from collectors.protocol import Check, Cost, Poll
 from collectors.url import BrokerURL
 
+from .acting import check_acting
 from .asking import Asking, Own
 from .check import check
 from .describing import Describing
@@ -83,6 +84,10 @@ class RabbitMQ:
     def check(self) -> list[Check]:
         """Try what each power needs, and say what is missing."""
         return check(self._management, self._endpoints, self._http, self.poll)
+
+    def check_acting(self, keys: Sequence[str], replaying: bool) -> list[Check]:
+        """Try over AMQP what looking and replaying need."""
+        return check_acting(self._url, keys, replaying)
 
     def close(self) -> None:
         self._http.close()

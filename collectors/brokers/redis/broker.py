@@ -11,6 +11,7 @@ from ...dialects.layout import Laid, Place
 from ...protocol import Check, Cost, Poll, QueueFacts, Relation, Sample
 from ...url import BrokerURL
 from . import facts, names, relations, server
+from .acting import check_acting
 from .channels import Channels
 from .groups import Group, Stream
 from .inventory import MOST_KEYS, Inventory
@@ -63,6 +64,7 @@ class Redis:
         )
         channels = self._channels.read(wire, powers, self._wanted, about, at)
         samples = [s for _, s in places] + [s for *_, s in streams] + [s for _, s in channels]
+        samples = list({s.key: s for s in samples}.values())  # a key may become another type while we look
         poll = Poll(began, samples, version=server.version(about))
         poll.details = [
             *wire.details,
@@ -101,6 +103,16 @@ class Redis:
         else:
             first = Check("polling", True, f"{said} answers and its queues can be polled.")
         return [first, *checks]
+
+    def check_acting(self, keys: Sequence[str], replaying: bool) -> list[Check]:
+        """Put each command that looking and replaying need into a transaction that is given up."""
+        wire = self._new_wire(self._url)
+        try:
+            if not isinstance(wire, Wire):
+                return [Check("looking", False, "Not tried: in a cluster only what polling needs can be tried.")]
+            return check_acting(wire, self._url, keys, replaying)
+        finally:
+            wire.close()
 
     # --- what is watched -----------------------------------------------------------------------------------------
     def _lay(self) -> None:

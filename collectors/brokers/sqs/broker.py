@@ -10,6 +10,7 @@ from ...errors import CollectorError, Unreachable
 from ...protocol import Check, Cost, Poll, QueueFacts, Relation, Sample
 from ...url import BrokerURL
 from . import facts
+from .acting import check_acting
 from .asking import Asking
 from .budget import Budget
 from .check import check
@@ -80,6 +81,10 @@ class SQS:
     def check(self) -> list[Check]:
         """Try each action once, and name the IAM permission that is missing. The first line is about polling."""
         return check(self._options, self._targets, self._discoveries)
+
+    def check_acting(self, keys: Sequence[str], replaying: bool) -> list[Check]:
+        """Try the actions that looking and replaying need."""
+        return check_acting(self._targets, self._discoveries, keys, replaying)
 
     def close(self) -> None:
         """Let go of every connection. May be called twice, from another thread too."""
