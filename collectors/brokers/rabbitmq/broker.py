@@ -61,7 +61,7 @@ class RabbitMQ:
             own, problem = self._asking.ask(self._management, reading.at, self._watched, self._flows.doubted)
         rates = self._flows.update(reading, own, self._streams(reading))
         samples = samples_of(reading, rates, own, self._seen.rows)
-        problems = [*self._seen.problems, *reading.problems, *([problem] if problem else [])]
+        problems = [p for p in (self._seen.partition, *self._seen.problems, *reading.problems, problem) if p]
         known = self._seen.by_management
         found, relations = self._describing.describe(self._wanted_rows(), problems) if known else (None, None)
         return Poll(

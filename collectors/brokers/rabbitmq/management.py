@@ -11,6 +11,7 @@ from collectors.errors import BadAnswer, NotSupported
 from .endpoints import Endpoint
 from .http import Http, decode_json
 from .prometheus import QueueKey
+from .shapes import understood
 
 Row = Mapping[str, Any]
 
@@ -47,8 +48,8 @@ class Management:
         return cast(Row, self._ask("/overview", dict))
 
     def nodes(self) -> list[Row]:
-        """`name` and `running` of every node. Needs the tag `monitoring`."""
-        return self._rows("/nodes?columns=name,running")
+        """`name`, `running` and `partitions` of every node. Needs the tag `monitoring`."""
+        return self._rows("/nodes?columns=name,running,partitions")
 
     def queues(self, form: str) -> list[Row]:
         """All queues, in one of the three forms above, which differ much in what they cost the broker."""
@@ -73,7 +74,7 @@ class Management:
 
     def _rows(self, path: str) -> list[Row]:
         rows = cast(list[Row], self._ask(path, list))
-        if rows and not all(isinstance(row, dict) and row.keys() & _NAMES for row in rows):
+        if not all(isinstance(row, dict) and row.keys() & _NAMES and understood(row) for row in rows):
             raise BadAnswer(f"{self.address} answered {path.partition('?')[0]} in a form that is not understood.")
         return rows
 
@@ -81,7 +82,7 @@ class Management:
         if self.absent:
             raise NotSupported("The broker URL says management=none, so nothing can be asked of the management API.")
         answer = decode_json(self._http.get(self._endpoint, "/api" + path), self.address)
-        if not isinstance(answer, kind):
+        if not isinstance(answer, kind) or (isinstance(answer, dict) and not understood(answer)):
             raise BadAnswer(f"{self.address} answered {path.partition('?')[0]} in a form that is not understood.")
         return answer
 

@@ -23,6 +23,7 @@ class Seen:
     foreign         queues that Prometheus tells of, in virtual hosts that are not the user's to see
     by_management   whether the management API answers
     problems        sentences on what could not be found out
+    partition       a sentence when nodes of the cluster are cut off from each other
     """
 
     def __init__(self, management: Management) -> None:
@@ -39,6 +40,7 @@ class Seen:
         self.version = ""
         self.overview: Row = {}
         self.problems: list[str] = []
+        self.partition = ""
 
     def keep_fresh(self) -> None:
         """Read anew what is due.
@@ -132,3 +134,5 @@ class Seen:
         nodes = self._management.nodes()
         self._nodes_at = time.monotonic()
         self.running = frozenset(str(node.get("name")) for node in nodes if node.get("running"))
+        cut = sorted(f"{node['name']} from {', '.join(node['partitions'])}" for node in nodes if node.get("partitions"))
+        self.partition = f"RabbitMQ says that its nodes are cut off from each other: {'; '.join(cut)}." if cut else ""

@@ -13,8 +13,9 @@ from ...protocol import NO_QUALITY, LagMethod, Quality, Sample
 from . import names
 from .ends import FARTHEST, REMEMBERED, Ends
 from .failures import Silent, has_gone, not_allowed_key, refused
+from .groups import whole
 from .inventory import Inventory
-from .powers import Powers
+from .powers import Powers, understood
 from .wire import AnyWire, pack
 
 #: Bytes of elements that one poll fetches at most, to look at the ends of lists.
@@ -156,7 +157,9 @@ class Lists:
             mine = replies[position : position + count]
             position += count
             if count == 3:
-                powers.note("LPOS", mine[0], ends.key)
+                if powers.note("LPOS", mine[0], ends.key):
+                    with understood(wire.url, "LPOS"):
+                        mine[0] = [whole(position) for position in mine[0] or ()]
             powers.note("LINDEX", mine[-1], ends.key)
             ends.answered(mine)
 

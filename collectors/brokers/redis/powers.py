@@ -114,7 +114,7 @@ class Powers:
 
         Raises BadAnswer for one that no Redis would give.
         """
-        if isinstance(reply, SHAPES[command]):
+        if isinstance(reply, SHAPES[command]) and not (isinstance(reply, int) and reply < 0):
             return True
         if not isinstance(reply, Refusal):
             raise strange(self._url, command)

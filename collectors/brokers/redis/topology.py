@@ -80,5 +80,7 @@ def _arguments(command: bytes) -> Iterator[bytes]:
 
 def _address(node: Any, asked: Address) -> Address:
     """A node without a host is where the answer came from (announced so behind an address translation)."""
-    host, port = node[0], int(node[1])
-    return (host.decode() if host else asked[0]), port
+    host, port = (node[0] or b"").decode(), int(node[1])
+    if not host.isprintable() or not 0 < port < 65536:
+        raise ValueError
+    return host or asked[0], port
