@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import cast
 
+from .dialects import FAILURES as FAILURES  # for `causes.cause_of`: where dialects write down why a message failed
+from .dialects import SHAPES as SHAPES  # for `decoding.decode`: what dialects make of a body
 from .errors import BadURL, NotSupported
 from .protocol import Broker
 from .url import BrokerURL

@@ -1,12 +1,40 @@
 """What task-queue libraries lay on a broker: names of keys, shape of payloads.
 
-`ON_REDIS` is the table of those on Redis, in the order in which they may claim keys. Add one = one file, one line.
+Three tables, each in the order in which its entries are asked; a dialect = one file (or more), one line in each table
+that it has something for.
+
+ON_REDIS   their layouts on Redis
+SHAPES     what they make of a message's body, for the chain of `collectors.decoding`
+FAILURES   where they write down why a message failed, for `collectors.causes`
 """
 
 from __future__ import annotations
 
+from collectors.causes import Reader
+from collectors.decoding import Shape
+
+from . import bullmq, celery_messages, dramatiq, rq, sidekiq_jobs
 from .celery import CeleryOnRedis
 from .layout import Layout
 from .sidekiq import Sidekiq
 
 ON_REDIS: tuple[Layout, ...] = (CeleryOnRedis(), Sidekiq())
+
+SHAPES: tuple[Shape, ...] = (
+    celery_messages.envelope,
+    celery_messages.task_2,
+    celery_messages.task_1,
+    celery_messages.result,
+    sidekiq_jobs.job,
+    dramatiq.message,
+    rq.job,
+    bullmq.job,
+)
+
+FAILURES: tuple[Reader, ...] = (
+    celery_messages.failure,
+    sidekiq_jobs.failure,
+    dramatiq.failure,
+    rq.failure,
+    bullmq.failure,
+)
