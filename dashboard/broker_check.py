@@ -13,12 +13,14 @@ from typing import Any
 
 from collectors import registry
 from collectors.errors import CollectorError
-from collectors.protocol import Broker, Check, ExplainsItself, Poll
+from collectors.protocol import Broker, Check, ExplainsActing, ExplainsItself, Poll
 from collectors.url import BrokerURL
 
 log = logging.getLogger("weir.brokers")
 
 PATIENCE = 15.0  # seconds
+#: Queues that looking and replaying are tried on.
+MOST_QUEUES = 20
 
 
 @dataclass
@@ -57,14 +59,19 @@ class Answer:
         return found
 
 
-def check_broker(url: BrokerURL, patience: float = PATIENCE) -> Answer:
-    """Connect, try each power, poll once. Failures are lines of the answer; nothing is raised."""
+def check_broker(
+    url: BrokerURL, patience: float = PATIENCE, acting: BrokerURL | None = None, look_only: bool = False
+) -> Answer:
+    """Connect, try each power, poll once. Failures are lines of the answer; nothing is raised.
+
+    `acting` is the URL for looking and replaying: it is tried for these, on the queues that polling found.
+    """
     try:
         broker = registry.connect(url)
     except CollectorError as error:
         return Answer([Check("polling", False, str(error))])
     answer = Answer()
-    thread = Thread(target=_try, args=(broker, url, answer), name="broker-check", daemon=True)
+    thread = Thread(target=_try, args=(broker, url, answer, acting, look_only), name="broker-check", daemon=True)
     thread.start()
     thread.join(patience)
     if thread.is_alive():
@@ -76,20 +83,43 @@ def check_broker(url: BrokerURL, patience: float = PATIENCE) -> Answer:
     return answer
 
 
-def _try(broker: Broker, url: BrokerURL, answer: Answer) -> None:
+def check_acting(acting: BrokerURL, poll: Poll | None, look_only: bool = False) -> list[Check]:
+    """What looking and replaying need, tried with their own credential on queues of a poll. Nothing is raised."""
+    try:
+        broker = registry.connect(acting)
+        try:
+            if not isinstance(broker, ExplainsActing):
+                return [Check("looking", False, f"{registry.NAMES[acting.scheme]} cannot be tried for this.")]
+            return broker.check_acting(_where_letters_lie(poll), not look_only)
+        finally:
+            broker.close()
+    except CollectorError as error:
+        return [Check("looking" if look_only else "looking and replaying", False, str(error))]
+
+
+def _where_letters_lie(poll: Poll | None) -> list[str]:
+    """Keys of queues where dead letters arrive; where none is known, of any."""
+    if poll is None:
+        return []
+    found = [relation.target for relation in poll.relations or () if relation.kind == "dead_letters"]
+    return (list(dict.fromkeys(found)) or [sample.key for sample in poll.samples])[:MOST_QUEUES]
+
+
+def _try(broker: Broker, url: BrokerURL, answer: Answer, acting: BrokerURL | None, look_only: bool) -> None:
     try:
         if isinstance(broker, ExplainsItself):
             answer.lines.extend(broker.check())
         answer.poll = broker.poll()
+        if not answer.lines:
+            answer.lines.append(Check("polling", True, f"{len(answer.poll.samples)} queues were measured."))
+        if acting is not None:
+            answer.lines.extend(check_acting(acting, answer.poll, look_only))
     except CollectorError as error:
         if all(line.ok for line in answer.lines):  # else the check has said why already
             answer.lines.append(Check("polling", False, str(error)))
     except Exception:  # a bug of Weir's, in a thread of its own: said, not lost
         log.exception("Checking %s failed.", url)
         answer.lines.append(Check("polling", False, "Weir itself failed while checking; its log says where."))
-    else:
-        if not answer.lines:
-            answer.lines.append(Check("polling", True, f"{len(answer.poll.samples)} queues were measured."))
 
 
 def _line(check: Check) -> dict[str, Any]:

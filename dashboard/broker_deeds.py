@@ -15,7 +15,7 @@ from collectors.url import BrokerURL
 from . import audit
 from .access import Principal
 from .broker_check import Answer, check_broker
-from .brokers import BrokerRefused, pause_broker, refuse_managed, save_broker, url_of, without
+from .brokers import BrokerRefused, acting_url_of, pause_broker, refuse_managed, save_broker, url_of, without
 from .live.bus import the_bus
 from .models import Broker
 from .samples import the_store
@@ -86,7 +86,7 @@ def _delete(principal: Principal, broker: Broker) -> dict[str, int]:
 
 def check(principal: Principal, broker: Broker) -> Answer:
     """Try a saved broker again, and have the collector poll it now. Raises BrokerRefused when its URL is unreadable."""
-    answer = check_broker(_url(broker))
+    answer = check_broker(_url(broker), acting=_acting_url(broker), look_only=broker.look_only)
     audit.record(principal.who, "check broker", broker.name, result="works" if answer.ok else "fails")
     the_bus().note("poll_now", broker=broker.pk)
     return answer
@@ -102,6 +102,13 @@ def _url(broker: Broker) -> BrokerURL:
         return url_of(broker)
     except (SecretError, CollectorError) as error:
         raise BrokerRefused("url", str(error), conflict=True) from error
+
+
+def _acting_url(broker: Broker) -> BrokerURL | None:
+    try:
+        return acting_url_of(broker)
+    except (SecretError, CollectorError) as error:
+        raise BrokerRefused("acting_url", str(error), conflict=True) from error
 
 
 def _done(principal: Principal, action: str, broker: Broker, **details: Any) -> None:

@@ -15,7 +15,7 @@ from collectors.errors import BadURL, CollectorError
 from collectors.url import COMMON, BrokerURL
 
 from .models import Broker
-from .secrets import decrypt, encrypt
+from .secrets import SecretError, decrypt, encrypt
 
 DEFAULT_INTERVAL, LEAST_INTERVAL, LONGEST_INTERVAL = 10.0, 1.0, 3600.0
 HIDDEN = "•••"
@@ -23,6 +23,7 @@ HIDDEN = "•••"
 MANAGED_ELSEWHERE = {
     Broker.Managed.ENVIRONMENT: "by the environment (WEIR_BROKERS)",
     Broker.Managed.COMMAND_LINE: "by the command line (--broker)",
+    Broker.Managed.APPLY: "by a file (manage.py apply)",
     Broker.Managed.DEMO: "by the demo",
 }
 
@@ -38,6 +39,11 @@ class BrokerRefused(ValueError):
 def url_of(broker: Broker) -> BrokerURL:
     """The whole URL of a broker, password included. Raises SecretError (wrong key), CollectorError (kind, grammar)."""
     return registry.parse(decrypt(broker.secret_url))
+
+
+def acting_url_of(broker: Broker) -> BrokerURL | None:
+    """The URL for looking and replaying, password included; None where polling's own serves. Raises as `url_of`."""
+    return registry.parse(decrypt(broker.secret_acting_url)) if broker.secret_acting_url else None
 
 
 def kind_of(url: BrokerURL) -> str:
@@ -65,9 +71,11 @@ def save_broker(
     look_only: bool | None = None,
     paused: bool | None = None,
     broker: Broker | None = None,
+    acting_url: str | None = None,
 ) -> Broker:
     """Check everything, then add a broker, or change `broker`. Raises BrokerRefused; nothing is connected.
 
+    `acting_url`: the same broker with a stronger credential, for looking and replaying; "" = none any more.
     `name`, `interval` (seconds) and `look_only` default to what the URL says, then to what `broker` has, then to
     the host's name, 10 and false. `revision` rises, so that a collector connects anew.
     """
@@ -84,8 +92,31 @@ def save_broker(
     elif url.get("look_only"):
         row.look_only = url.get_bool("look_only")
     row.paused = row.paused if paused is None else paused
+    _set_acting_url(row, url, acting_url)
     row.revision += 1
     return _save(row)
+
+
+def _set_acting_url(row: Broker, url: BrokerURL, text: str | None) -> None:
+    if text == "":
+        row.secret_acting_url = row.safe_acting_url = ""
+        return
+    try:
+        known = acting_url_of(row) if text is None or HIDDEN in text else None
+        acting = known if text is None else read_url(text, known)
+    except BrokerRefused as refused:
+        raise BrokerRefused("acting_url", str(refused)) from refused
+    except (SecretError, CollectorError) as error:
+        raise BrokerRefused("acting_url", str(error)) from error
+    if acting is None:
+        return
+    if (kind_of(acting), acting.hosts, acting.path.rstrip("/")) != (kind_of(url), url.hosts, url.path.rstrip("/")):
+        raise BrokerRefused(
+            "acting_url",
+            "The URL for looking and replaying must lead to the same broker as the one for polling: "
+            "only user, password and parameters may differ.",
+        )
+    row.secret_acting_url, row.safe_acting_url = encrypt(acting.text), acting.safe
 
 
 def pause_broker(broker: Broker, paused: bool) -> Broker:

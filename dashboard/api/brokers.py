@@ -31,6 +31,9 @@ class NewBroker(Schema):
     name: str = Field("", max_length=100, description="default: name= of the URL, else its host")
     interval: float | None = Field(None, description="seconds between polls, from 1 to 3600; default 10")
     look_only: bool | None = Field(None, description="true: nothing on this broker is ever changed from here")
+    acting_url: str | None = Field(
+        None, max_length=2000, description="the same broker with a stronger credential, for looking and replaying"
+    )
 
 
 class BrokerChange(Schema):
@@ -41,6 +44,7 @@ class BrokerChange(Schema):
     name: str | None = Field(None, max_length=100)
     interval: float | None = Field(None, description="seconds between polls, from 1 to 3600")
     look_only: bool | None = None
+    acting_url: str | None = Field(None, max_length=2000, description="••• keeps its password; empty = none any more")
     paused: bool | None = Field(None, description="alone, it needs only the role operator")
 
 
@@ -52,7 +56,10 @@ class BrokerOut(Schema):
     kind: str
     url: str = Field(description="without its password")
     state: Literal["new", "reporting", "failing", "silent", "paused"]
-    managed_by: str = Field(description="page, found; or environment, command line, demo: then it is read-only here")
+    acting_url: str | None = Field(description="for looking and replaying, without its password")
+    managed_by: str = Field(
+        description="page, found; or environment, command line, apply, demo: then it is read-only here"
+    )
     interval: float
     look_only: bool
     paused: bool
@@ -178,6 +185,7 @@ def shown(broker: Broker) -> dict[str, Any]:
         "name": broker.name,
         "kind": broker.kind,
         "url": broker.safe_url,
+        "acting_url": broker.safe_acting_url or None,
         "state": broker.state(timezone.now().timestamp()),
         "managed_by": broker.managed_by,
         "interval": broker.interval,

@@ -69,7 +69,13 @@ def broker_edit(request: HttpRequest, id: int) -> HttpResponse:
     row = get_object_or_404(Broker, pk=id)
     if row.managed_by in MANAGED_ELSEWHERE:
         return _details(request, row, 409, refused=f"{row.name} is managed {MANAGED_ELSEWHERE[row.managed_by]}.")
-    initial = {"url": row.safe_url, "name": row.name, "interval": f"{row.interval:g}", "look_only": row.look_only}
+    initial = {
+        "url": row.safe_url,
+        "name": row.name,
+        "interval": f"{row.interval:g}",
+        "look_only": row.look_only,
+        "acting_url": row.safe_acting_url,
+    }
     form = BrokerForm(request.POST or None, initial=initial, broker=row)
 
     def save() -> Broker:

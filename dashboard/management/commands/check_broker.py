@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from collectors import registry
 from collectors.errors import CollectorError
 from collectors.protocol import Broker, Check, ExplainsItself, Poll
+from dashboard.broker_check import check_acting
 
 
 class Command(BaseCommand):
@@ -22,15 +23,19 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("url", help="for example amqp://user:password@host:5672/vhost or redis://host:6379/0")
+        parser.add_argument("--acting", metavar="URL", help="the URL for looking and replaying: tried for these too")
         parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
 
-    def handle(self, *args: Any, url: str, **options: Any) -> None:
+    def handle(self, *args: Any, url: str, acting: str | None, **options: Any) -> None:
         broker: Broker | None = None
         try:
             parsed = registry.parse(url)
+            stronger = registry.parse(acting) if acting else None
             broker = registry.connect(parsed)
             checks = broker.check() if isinstance(broker, ExplainsItself) else []
             poll = broker.poll()
+            if stronger is not None:
+                checks = [*checks, *check_acting(stronger, poll, parsed.get_bool("look_only"))]
         except CollectorError as error:
             if options["json"]:
                 self.stdout.write(json.dumps({"ok": False, "error": str(error)}))

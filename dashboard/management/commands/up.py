@@ -55,8 +55,7 @@ class Command(BaseCommand):
         processes.all_in_one()
         migrate()
         self._may_listen_on(options["host"])
-        from_environment()
-        settle(options["broker"], Managed.COMMAND_LINE, options["interval"])
+        from_environment(above=settle(options["broker"], Managed.COMMAND_LINE, options["interval"]))
         self._offer(stack, options["demo"])
         self._serve(stack, options["host"], options["port"])
 

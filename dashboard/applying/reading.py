@@ -1,0 +1,209 @@
+"""A TOML file of brokers and tags, read and checked: each mistake with its line, and no secret in any sentence.
+
+::
+
+    [[brokers]]
+    name = "prod"
+    url = "env:PROD_RABBIT"                                   # the whole URL from the environment
+    acting_url = "amqp://operator:file:/run/secrets/rabbit@rabbit.internal:5672"   # or a password from a file
+    interval = 5
+
+    [[tags]]
+    broker = "prod*"                                          # globs, on names; both may be left out
+    queues = "orders-*"
+    tags = ["team:shop"]
+
+A section that is left out is left alone; an empty one (`brokers = []`) takes everything away that an earlier file gave.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from collectors.errors import CollectorError
+from collectors.url import seconds
+
+from ..queue_deeds import checked_tag
+from .lines import Lines
+
+_INSIDE = re.compile(r"(?<=://)([^:/@\s]*):((?:env|file):[^@\s]+)@")
+
+
+class FileRefused(ValueError):
+    """The file cannot be applied. `mistakes` are sentences, each with its line."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = list(mistakes)
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredBroker:
+    """A broker as the file wants it; `interval` in seconds, None = as its URL says. `line` is where it stands."""
+
+    line: int
+    url: str
+    name: str = ""
+    acting_url: str = ""
+    interval: float | None = None
+    look_only: bool | None = None
+    paused: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredTags:
+    """Tags for queues by name; both names are globs."""
+
+    line: int
+    tags: tuple[str, ...]
+    broker: str = "*"
+    queues: str = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The whole file. None: the section is not there, and what it would manage is left alone."""
+
+    brokers: tuple[DeclaredBroker, ...] | None = None
+    tags: tuple[DeclaredTags, ...] | None = None
+
+
+Reader = Callable[[Any], Any]
+
+
+def read(text: str) -> Declared:
+    """Read a file's text. Raises FileRefused with everything that is wrong in it."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise FileRefused([f"This is not TOML: {error}."]) from None
+    return _Reading(Lines(text)).whole(tables)
+
+
+class _Reading:
+    def __init__(self, lines: Lines) -> None:
+        self.lines = lines
+        self.mistakes: list[str] = []
+
+    def whole(self, tables: Mapping[str, Any]) -> Declared:
+        for section in tables:
+            if section not in _SECTIONS:
+                self.wrong(
+                    section, 0, "", f"there is no section '{section}'; this version knows {', '.join(_SECTIONS)}"
+                )
+        brokers = self.section(tables, "brokers", DeclaredBroker, ("url",))
+        tags = self.section(tables, "tags", DeclaredTags, ("tags",))
+        self.once(brokers or (), "brokers", "name", lambda one: one.name)
+        self.once(tags or (), "tags", "queues", lambda one: f"{one.broker} {one.queues}")
+        if self.mistakes:
+            raise FileRefused(self.mistakes)
+        return Declared(brokers, tags)
+
+    def section(self, tables: Mapping[str, Any], name: str, kind: type, needed: tuple[str, ...]) -> Any:
+        rows = tables.get(name)
+        if rows is None:
+            return None
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            self.wrong(name, 0, "", f"'{name}' is a list of tables: write [[{name}]] before each")
+            return None
+        found = [self.table(name, index, row, needed) for index, row in enumerate(rows)]
+        made = [(index, row) for index, row in enumerate(found) if row is not None]
+        return tuple(kind(line=self.lines.of(name, index), **row) for index, row in made)
+
+    def table(self, section: str, index: int, row: Mapping[str, Any], needed: tuple[str, ...]) -> dict[str, Any] | None:
+        before, keys = len(self.mistakes), _SECTIONS[section]
+        values = {}
+        for key, value in row.items():
+            if key not in keys:
+                self.wrong(section, index, key, f"'{key}' is not known here; there are {', '.join(keys)}")
+                continue
+            try:
+                values[key] = keys[key](value)
+            except (ValueError, CollectorError) as error:
+                self.wrong(section, index, key, f"{key}: {error}")
+        for key in needed:
+            if key not in row:
+                self.wrong(section, index, "", f"a table of {section} needs '{key}'")
+        return values if len(self.mistakes) == before else None
+
+    def once(self, rows: Sequence[Any], section: str, key: str, name_of: Callable[[Any], str]) -> None:
+        seen: dict[str, int] = {}
+        for index, row in enumerate(rows):
+            name = name_of(row)
+            if name and name in seen:
+                self.wrong(section, index, key, f"'{name}' stands in line {seen[name]} already")
+            seen.setdefault(name, row.line)
+
+    def wrong(self, section: str, index: int, key: str, what: str) -> None:
+        self.mistakes.append(f"line {self.lines.of(section, index, key)}: {what.rstrip('.')}.")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("it must be a text")
+    return value.strip()
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("it must be true or false")
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, str):
+        return seconds(value, "interval")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError('it must be a number of seconds, or a text such as "30s"')
+    return float(value)
+
+
+def _tags(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
+        raise ValueError("it must be a list of texts")
+    return tuple(dict.fromkeys(checked_tag(one) for one in value))
+
+
+def _url(value: Any) -> str:
+    """A URL, whose whole or whose password may be env:NAME or file:PATH."""
+    text = _text(value)
+    if text.startswith(("env:", "file:")):
+        return _secret(text)
+    return _INSIDE.sub(lambda found: f"{found[1]}:{quote(_secret(found[2]), safe='')}@", text)
+
+
+def _secret(reference: str) -> str:
+    """What env:NAME or file:PATH stands for. Raises ValueError, which never holds it."""
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        if not os.environ.get(name, "").strip():
+            raise ValueError(f"the environment has no {name}")
+        return os.environ[name].strip()
+    try:
+        content = Path(name).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ValueError(f"{name} cannot be read: {why}") from None
+    if not content:
+        raise ValueError(f"{name} is empty")
+    return content
+
+
+_SECTIONS: Mapping[str, Mapping[str, Reader]] = {
+    "brokers": {
+        "name": _text,
+        "url": _url,
+        "acting_url": _url,
+        "interval": _seconds,
+        "look_only": _flag,
+        "paused": _flag,
+    },
+    "tags": {"broker": _text, "queues": _text, "tags": _tags},
+}
