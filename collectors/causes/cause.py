@@ -9,7 +9,7 @@ from typing import Any
 
 from .failure import Failure, Reader
 from .frames import raised, top_frame
-from .message import coarse, normalised
+from .message import coarse, normalised, plain
 from .readers import READERS, x_death
 
 #: What the reasons of brokers mean, as a title; {queue} is " in QUEUE", {colon} ": QUEUE", or nothing.
@@ -28,7 +28,8 @@ REASONS = {
 #: Paths of keys that tell the shape of a body, and how deep.
 PATHS, DEEP = 40, 3
 
-TITLE = 120
+#: Characters of a title, and of the names of a class, a queue or a reason.
+TITLE, LONGEST = 120, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,8 @@ def cause_of(
     told = [failure for reader in (*readers, *READERS) if (failure := reader(headers, value)) is not None]
     error = next((failure for failure in told if failure.names_error), None)
     death = x_death(headers, value) or next(iter(told), None) or Failure("")
-    where = (error.queue if error else "") or death.queue or queue
-    reason = (error.reason if error else "") or death.reason
+    where = plain(((error.queue if error else "") or death.queue or queue)[:LONGEST])
+    reason = plain(((error.reason if error else "") or death.reason)[:LONGEST])
     if error is None:
         return _without_error(death, reason, where, message_type, value)
     return _with_error(error, reason, where)
@@ -85,8 +86,9 @@ def _with_error(error: Failure, reason: str, queue: str) -> Cause:
     if error.trace and not (name and message):
         found = raised(error.trace)
         name, message = name or found[0], message or found[1]
-    name, message = name[:200].strip(), normalised(message)
+    name, message = plain(name[:LONGEST]), normalised(message)
     frame = top_frame(error.trace) if error.trace else None
+    place = plain(str(frame or ""))
     short = name.replace("\\", ".").replace("::", ".").rpartition(".")[2].partition("`")[0]
     if frame and short:
         title = f"{short} in {frame.short}"
@@ -95,11 +97,11 @@ def _with_error(error: Failure, reason: str, queue: str) -> Cause:
     else:
         title = ": ".join(part for part in (short, message) if part) or _given_up(reason, queue)
     return Cause(
-        fingerprint=_hash("error", name, coarse(message), str(frame or ""), reason, queue),
-        title=title if len(title) <= TITLE else title[: TITLE - 1] + "…",
+        fingerprint=_hash("error", name, coarse(message), place, reason, queue),
+        title=_cut(plain(title)),
         error_class=name,
         message=message,
-        frame=str(frame or ""),
+        frame=place,
         reason=reason,
         source=error.source,
         queue=queue,
@@ -111,11 +113,15 @@ def _without_error(death: Failure, reason: str, queue: str, message_type: str, v
     title = _given_up(reason, queue) + (f": {message_type}" if message_type else "")
     return Cause(
         fingerprint=_hash("reason", reason, queue, shape),
-        title=title if len(title) <= TITLE else title[: TITLE - 1] + "…",
+        title=_cut(plain(title)),
         reason=reason,
         source=death.source,
         queue=queue,
     )
+
+
+def _cut(title: str) -> str:
+    return title if len(title) <= TITLE else title[: TITLE - 1] + "…"
 
 
 def _given_up(reason: str, queue: str) -> str:

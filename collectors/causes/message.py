@@ -93,8 +93,11 @@ _PAIR = r"<\w{1,5}>: ?(?:<\w{1,5}>|None|True|False|null|true|false|[\w.]{1,60}\(
 _PAIRS = re.compile(rf"{_PAIR}(?:, ?{_PAIR})*+")
 #: A message that is one quoted sentence is that sentence.
 _WHOLE = re.compile(r"(['\"])((?:(?!\1).)*\s(?:(?!\1).)*)\1")
-_NAME = re.compile(r"(?:(?<=[a-z:,>] )|(?<=[(\[]))[A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ'’]{1,30}(?: (?:(?:van|von|der|den|dos|de|da|del|di|la|le|bin|al) ){0,2}"
-                   r"[A-ZÀ-ÖØ-Þ][\wà-öø-ÿ'’-]{1,30}){1,3}")  # fmt: skip
+_PARTICLES = "van|von|der|den|dos|de|da|del|di|la|le|bin|al"
+_NAME = re.compile(
+    r"(?:(?<=[a-z:,>] )|(?<=[(\[]))[A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ'’]{1,30}"
+    rf"(?: (?:(?:{_PARTICLES}) ){{0,2}}[A-ZÀ-ÖØ-Þ][\wà-öø-ÿ'’-]{{1,30}}){{1,3}}"
+)
 
 #: Words with a capital that are no names: phrases of protocols and libraries.
 _PHRASES = frozenset(
@@ -116,7 +119,7 @@ _PHRASES = frozenset(
 
 def normalised(message: str) -> str:
     """The message as its group knows it: placeholders in angle brackets, white space as one space, cut to `KEPT`."""
-    text = " ".join(message[:MOST].split())
+    text = plain(message[:MOST])
     if whole := _WHOLE.fullmatch(text):
         text = whole[2]
     for pattern, replacement in PATTERNS:
@@ -129,6 +132,12 @@ def normalised(message: str) -> str:
     for at, code in enumerate(kept):
         text = text.replace(_mark(at), code)
     return text[:KEPT]
+
+
+def plain(text: str) -> str:
+    """One line without anything that hides or acts: such characters become �."""
+    line = " ".join(text.split())
+    return line if line.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in line)
 
 
 def coarse(normal: str) -> str:

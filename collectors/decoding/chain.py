@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .base64 import based64
@@ -14,15 +14,15 @@ from .envelopes import ENVELOPES, announced
 from .json import jsoned
 from .msgpack import msgpacked
 from .piece import MISSING, Decoder, Found, Limits, Piece, Shape, Step
-from .text import hex_dump, read
+from .text import cut, hex_dump, read, visible
 
 #: In the order in which they are tried: what is declared or has a beginning of its own comes first.
 DECODERS: tuple[Decoder, ...] = (pickled, compressed, closed, jsoned, msgpacked, framed, based64)
 
 LIMITS = Limits()
 
-#: Bytes that a hex dump shows.
-DUMPED = 4096
+#: Bytes that a hex dump shows, and characters of a name.
+DUMPED, NAME = 4096, 200
 
 
 def decode(
@@ -42,7 +42,7 @@ def decode(
     """
     raw = body.encode("utf-8", "replace") if isinstance(body, str) else body
     first = bytes(raw[: limits.bytes])
-    piece = Piece(first, content_type or "", content_encoding or "", dict(headers or {}), cut=len(raw) > len(first))
+    piece = Piece(first, content_type or "", content_encoding or "", _told(headers or {}), cut=len(raw) > len(first))
     chain = _Chain(piece, limits, (*ENVELOPES, *shapes))
     if piece.cut:
         chain.notes.append(f"Read: the first {len(first):,} of {len(raw):,} bytes.")
@@ -58,6 +58,16 @@ def decode(
         message_type=chain.message_type,
         notes=tuple(dict.fromkeys(chain.notes)),
     )
+
+
+def _told(headers: Mapping[Any, Any]) -> dict[str, Any]:
+    """Headers by names that are text, whatever a client made of them."""
+    return {k.decode("utf-8", "replace") if isinstance(k, bytes) else str(k): v for k, v in headers.items()}
+
+
+def _name(text: str) -> str:
+    """A name out of a letter, in one short line."""
+    return cut(visible(" ".join(text[:NAME].split())), NAME)
 
 
 @dataclass(slots=True)
@@ -89,9 +99,9 @@ class _Chain:
 
     def note(self, found: Found) -> None:
         """Add what was found to the answer."""
-        self.steps.append(found.step)
-        self.notes.extend(found.notes)
-        self.message_type = found.message_type or self.message_type
+        self.steps.append(replace(found.step, detail=_name(found.step.detail)))
+        self.notes.extend(visible(note) for note in found.notes)
+        self.message_type = _name(found.message_type) or self.message_type
 
     def _read(self) -> Found:
         if self.piece.data:

@@ -16,7 +16,7 @@ from typing import Any
 import zstandard
 
 from .piece import Found, Limits, Piece, Step
-from .text import read
+from .text import hex_dump, read
 
 #: Memory that a decompressor may take for its window: LZMA and Zstandard let the sender choose.
 WINDOW = 64 << 20
@@ -45,8 +45,15 @@ FORMATS: tuple[tuple[str, Callable[[bytes], bool], Callable[[], Any]], ...] = (
     ("zstd", lambda data: data.startswith(b"\x28\xb5\x2f\xfd"), lambda: _Zstandard()),
 )
 
+#: Whose first bytes can mean nothing else.
+CERTAIN = ("gzip", "bzip2", "xz", "zstd")
+_DAMAGED = f"The {{name}} content cannot be opened: it is damaged, or wants more than {WINDOW >> 20} MB of memory."
+
 #: Told by name only, since it has no beginning of its own.
 DEFLATE: tuple[str, Callable[[], Any]] = ("deflate", lambda: zlib.decompressobj(-15))
+
+#: Brotli has no beginning of its own either; the last is kombu's name for it.
+BROTLI = ("br", "brotli", "application/x-brotli")
 
 #: Known, and not opened.
 CLOSED = (("LZ4", b"\x04\x22\x4d\x18"), ("Snappy", b"\xff\x06\x00\x00sNaPpY"), ("Snappy", b"\x82SNAPPY\x00"))
@@ -55,14 +62,23 @@ CLOSED = (("LZ4", b"\x04\x22\x4d\x18"), ("Snappy", b"\xff\x06\x00\x00sNaPpY"), (
 def compressed(piece: Piece, limits: Limits) -> Found | None:
     """Opens gzip, zlib, bzip2, xz, lzma and zstd by their first bytes, and raw deflate when it is declared."""
     for name, begins, opener in FORMATS:
-        if begins(piece.data) and (found := _found(name, opener, piece, limits)):
-            return found
+        if begins(piece.data):
+            if found := _found(name, opener, piece, limits):
+                return found
+            if name in CERTAIN and read(piece) is None:
+                return Found(Step(name, "not opened"), text=hex_dump(piece.data), notes=(_DAMAGED.format(name=name),))
     for name, magic in CLOSED:
         if piece.data.startswith(magic):
-            return Found(Step(name), text="", notes=(f"Compressed with {name}, which Weir does not open.",))
-    if not piece.inner and piece.content_encoding.lower() == "deflate":
+            return _closed(name, piece)
+    declared = "" if piece.inner else piece.content_encoding.lower()
+    if declared == "deflate":
         return _found(*DEFLATE, piece, limits)
-    return None
+    brotli = declared in BROTLI or piece.headers.get("compression") in BROTLI
+    return _closed("Brotli", piece) if brotli and read(piece) is None else None
+
+
+def _closed(name: str, piece: Piece) -> Found:
+    return Found(Step(name), text=hex_dump(piece.data), notes=(f"Compressed with {name}, which Weir does not open.",))
 
 
 def _found(name: str, opener: Callable[[], Any], piece: Piece, limits: Limits) -> Found | None:

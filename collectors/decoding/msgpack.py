@@ -51,6 +51,6 @@ def _depth(value: Any) -> int:
         if isinstance(item, dict | list) and item:
             deepest = max(deepest, depth)
             for inner in item.values() if isinstance(item, dict) else item:
-                if isinstance(inner, dict | list):
+                if inner and isinstance(inner, dict | list):
                     waiting.append((inner, depth + 1))
     return deepest

@@ -33,7 +33,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One layer that was peeled, shown as a chip. `fields` are what an envelope says beside its content."""
+    """One layer that was peeled, shown as a chip.
+
+    `fields` are what an envelope says beside its content, as it is: a page masks them like a value, and shows a `tree`.
+    """
 
     name: str
     detail: str = ""

@@ -12,6 +12,7 @@ import re
 import tomllib
 import zlib
 from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,8 @@ def check(body: bytes, told: dict[str, Any], content_type: str, content_encoding
     assert cause == cause_of(again.headers, again.value, message_type=again.message_type, readers=FAILURES)
     assert re.fullmatch("[0-9a-f]{16}", cause.fingerprint)
     assert len(cause.title) <= 120
+    for text in (*astuple(cause), decoded.message_type, *(step.detail for step in decoded.steps)):
+        assert len(text) <= 600 and not _UNSAFE.search(text), ascii(text)
 
 
 EVERYTHING = {

@@ -91,6 +91,13 @@ def test_headers_of_bytes_and_repeated_headers_are_read():
     assert cause.title == "Last: caf\ufffd"
 
 
+def test_what_a_cause_says_hides_nothing():
+    cause = cause_of(
+        {"x-error-type": "E\x1b[31m", "x-error-message": "a\u202eb \x00", "x-death": [{"reason": "r\x07"}]}
+    )
+    assert (cause.title, cause.error_class, cause.reason) == ("E\ufffd[31m: a\ufffdb \ufffd", "E\ufffd[31m", "r\ufffd")
+
+
 @pytest.mark.parametrize(
     "headers",
     [

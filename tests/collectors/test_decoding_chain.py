@@ -55,6 +55,13 @@ def test_damaged_compression_gives_what_came_before_and_says_so(name):
     assert "damaged" in decoded.notes[0]
 
 
+@pytest.mark.parametrize("name", ["bzip2", "xz", "zstd"])
+def test_compression_that_cannot_be_opened_is_named(name):
+    decoded = decode(COMPRESSED[name][:10] + bytes(range(200, 240)))
+    assert chips(decoded) == [name]
+    assert decoded.notes[0].startswith(f"The {name} content cannot be opened")
+
+
 def test_several_members_of_one_gzip_are_one_body():
     assert decode(gzip.compress(JSON[:10]) + gzip.compress(JSON[10:])).value == ORDER
 
@@ -63,6 +70,22 @@ def test_raw_deflate_is_read_when_it_is_declared():
     packed = zlib.compress(JSON, wbits=-15)
     assert decode(packed, content_encoding="deflate").value == ORDER
     assert chips(decode(packed))[0] != "deflate"
+
+
+def test_brotli_is_named_when_it_is_declared():
+    body = bytes.fromhex("8b0680f09f988003")
+    assert chips(decode(body, content_encoding="br")) == chips(decode(body, {"compression": "brotli"})) == ["Brotli"]
+    assert decode(JSON, content_encoding="br").value == ORDER  # declared, and not true
+
+
+def test_headers_by_names_of_any_type_are_kept_by_their_text():
+    assert decode(b"{}", {b"ce_type": "a", "ce_id": 1, 7: None}).headers == {"ce_type": "a", "ce_id": 1, "7": None}
+
+
+def test_names_out_of_a_letter_are_short_and_hide_nothing():
+    decoded = decode(json.dumps({"specversion": "1.0", "type": "a\x1b\u202e" + "b" * 900, "source": "s", "id": "1"}))
+    assert decoded.message_type == "a␛⟦U+202E⟧" + "b" * 189 + "…"
+    assert decoded.steps[-1].name == "CloudEvents"
 
 
 def test_message_pack_is_read_with_bytes_and_keys_of_any_kind():
