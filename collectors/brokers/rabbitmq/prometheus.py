@@ -39,7 +39,9 @@ def parse(text: str, where: str) -> tuple[Metrics, dict[str, str]]:
         raise BadAnswer(f"{where} sent Prometheus text that breaks off or cannot be read.")
     try:
         for name, labels, value in found:
-            metrics[name][labels] = float(value)
+            metrics[name][labels] = number = float(value)
+            if number < 0:
+                raise ValueError
     except (KeyError, ValueError):
         raise BadAnswer(f"{where} sent Prometheus text that cannot be read.") from None
     info: dict[str, str] = {}

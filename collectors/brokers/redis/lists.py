@@ -156,10 +156,9 @@ class Lists:
         for ends, count in asked:
             mine = replies[position : position + count]
             position += count
-            if count == 3:
-                if powers.note("LPOS", mine[0], ends.key):
-                    with understood(wire.url, "LPOS"):
-                        mine[0] = [whole(position) for position in mine[0] or ()]
+            if count == 3 and powers.note("LPOS", mine[0], ends.key):
+                with understood(wire.url, "LPOS"):
+                    mine[0] = [whole(position) for position in mine[0] or ()]
             powers.note("LINDEX", mine[-1], ends.key)
             ends.answered(mine)
 
