@@ -6,6 +6,7 @@ loses nothing that was acknowledged, the death of the machine may lose the last 
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -14,8 +15,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from . import layout
+from . import layout, salvage
 from .base import StoreError
+
+log = logging.getLogger("weir.store")
 
 BUSY_SECONDS = 20.0
 PRAGMAS = ("synchronous = NORMAL", "cache_size = -32768", "temp_store = MEMORY", "journal_size_limit = 67108864")
@@ -38,16 +41,31 @@ class Connections:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"The samples cannot be kept in {path.parent}: {error.strerror}.") from error
+        if salvage.is_marked(path):
+            self._salvage()
+        try:
+            self._open()
+        except DamagedError:
+            if not salvage.is_weirs(path):
+                raise
+            self._salvage()
+            self._open()
+        self._file = path.stat().st_ino
+
+    def _open(self) -> None:
         with self.sentences("opened"):
             self.writer = self._connect()
             try:
                 self.writer.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts for a file that is still empty
                 self.writer.execute("PRAGMA journal_mode = WAL")
-                self.uuid = layout.prepare(self.writer, path)
+                self.uuid = layout.prepare(self.writer, self.path)
             except BaseException:
                 self.writer.close()
                 raise
-        self._file = path.stat().st_ino
+
+    def _salvage(self) -> None:
+        with self.sentences("salvaged"):
+            log.error("%s", salvage.salvage(self.path))
 
     @contextmanager
     def writing(self, deed: str = "written") -> Iterator[sqlite3.Connection]:
@@ -120,6 +138,7 @@ class Connections:
         except sqlite3.Error as error:
             sentence = f"The samples in {self.path} cannot be {deed}: {error}"
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+                salvage.mark(self.path)
                 raise DamagedError(
                     f"{sentence}. Restart Weir: it keeps what can be read, and sets the file aside."
                 ) from error

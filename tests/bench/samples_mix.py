@@ -16,7 +16,7 @@ from dashboard.ticks import ROW, Bytes, Floats, Ints, Judgement, Tick
 START = 1_700_006_400.0  # a midnight
 MEASURED = ("depth", "in_flight", "in_rate", "out_rate", "lag_seconds", "consumers", "dead_letters", "redelivery_rate")
 #: Kind of queue: (share of the fleet, messages per second).
-KINDS = {"idle": (0.5, 0.0), "stuck": (0.08, 0.0), "slow": (0.27, 1.0), "busy": (0.12, 20.0), "hot": (0.03, 500.0)}
+KINDS = {"idle": (0.5, 0.0), "stuck": (0.08, 0.0), "slow": (0.27, 2.0), "busy": (0.12, 20.0), "hot": (0.03, 500.0)}
 
 
 class Mix:
