@@ -33,6 +33,7 @@ _DATES = (
     rf"\b{_DAY}{_MONTH}\s\d{{1,2}},?\s(?:\d{{4}}\s)?(?:(?:at\s)?{_CLOCK})?(?:\s[A-Z]{{3,4}})?(?:\s\d{{4}})?",
     r"\b\d{1,2}[/.]\d{1,2}[/.]\d{4}\b",
 )
+_MAC = rf"\b(?:{_HEX}{{2}}[:-]){{5}}{_HEX}{{2}}\b"
 _IPV4 = rf"\b(?:\d{{1,3}}\.){{3}}\d{{1,3}}{_PORT}(?:/\d{{1,2}})?\b"
 _IPV6 = rf"\[?\b(?:{_HEX}{{1,4}}:){{4,7}}{_HEX}{{1,4}}\b\]?{_PORT}|\[?::(?:1|ffff:[\d.]{{1,15}})\b\]?{_PORT}"
 #: Quotation marks that open after no letter and close before none: "can't" has none.
@@ -56,6 +57,7 @@ PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (_UUID, "<id>"),
         (_POD, r"\1<id>"),
         *((pattern, "<time>") for pattern in _DATES),
+        (_MAC, "<id>"),
         (_IPV4, "<ip>"),
         (_IPV6, "<ip>"),
         (rf"\b{_CLOCK}", "<time>"),
@@ -74,6 +76,7 @@ _CODE = re.compile(
     r"\b(?:(?:http|https|status|error|exit|response|sqlstate|errno|winerror|signal|oserror|reply|return|fault)"
     r"(?:[ _-]?(?:code|status|no|number))?|code)(?:/\d(?:\.\d)?)?(?:\sof|\sis|\swas)?"
     r"[\s:=#(\[]{1,3}-?\d{1,5}\b(?![-.\d])"
+    r"|\b(?:returned|responded|answered|replied|failed|got)(?:\swith)?\s[45]\d\d(?=$|[.,;:)\]])"
     r"|\(\d{3,4},\s?(?=<text>)"  # MySQL: (1213, 'Deadlock found ...')
     r"|\bSQLSTATE\s?\[\w{5}\](?:\s?\[\d{1,5}\])?"
     rf"|(?-i:\b(?:ORA|TNS|SQL|DB|TS|CS|EC|E|ERR)-?\d{{2,6}}N?\b|\b[45]\d\d\s(?={_HTTP}))",

@@ -93,6 +93,7 @@ class Varying(dict[str, str]):
             "pod": lambda: f"capture-{r.getrandbits(36):09x}b-{_letters(r, 5).lower()}",
             "ip6": lambda: ":".join(f"{r.randrange(1, 65536):x}" for _ in range(8)),
             "params": lambda: ", ".join(f"'{_letters(r, 5)}': {r.randrange(999)}" for _ in range(r.randrange(1, 9))),
+            "mac": lambda: f"{r.randrange(256):02x}",
             "ids": lambda: ", ".join(str(r.randrange(10_000)) for _ in range(r.randrange(1, 9))),
             "iban": lambda: f"DE{r.randrange(10, 99)}" + "".join(f" {r.randrange(10_000):04d}" for _ in range(4)),
             "line": lambda: str(r.randrange(1, 900)),
