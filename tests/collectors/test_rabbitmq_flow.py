@@ -104,3 +104,30 @@ def test_lag_by_position_is_how_long_the_backlog_took_to_arrive():
 
 def test_a_backlog_older_than_the_first_poll_has_no_known_lag():
     assert after(growing(0), Flow()).lag_seconds is None
+
+
+def paced(published: list[float], every: float) -> list[float | None]:
+    """The in_rate after each reading, `every` seconds apart, with so many messages counted in each; none completed."""
+    flows, held, rates = Flows(), 0.0, []
+    for number, count in enumerate([0.0, *published]):
+        held += count
+        reading = Reading(at=1000.0 + every * number, levels={KEY: Level(held, 0, 1)}, exact_flows=True)
+        if number:
+            reading.flows, reading.seconds = ({KEY: Flow(count, 0)} if count else {}), every
+        rates.append(flows.update(reading, {}, frozenset())[KEY].in_rate)
+    return rates
+
+
+def test_counters_that_are_refreshed_more_seldom_than_they_are_read_make_a_steady_rate():
+    rates = paced([0, 120, 0, 120, 0, 120, 0, 120, 0, 120, 0, 120], every=3)  # 20 a second, refreshed every 6 s
+    assert rates[0] is None
+    assert all(rate <= 28 for rate in rates[1:]) and all(16 <= rate for rate in rates[7:])
+
+
+def test_a_queue_that_falls_quiet_has_no_rate_after_a_quarter_of_a_minute():
+    rates = paced([100, 100, 100, 0, 0, 0, 0], every=5)
+    assert rates[3] == pytest.approx(20) and rates[-2:] == [0, 0]
+
+
+def test_the_first_messages_after_a_silence_are_no_burst():
+    assert paced([0, 0, 0, 0, 0, 0, 0, 0, 200], every=2)[-1] < 15

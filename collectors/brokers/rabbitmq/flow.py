@@ -7,6 +7,7 @@ ways that RabbitMQ counts nowhere: dead letters arriving, messages expiring. Tho
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,6 +21,10 @@ from .prometheus import QueueKey
 from .reading import Flow, Level, Reading
 
 _NOTHING = Flow()
+
+#: Rates are means over at least so many seconds: RabbitMQ refreshes its counters every 5 s (by default), so that
+#: the counts of a shorter time swing between nothing and twice as much.
+MEAN_OVER = 15.0
 
 
 @dataclass(slots=True)
@@ -44,6 +49,41 @@ class _Memory:
     balance: Balance | None = None
     arrivals: PositionLag | None = None
     arrived: float = 0.0
+    quiet: float = 0.0  # seconds without any flow, up to now
+    recent: deque[_Counted] = field(default_factory=deque)
+
+    def mean(self, flow: Flow, seconds: float, exact: bool) -> _Counted:
+        """What was counted over the last MEAN_OVER seconds, or over one interval where that is longer."""
+        if flow is _NOTHING and not self.recent:
+            self.quiet += seconds
+            return _Counted(seconds, 0.0, 0.0, 0.0, exact)
+        if not self.recent and self.quiet:
+            self.recent.append(_Counted(min(self.quiet, MEAN_OVER), 0.0, 0.0, 0.0, True))
+        self.recent.append(_Counted(seconds, flow.published, flow.completed, flow.redelivered, exact))
+        self.quiet = 0.0 if any((flow.published, flow.completed, flow.redelivered)) else self.quiet + seconds
+        while len(self.recent) > 1 and sum(c.seconds for c in self.recent) - self.recent[0].seconds >= MEAN_OVER:
+            self.recent.popleft()
+        total = _Counted(
+            sum(c.seconds for c in self.recent),
+            sum(c.published for c in self.recent),
+            sum(c.completed for c in self.recent),
+            sum(c.redelivered for c in self.recent),
+            all(c.exact for c in self.recent),
+        )
+        if self.quiet >= MEAN_OVER:
+            self.recent.clear()
+        return total
+
+
+@dataclass(slots=True, frozen=True)
+class _Counted:
+    """What was counted of a queue over some seconds."""
+
+    seconds: float
+    published: float
+    completed: float
+    redelivered: float
+    exact: bool
 
 
 class Flows:
@@ -80,25 +120,28 @@ class Flows:
             rates = Rates(net_rate=_change(memory, level, reading.at))
             rates.quality = _quality(None, None, LagMethod.NONE)
             memory.balance = None
+            memory.recent.clear()
+            memory.quiet = 0.0
         else:
-            rates = self._counted(key, memory, level, counted, seconds, exact)
-            _observe(memory, reading.at, rates.in_rate)
+            missing = self._missing(key, memory, level, counted, seconds)
+            rates = self._counted(key, level, memory.mean(counted, seconds, exact), missing)
+            _observe(memory, reading.at, counted.published / seconds + max(0.0, missing))
         memory.at, memory.level = reading.at, level
         return _with_lag(rates, level, memory, own, reading.at)
 
-    def _counted(self, key: QueueKey, memory: _Memory, level: Level, flow: Flow, seconds: float, exact: bool) -> Rates:
-        missing = self._missing(key, memory, level, flow, seconds)
-        how = Quality.EXACT if exact else Quality.APPROXIMATE
-        rates = Rates(flow.published / seconds, flow.completed / seconds, flow.redelivered / seconds)
+    def _counted(self, key: QueueKey, level: Level, mean: _Counted, missing: float) -> Rates:
+        how = Quality.EXACT if mean.exact else Quality.APPROXIMATE
+        arrived, completed = mean.published / mean.seconds, mean.completed / mean.seconds
+        rates = Rates(arrived, completed, mean.redelivered / mean.seconds)
         in_quality = out_quality = how
         if missing:
             self.doubted.add(key)
-            rates.net_rate = (flow.published - flow.completed) / seconds + missing
+            rates.net_rate = arrived - completed + missing
         if missing > 0:
-            rates.in_rate, in_quality = flow.published / seconds + missing, Quality.ESTIMATED
+            rates.in_rate, in_quality = arrived + missing, Quality.ESTIMATED
         elif missing < 0 and not level.consumers:
             # With consumers it may be rejections, which complete nothing; without, time or a limit takes them out.
-            rates.out_rate, out_quality = flow.completed / seconds - missing, Quality.ESTIMATED
+            rates.out_rate, out_quality = completed - missing, Quality.ESTIMATED
         rates.quality = _quality(in_quality, out_quality, LagMethod.NONE)
         return rates
 
