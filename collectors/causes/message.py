@@ -46,6 +46,8 @@ _PATHS = (
     r"(?<![\w.<])[A-Za-z]:\\[^\s:*?\"<>|]{1,300}",
     r"(?<![\w.:<>/])~?/[\w.@+%-]{1,200}(?:/[\w.@+%-]{0,200})++(?::\d+)?",
 )
+#: As Go writes it: 1h2m3.5s; a part alone is a number with its unit.
+_DURATION = r"\b(?:\d{1,12}(?:\.\d{1,9})?(?:ns|µs|us|ms|[dhms])){2,5}\b"
 _HEXES = rf"\b0x{_HEX}{{1,64}}\b|(?<!\w)#?(?=[0-9a-f]{{0,40}}\d)(?=\d{{0,40}}[a-f])[0-9a-f]{{7,128}}\b"
 
 #: In this order: what holds others stands before them.
@@ -63,6 +65,7 @@ PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (rf"\b{_CLOCK}", "<time>"),
         *((pattern, "<text>") for pattern in _QUOTED),
         *((pattern, "<path>") for pattern in _PATHS),
+        (_DURATION, "<n>s"),
         (_HEXES, "<hex>"),
     )
 )

@@ -22,6 +22,7 @@ from collectors.causes import normalised
         ("mail to anna.weber+x@post.example.org bounced", "mail to <email> bounced"),
         ("cannot open /var/lib/shop/a1/b.csv:12", "cannot open <path>"),
         (r"cannot open C:\jobs\a\b.xml", "cannot open <path>"),
+        ("next in 1h2m3.5s", "next in <n>s"),
         ("object at 0x7f3a2b1c", "object at <hex>"),
         ("commit 9fceb02d0ae598e95dc970b74767f19372d61af8", "commit <hex>"),
         ("charge ch_3NabcXYZ12 of cus_N8aB9xQ1", "charge <id> of <id>"),
