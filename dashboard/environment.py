@@ -52,7 +52,11 @@ def choice(name: str, allowed: tuple[str, ...], default: str) -> str:
 
 def duration(name: str, default: str) -> int:
     """A duration such as 48h or 30d, in seconds."""
-    value = text(name, default)
+    return seconds(name, text(name, default))
+
+
+def seconds(name: str, value: str) -> int:
+    """A duration such as 48h or 30d in seconds; `name` is what it was given as, for the sentence that refuses it."""
     match = _DURATION.match(value)
     if not match or int(match[1]) == 0:
         raise ImproperlyConfigured(f"{name} is '{value}'; write a duration such as 90m, 48h or 30d.")

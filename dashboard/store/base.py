@@ -6,11 +6,15 @@ A metric that does not exist is a ValueError; everything that goes wrong with th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from ..ticks import Bytes, Floats, Tick
+
+if TYPE_CHECKING:
+    from .history import Piece
+    from .rollups import Stats
 
 Aggregate = Literal["avg", "min", "max", "last"]
 
@@ -131,6 +135,19 @@ class Store(Protocol):
 
     def forget_queues(self, queues: Sequence[int]) -> None:
         """Drop all that is kept of queues that were deleted, in short transactions; may be called again."""
+
+    def history(self, broker: int, queues: Sequence[int], start: float, end: float, step: int = 0) -> Iterator[Piece]:
+        """What is kept of some queues in start <= t < end, each time once, as finely as it is kept.
+
+        `step`: 60 or 3600 for no finer rollups than these, where they are made. Pieces come hour by hour or day by
+        day, oldest first.
+        """
+
+    def add_history(self, broker: int, step: int, given: Mapping[int, tuple[Floats, Stats]]) -> None:
+        """Take in samples (step 0) or rollups (60, 3600) by queue: ascending times, and arrays (metrics, times).
+
+        What is there already stays as it is.
+        """
 
     def check(self) -> None:
         """Raise StoreError when the samples cannot be read and written."""

@@ -7,17 +7,18 @@ until it is sealed (`sealing.py`); reading takes hot rows, sealed samples and ro
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ..ticks import Ints, Tick
-from . import dropping, layout, sealing
+from ..ticks import Floats, Ints, Tick
+from . import dropping, history, layout, sealing
 from .base import Retention, StoreError, Tidied
 from .connections import Connections
 from .levels import IN_USE, RAW, unpack_times
 from .reading import Reading
+from .rollups import Stats
 
 
 class EmbeddedStore(Reading):
@@ -67,6 +68,18 @@ class EmbeddedStore(Reading):
 
     def forget_queues(self, queues: Sequence[int]) -> None:
         dropping.forget_queues(self.connections, queues)
+
+    def history(
+        self, broker: int, queues: Sequence[int], start: float, end: float, step: int = 0
+    ) -> Iterator[history.Piece]:
+        return history.pieces(self.connections, broker, queues, start, end, step)
+
+    def add_history(self, broker: int, step: int, given: Mapping[int, tuple[Floats, Stats]]) -> None:
+        if step:
+            history.add(self.connections, broker, step, given)
+            return
+        for tick in history.new_ticks(self.connections, broker, given):
+            self.append(tick)
 
     def check(self) -> None:
         self.connections.check()

@@ -43,6 +43,17 @@ class Round:
     done: Tidied = field(default_factory=Tidied)
     _renewed: float = field(default_factory=time.monotonic)
 
+    @classmethod
+    def held(cls, connections: Connections, stopped: Callable[[], bool]) -> Round:
+        """A round for something else than tidying up, once nobody else is at it: waited for a minute at most."""
+        this = cls(connections, time.time(), Retention(0, 0, 0), stopped)
+        until = time.monotonic() + LEASE_SECONDS
+        while not this.take_lease():
+            if time.monotonic() > until:
+                raise StoreError("The samples are being tidied up by another process; try again in some minutes.")
+            time.sleep(0.5)
+        return this
+
     def take_lease(self) -> bool:
         with self.connections.writing() as writer:
             found = writer.execute("SELECT value FROM about WHERE name = 'tidying'").fetchone()
@@ -167,7 +178,7 @@ def _brokers(connections: Connections) -> list[int]:
         return [row[0] for row in reader.execute("SELECT DISTINCT broker FROM queue ORDER BY broker")]
 
 
-def _seals(connections: Connections, which: str, values: Sequence[float]) -> list[Seal]:
+def find_seals(connections: Connections, which: str, values: Sequence[float]) -> list[Seal]:
     with connections.reading() as reader:
         found = reader.execute(
             f"SELECT {SEAL_COLUMNS} FROM seal WHERE state = {IN_USE} AND {which} ORDER BY start", values
@@ -192,7 +203,7 @@ def _seal_hours(this: Round, broker: int) -> None:
     for hour in hours:
         if hour + RAW.span > settled:
             continue
-        before = _seals(this.connections, "broker = ? AND level = ? AND start = ?", (broker, RAW.number, hour))
+        before = find_seals(this.connections, "broker = ? AND level = ? AND start = ?", (broker, RAW.number, hour))
         replaced = before[0] if before else None
         made = making.Hour(this.connections, broker, hour, replaced)
         seal = this.begin(broker, RAW, hour)
@@ -206,14 +217,14 @@ def _roll_up(this: Round, broker: int, level: Level, into: Level) -> None:
     """Roll up the seals of a level whose span of the next one is over, or that are past their retention."""
     settled = _settled(this.connections, broker)
     past = this.now - {RAW.number: this.retention.raw, MINUTE.number: this.retention.minute}[level.number]
-    waiting = _seals(this.connections, "broker = ? AND level = ? AND rolled = 0", (broker, level.number))
+    waiting = find_seals(this.connections, "broker = ? AND level = ? AND rolled = 0", (broker, level.number))
     spans: dict[int, list[Seal]] = {}
     for seal in waiting:
         over = level is MINUTE or into.start(seal.start) + into.span <= settled
         if over or seal.end <= past:
             spans.setdefault(into.start(seal.start), []).append(seal)
     for start, below in spans.items():
-        before = _seals(this.connections, "broker = ? AND level = ? AND start = ?", (broker, into.number, start))
+        before = find_seals(this.connections, "broker = ? AND level = ? AND start = ?", (broker, into.number, start))
         replaced = before[0] if before else None
         made = making.Rollup(this.connections, broker, into, below, replaced)
         number = this.begin(broker, into, start)
@@ -240,7 +251,7 @@ def _evict(this: Round) -> None:
     """While all takes more than the budget: drop the seal that is oldest for its level, compared with its retention."""
     kept = {RAW.number: this.retention.raw, MINUTE.number: this.retention.minute, HOUR.number: this.retention.hour}
     while this.retention.disk and (used := dropping.used_bytes(this.connections)) > this.retention.disk:
-        able = _seals(this.connections, "(rolled = 1 OR level = ?)", (HOUR.number,))
+        able = find_seals(this.connections, "(rolled = 1 OR level = ?)", (HOUR.number,))
         if not able:
             this.done.problems.append(
                 f"The samples take {used} bytes, more than the budget of {this.retention.disk}, and what is left "
