@@ -12,6 +12,7 @@ from django.contrib.sessions.models import Session
 from django.db import close_old_connections
 from django.utils import timezone
 
+from .archive import trim
 from .models import Fact, SignInLink
 from .store.base import Retention, Store
 
@@ -59,6 +60,9 @@ class Worker:
         now = timezone.now()
         Session.objects.filter(expire_date__lt=now).delete()
         SignInLink.objects.filter(expires_at__lt=now - timedelta(days=1)).delete()
+        trimmed = trim(self.store, now, max(settings.WEIR_RETENTION_RAW, settings.WEIR_RETENTION_HOUR))
+        if trimmed:
+            log.info("Archive: %d queues that are gone for long were deleted.", trimmed)
         self._tidy_samples()
 
     def _tidy_samples(self) -> None:

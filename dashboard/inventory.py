@@ -20,6 +20,8 @@ from .models import Queue, Relation
 from .ticks import Ints
 
 _BATCH = 500
+#: Queues that are gone and remembered, before it is looked up which of them the archive still has.
+MOST_GONE = 40_000
 
 
 class Inventory:
@@ -31,6 +33,7 @@ class Inventory:
         self._ids: dict[str, int] = {}
         self._names: dict[str, str] = {}
         self._gone: set[str] = set()
+        self._most_gone = MOST_GONE
         self._facts: dict[str, protocol.QueueFacts] = {}
         for row in Queue.objects.filter(broker_id=broker):
             self._ids[row.key], self._names[row.key] = row.id, row.name
@@ -92,8 +95,20 @@ class Inventory:
         for batch in _batches([self._ids[k] for k in gone]):
             Queue.objects.filter(id__in=batch).update(gone_at=timezone.now())
         self._gone = (self._gone - back) | gone
+        if len(self._gone) > self._most_gone:
+            self._forget_deleted()
         if back or gone:
             self.version += 1
+
+    def _forget_deleted(self) -> None:
+        """Of queues that are gone, let go of those that the archive let go of."""
+        rows = Queue.objects.filter(broker_id=self.broker).exclude(gone_at=None)
+        deleted = self._gone - set(rows.values_list("key", flat=True))
+        for key in deleted:
+            for known in (self._ids, self._names, self._facts):
+                known.pop(key, None)  # type: ignore[attr-defined]
+        self._gone -= deleted
+        self._most_gone = max(MOST_GONE, len(self._gone) + MOST_GONE // 4)
 
     def _welcome(self, keys: Sequence[str]) -> None:
         """These queues came back. Those that were deleted from the archive meanwhile are new ones, without a past."""

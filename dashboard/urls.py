@@ -5,11 +5,15 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 
 from .api import api
-from .views import brokers, health, people, queues, sign_in, wallboard
+from .views import brokers, health, people, queue_marks, queues, sign_in, wallboard
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", queues.queues, name="queues"),
     path("queues/<int:id>/", queues.queue, name="queue"),
+    path("queues/<int:id>/tags/", queue_marks.queue_tags, name="queue_tags"),
+    path("queues/<int:id>/hide/", queue_marks.queue_hide, name="queue_hide"),
+    path("queues/<int:id>/delete/", queue_marks.queue_delete, name="queue_delete"),
+    path("queues/delete/", queue_marks.queues_delete, name="queues_delete"),
     path("wallboard/<str:text>/", wallboard.wallboard, name="wallboard"),
     path("sign-in/", sign_in.SignIn.as_view(), name="sign_in"),
     path("sign-in/<str:text>/", sign_in.sign_in_link, name="sign_in_link"),

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_GET
 
+from .. import queue_deeds, saved_views
 from ..access import require
 from ..charts import RANGES
 from ..live.feed import fleet
@@ -42,7 +43,8 @@ COLUMNS = (
 )
 #: The ES modules that the queues page imports, to be fetched at once instead of one after another.
 MODULES = tuple(
-    f"js/{name}.js" for name in ("attention", "cells", "filterbox", "format", "live", "spark", "summary", "table")
+    f"js/{name}.js"
+    for name in ("attention", "cells", "filterbox", "format", "live", "marks", "spark", "summary", "table")
 )
 
 _RELATION_WORDS = {
@@ -63,6 +65,8 @@ def queues(request: HttpRequest) -> HttpResponse:
         "brokers": [broker.name for broker in brokers],
         "demo": any(broker.managed_by == Broker.Managed.DEMO for broker in brokers),
         "may_add": request.principal.can("change_brokers"),
+        "may": {deed: request.principal.can(deed) for deed in ("mark_queues", "share_views", "delete_queues")},
+        "views": saved_views.visible_to(request.principal),
         "columns": COLUMNS,
         "modules": MODULES,
         "boot": _boot(request.GET),
@@ -85,6 +89,10 @@ def queue(request: HttpRequest, id: int) -> HttpResponse:
         "ranges": ranges,
         "range": asked if asked in ranges else _usual_range(row, ranges),
         "relations": _relations(row),
+        "may": {deed: request.principal.can(deed) for deed in ("mark_queues", "delete_queues")},
+        "hidden": queue_deeds.is_hidden(row),
+        "why_hidden": row.why_hidden if row.hidden_by_hand is None else f"by {row.hidden_by}",
+        "tags": _tags(row),
         "boot": first_frame(QueueView(row.id)),
     }
     return render(request, "queues/detail.html", context)
@@ -130,6 +138,13 @@ def _frame(view: View) -> str:
 def _in_script(text: str) -> SafeString:
     """JSON that may stand in a <script type="application/json">."""
     return mark_safe(text.translate(_IN_SCRIPT))
+
+
+def _tags(row: Queue) -> list[str]:
+    """All of them, as the list shows them."""
+    snapshot = fleet().snapshot()
+    at = snapshot.index(row.pk)
+    return [*row.tags, *row.tags_by_hand] if at is None else list(snapshot.entries[at].tags)
 
 
 def _relations(row: Queue) -> list[dict[str, Any]]:

@@ -34,13 +34,22 @@ const state = {
   },
 };
 
+const marks = document.querySelector("[data-marks]") !== null; // this person may hide queues
+
 const queue = {
   make(cell) {
     cell.className = "l name";
     cell.link = cell.appendChild(document.createElement("a"));
     cell.link.tabIndex = -1;
+    if (!marks) return;
+    cell.mark = cell.appendChild(document.createElement("button"));
+    cell.mark.className = "btn mark";
+    cell.mark.type = "button";
+    cell.mark.tabIndex = -1; // by keyboard it is `h`
   },
   fill(cell, row, base) {
+    cell.row = row;
+    if (cell.mark) put(cell.mark, row.hidden ? "Show" : "Hide", "btn mark", row.hidden ? "Show it again" : "Neither show nor count it; it can be undone");
     put(cell.link, row.name, "mono", row.name.length > 28 ? row.name : "");
     const href = `${base}queues/${row.id}/`;
     if (cell.href !== href) cell.link.href = cell.href = href;

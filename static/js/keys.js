@@ -1,4 +1,4 @@
-// Keys that work on every page, the help they are listed in, and menus that close. j, k: table.js, through "weir:move".
+// Keys that work on every page, the help they are listed in, and menus that close. j, k: table.js, h: marks.js, through events.
 
 const typing = (target) => target.closest?.("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]");
 const pages = { q: "nav a:nth-child(1)", b: "nav a:nth-child(2)" };
@@ -33,6 +33,7 @@ function act(key) {
   if (key === "?") return openHelp(), true;
   if (key === "j") return move(1);
   if (key === "k") return move(-1);
+  if (key === "h") return !dispatchEvent(new Event("weir:hide", { cancelable: true }));
   return false;
 }
 

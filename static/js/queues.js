@@ -4,6 +4,7 @@ import { Attention } from "./attention.js";
 import { FilterBox, hasTerm, withChip } from "./filterbox.js";
 import { count } from "./format.js";
 import { Live } from "./live.js";
+import { Marks } from "./marks.js";
 import { Sparks } from "./spark.js";
 import { Summary } from "./summary.js";
 import { Table, nextSort } from "./table.js";
@@ -18,6 +19,7 @@ const summary = new Summary(page);
 const attention = new Attention(part("attention"), base);
 const table = new Table(part("table"), { base, sparks, on: { window: lookAt, hold: (on) => live.hold(on), sort: sortBy, settle: remember } });
 const box = new FilterBox(part("filter"), filterBy);
+const marks = new Marks(page, base, () => view);
 const live = new Live(`${base}ws/live/`, { frame: show, error: fail });
 
 let view = { view: "queues", filter: "", sort: "", offset: 0, limit: 60 };
@@ -115,6 +117,7 @@ function take(frame) {
     table.scrollToRow(place);
     place = 0;
   }
+  marks.show(view, frame.total);
   part("nomatch").hidden = frame.total > 0;
   table.table.hidden = frame.total === 0;
   part("total").textContent = `${count(frame.total)} ${frame.total === 1 ? "queue" : "queues"}${view.filter ? (frame.total === 1 ? " matches" : " match") : ""}`;

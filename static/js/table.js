@@ -34,9 +34,10 @@ export class Table {
     });
     this.body.addEventListener("focusout", () => this.hold("focus", false));
     this.body.addEventListener("click", (event) => {
-      if (event.target.closest("a") || String(getSelection())) return;
+      if (event.target.closest("a, button") || String(getSelection())) return;
       event.target.closest("tr")?.querySelector("a")?.click();
     });
+    addEventListener("weir:marked", () => this.letGo());
     addEventListener("weir:move", (event) => {
       if (this.total) event.preventDefault();
       this.move(event.detail);
@@ -182,6 +183,12 @@ export class Table {
     const tell = () => wanted !== this.holding && this.on.hold((this.holding = wanted));
     if (wanted) tell();
     else this.letting = setTimeout(tell, 150); // focus goes from row to row by way of nowhere
+  }
+
+  /** Rows are to leave at once: the order is held no longer, wherever pointer and focus are. */
+  letGo() {
+    if (this.body.contains(document.activeElement)) document.activeElement.blur();
+    for (const what of ["pointer", "focus"]) this.hold(what, false);
   }
 
   scrollToRow(offset) {

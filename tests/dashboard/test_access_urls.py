@@ -19,6 +19,10 @@ OPEN, VIEWER, OPERATOR, ADMIN = range(4)
 PAGES = {
     ("get", ""): VIEWER,
     ("get", "queues/<int:id>/"): VIEWER,
+    ("post", "queues/<int:id>/tags/"): OPERATOR,
+    ("post", "queues/<int:id>/hide/"): OPERATOR,
+    ("get", "queues/<int:id>/delete/"): ADMIN,
+    ("get", "queues/delete/"): ADMIN,
     ("get", "sign-in/"): OPEN,
     ("get", "sign-in/<str:text>/"): OPEN,
     ("post", "sign-out/"): OPEN,

@@ -1,0 +1,85 @@
+"""Forms on queues: tags, hiding, and deleting from the archive. The list's own buttons use the API."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from .. import queue_deeds
+from ..access import require
+from ..filters import FilterError
+from ..live.feed import fleet
+from ..live.view import mask
+from ..models import Queue
+from ..refused import DeedRefused
+
+#: Names that a person reads before deleting.
+NAMES_SHOWN = 20
+
+
+@require_POST
+@require("mark_queues")
+def queue_tags(request: HttpRequest, id: int) -> HttpResponse:
+    """`tags`: those by hand, separated by commas."""
+    row = get_object_or_404(Queue, pk=id)
+    try:
+        queue_deeds.tag(
+            request.principal, row, [one for one in re.split(r"\s*,\s*", request.POST.get("tags", "")) if one]
+        )
+    except DeedRefused as refused:
+        messages.error(request, str(refused))
+    else:
+        messages.success(request, "The tags are saved.")
+    return redirect("queue", id)
+
+
+@require_POST
+@require("mark_queues")
+def queue_hide(request: HttpRequest, id: int) -> HttpResponse:
+    """`hidden`: true hides, false shows again."""
+    row, hidden = get_object_or_404(Queue, pk=id), request.POST.get("hidden") == "true"
+    queue_deeds.hide(request.principal, [id], hidden)
+    found = "hidden: neither shown nor counted, and found by is:hidden" if hidden else "shown again"
+    messages.success(request, f"{row.name} is {found}.")
+    return redirect("queue", id)
+
+
+@require_http_methods(["GET", "POST"])
+@require("delete_queues")
+def queue_delete(request: HttpRequest, id: int) -> HttpResponse:
+    """One queue that is gone: what goes, and the deed."""
+    row = get_object_or_404(Queue, pk=id)
+    return _delete(request, [id] if row.gone_at else [], row.name)
+
+
+@require_http_methods(["GET", "POST"])
+@require("delete_queues")
+def queues_delete(request: HttpRequest) -> HttpResponse:
+    """All that are gone and match `filter`."""
+    text = (request.POST or request.GET).get("filter", "is:gone")
+    snapshot = fleet().snapshot()
+    try:
+        found: list[int] = snapshot.ids[np.flatnonzero(mask(text.strip(), snapshot) & snapshot.gone)].tolist()
+    except FilterError as error:
+        return _page(request, [], "", 400, wrong=f"{error} (position {error.position})")
+    return _delete(request, found, "all that match", filter=text)
+
+
+def _delete(request: HttpRequest, ids: list[int], title: str, filter: str = "") -> HttpResponse:
+    if request.method == "POST":
+        deleted = queue_deeds.delete(request.principal, ids)
+        messages.success(request, f"{deleted:,} queue{'s are' if deleted != 1 else ' is'} deleted from the archive.")
+        return redirect("queues")
+    return _page(request, ids, title, filter=filter)
+
+
+def _page(request: HttpRequest, ids: list[int], title: str, status: int = 200, **context: Any) -> HttpResponse:
+    names = list(Queue.objects.filter(pk__in=ids[:NAMES_SHOWN]).values_list("name", flat=True))
+    shown = {"nav": "queues", "title": title, "total": len(ids), "names": names, "beyond": len(ids) - len(names)}
+    return render(request, "queues/delete.html", {**shown, **context}, status=status)
