@@ -21,9 +21,8 @@ from collectors.protocol import METRICS, Quality
 from .models import Broker, Queue
 from .store.base import Store
 from .store.chunks import NOT_KNOWN
-from .store.history import Piece
 from .store.levels import LEVELS
-from .store.rollups import Stats
+from .store.rollups import Piece, Stats
 from .ticks import ROW, Floats
 
 COLUMNS = (

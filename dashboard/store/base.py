@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from ..ticks import Bytes, Floats, Tick
 
 if TYPE_CHECKING:
-    from .history import Piece
-    from .rollups import Stats
+    from .rollups import Piece, Stats
 
 Aggregate = Literal["avg", "min", "max", "last"]
 

@@ -17,9 +17,10 @@ from .levels import IN_USE, LEVELS, RAW, REMOVED
 #: Rows and chunks removed per transaction: some ten milliseconds in which nobody else can write.
 ROWS_AT_ONCE = 10_000
 CHUNKS_AT_ONCE = 500
-#: Pages given back to the file system per transaction, when more than this share of the file is free.
-PAGES_AT_ONCE = 1000
-FREE_SHARE = 0.4
+#: Pages given back to the file system per transaction, when so many and more than this share of the file are free:
+#: an hour that is sealed frees room that the next hour needs.
+PAGES_AT_ONCE = 500
+FREE_PAGES, FREE_SHARE = 65_536, 0.5
 
 
 def breathe(held: float) -> None:
@@ -143,7 +144,8 @@ def shrink(connections: Connections, stopped: Callable[[], bool]) -> None:
                 writer.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("page_count", "freelist_count", "auto_vacuum")
             )
-            if auto != 2 or free < max(20 * PAGES_AT_ONCE, pages * FREE_SHARE):
+            if auto != 2 or free < max(FREE_PAGES, pages * FREE_SHARE):
                 return
-            writer.execute(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})").fetchall()
+            for _ in range(PAGES_AT_ONCE):  # Python steps the statement once, which gives back one page
+                writer.execute("PRAGMA incremental_vacuum(1)")
         breathe(time.monotonic() - began)

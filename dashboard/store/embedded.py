@@ -18,7 +18,7 @@ from .base import Retention, StoreError, Tidied
 from .connections import Connections
 from .levels import IN_USE, RAW, unpack_times
 from .reading import Reading
-from .rollups import Stats
+from .rollups import Piece, Stats
 
 
 class EmbeddedStore(Reading):
@@ -69,9 +69,7 @@ class EmbeddedStore(Reading):
     def forget_queues(self, queues: Sequence[int]) -> None:
         dropping.forget_queues(self.connections, queues)
 
-    def history(
-        self, broker: int, queues: Sequence[int], start: float, end: float, step: int = 0
-    ) -> Iterator[history.Piece]:
+    def history(self, broker: int, queues: Sequence[int], start: float, end: float, step: int = 0) -> Iterator[Piece]:
         return history.pieces(self.connections, broker, queues, start, end, step)
 
     def add_history(self, broker: int, step: int, given: Mapping[int, tuple[Floats, Stats]]) -> None:

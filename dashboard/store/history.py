@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,25 +16,11 @@ from .chunks import quality_of, status_of
 from .connections import Connections
 from .levels import LEVELS, RAW, Level, Seal
 from .planning import plan, seals_of, times_in
-from .rollups import Stats
+from .rollups import Piece, Stats
 from .sealing import Round, find_seals
 
 #: Times that lie no further apart are the same: files have microseconds.
 SAME_TIME = 1e-5
-
-
-@dataclass(slots=True)
-class Piece:
-    """What one queue said at some times, ascending.
-
-    `step`: 0 for samples as they came (each a rollup of itself), else the seconds of a rollup.
-    `stats`: arrays of shape (len(METRICS), len(times)).
-    """
-
-    queue: int
-    step: int
-    times: Floats
-    stats: Stats
 
 
 def pieces(

@@ -85,6 +85,20 @@ class Stats:
         return {"avg": self.sum, "min": self.min, "max": self.max, "last": self.last}[aggregate]
 
 
+@dataclass(slots=True)
+class Piece:
+    """What one queue said at some times, ascending.
+
+    `step`: 0 for samples as they came (each a rollup of itself), else the seconds of a rollup.
+    `stats`: arrays of shape (len(METRICS), len(times)).
+    """
+
+    queue: int
+    step: int
+    times: Floats
+    stats: Stats
+
+
 def encode(stats: Stats) -> list[bytes]:
     """Rollups of B queues over T times, arrays of shape (metrics, B, T), as one chunk per queue."""
     known = stats.count > 0

@@ -1,0 +1,53 @@
+"""What the worker does in a round: the past is made small, kept as long as asked, and what fails is said."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import pytest
+
+from dashboard.housekeeping import Worker
+from dashboard.samples import the_store
+
+from .fleets import made_up_broker, made_up_tick
+
+pytestmark = pytest.mark.usefixtures("web")
+HOUR = 3600.0
+
+
+@pytest.fixture
+def broker(settings) -> int:
+    """Six hours of ticks, of which the oldest two hours are past their retention."""
+    settings.WEIR_RETENTION_RAW, settings.WEIR_RETENTION_MINUTE = 4 * 3600, 30 * 86_400
+    made, ids = made_up_broker()
+    now = time.time()
+    for i in range(360):
+        the_store().append(made_up_tick(made.pk, ids, now - 6 * HOUR + 60 * i, depth=float(i)))
+    return made.pk
+
+
+def test_a_round_seals_rolls_up_and_drops(broker):
+    worker = Worker(the_store())
+    worker.tidy()
+    kept, oldest = the_store().extent(broker)
+    assert 240 <= kept < 300
+    assert oldest < time.time() - 5.9 * HOUR  # in rollups
+    worker.tidy()
+    assert the_store().extent(broker) == (kept, oldest)
+
+
+def test_what_a_round_cannot_do_is_said(broker, settings, caplog):
+    settings.WEIR_RETENTION_DISK = 1000
+    with caplog.at_level(logging.WARNING, "weir"):
+        Worker(the_store()).tidy()
+    assert "more than the budget of 1000" in caplog.text
+
+
+def test_a_worker_that_ends_leaves_the_rest_for_later(broker):
+    worker = Worker(the_store())
+    worker.stop()
+    worker.tidy()
+    assert the_store().extent(broker)[0] == 360
+    Worker(the_store()).tidy()
+    assert the_store().extent(broker)[0] < 300
