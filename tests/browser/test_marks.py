@@ -144,6 +144,7 @@ class TestWallboard:
         assert states <= {"Stalled", "Growing"} and states
         assert page.locator("header, nav, input, a[href]").count() == 0
         assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+        assert page.evaluate("document.querySelector('.queues .name').clientWidth") > 200
         assert page.evaluate("parseFloat(getComputedStyle(document.querySelector('.queues td')).fontSize)") >= 18
         assert problems == []
         stranger.close()
