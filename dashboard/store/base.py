@@ -105,6 +105,7 @@ class Store(Protocol):
         Steps have a round length and begin at multiples of it. The aggregate is over known
         values only; a step in which a broker was not polled is NaN, unless its own interval
         explains it. An unknown queue is all gaps.
+        Where rollups answer, the first and the last step take in the whole of the minutes or hours they touch.
         """
 
     def window(self, queues: Sequence[int], metric: str, seconds: float, aggregate: Aggregate = "avg") -> Floats:

@@ -75,7 +75,7 @@ def keep(store: EmbeddedStore, mix: Mix, beginning: float) -> dict[str, float]:
             thread = threading.Thread(target=tidy)
             thread.start()
         if thread:
-            time.sleep(0.1)  # far shorter than in reality: sealing meets many ticks
+            time.sleep(0.5)  # a twentieth of the real time: sealing meets many ticks
             if not thread.is_alive():
                 break
     assert thread

@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.protocol import METRICS, LagMethod, Quality
-from dashboard.store.base import Aggregate, Store, StoreError
+from dashboard.store.base import Aggregate, Retention, Store, StoreError
 from dashboard.ticks import ROW, Judgement, Tick
 
 START = 1_700_000_000.0
 AGGREGATES: tuple[Aggregate, ...] = ("avg", "min", "max", "last")
 FOLDS = {"avg": np.mean, "min": min, "max": max, "last": lambda numbers: numbers[-1]}
+KEPT = Retention(raw=9e9, minute=9e9, hour=9e9)
 known = st.one_of(st.none(), st.floats(-1e6, 1e9))
 
 
@@ -281,6 +282,52 @@ class StoreContract:
         assert_same(store.latest(2), tick(START, {2: 2.0}, broker=2))
         store.append(tick(START, {1: 1.0}))
         assert store.window([1], "depth", 60).tolist() == [1.0]
+
+    def test_forgetting_a_queue_leaves_the_others(self, store: Store) -> None:
+        for i in range(200):
+            store.append(tick(START + 60 * i, {1: 1.0, 2: 2.0}))
+        store.tidy(START + 200 * 60, KEPT)
+        store.forget_queues([1, 99])
+        store.forget_queues([1])
+        found = store.range([1, 2], ["depth"], START, START + 200 * 60).values["depth"]
+        assert np.isnan(found[0]).all() and np.nanmin(found[1]) == 2.0
+        assert np.isnan(store.window([1], "depth", 600)).all()
+
+    # --- tidying up, and history as a whole ----------------------------------------------------------------------
+
+    def test_tidying_up_changes_no_answer(self, store: Store) -> None:
+        for i in range(300):
+            store.append(tick(START + 60 * i, {1: float(i % 7), 2: None if i % 3 else float(i)}))
+
+        def answers() -> list[np.ndarray]:
+            spans = ((0, 18_000, 300), (3600, 7200, 60), (2800, 17_200, 5))  # the last begins with an hour
+            series = [
+                store.range([2, 1], ["depth"], START + start, START + end, points, how).values["depth"]
+                for start, end, points in spans
+                for how in AGGREGATES
+            ]
+            return [*series, store.window([1, 2], "depth", 9000, "max"), store.window([1, 2], "depth", 300)]
+
+        before = answers()
+        done = store.tidy(START + 18_000, KEPT)
+        assert done is not None and not done.problems and done.bytes >= 0
+        for was, now in zip(before, answers(), strict=True):
+            np.testing.assert_allclose(now, was)
+        assert store.extent(1) == (300, START)
+        assert len(store.recent(1, 60)) == 60
+
+    def test_history_moves_to_another_broker(self, store: Store) -> None:
+        for i in range(300):
+            store.append(tick(START + 60 * i, {1: float(i), 2: None if i % 3 else 5.0}))
+        store.tidy(START + 18_000, KEPT)
+        for piece in list(store.history(1, [1, 2], START, START + 18_000)):
+            assert piece.step == 0 and (np.diff(piece.times) > 0).all()
+            store.add_history(2, 0, {piece.queue + 10: (piece.times, piece.stats)})
+        one = store.range([1], ["depth", "in_rate"], START, START + 18_000)
+        other = store.range([11], ["depth", "in_rate"], START, START + 18_000)
+        for metric in ("depth", "in_rate"):
+            np.testing.assert_allclose(one.values[metric], other.values[metric], rtol=1e-6)
+            np.testing.assert_array_equal(one.quality[metric], other.quality[metric])
 
     # --- several at once -------------------------------------------------------------------------------------------
 
