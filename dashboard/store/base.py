@@ -111,7 +111,8 @@ class Store(Protocol):
     def window(self, queues: Sequence[int], metric: str, seconds: float, aggregate: Aggregate = "avg") -> Floats:
         """One number per queue over known values of the last `seconds`, shape (len(queues),); NaN without any.
 
-        Counted back from the newest tick of the queue's broker, which is part of it.
+        Counted back from the newest tick of the queue's broker, which is part of it. Where rollups answer, it begins
+        with a whole minute or hour, by which it is longer by a hundredth at most.
         """
 
     def top(self, metric: str, n: int, broker: int | None = None) -> list[tuple[int, float]]:
