@@ -64,7 +64,7 @@ def _family(
 def _labels(snapshot: Snapshot) -> list[str]:
     """broker and queue of each row; where a broker has two queues of one name also the id, as labels must be unique."""
     brokers = {id: escape(broker.name) for id, broker in snapshot.brokers.items()}
-    times = Counter((entry.broker, entry.name) for entry in snapshot.entries)
+    times = Counter((entry.broker, entry.name) for entry in snapshot.entries if entry.gone_at is None)
     return [
         f'broker="{brokers[entry.broker]}",queue="{escape(entry.name)}"'
         + (f',id="{id}"' if times[entry.broker, entry.name] > 1 else "")

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from .conftest import Starts, Watched, Weir, live, row_of, signed_in, until
+from .test_pages import assert_accessible
 
 QUEUE = "orders.created"
 
@@ -119,6 +120,7 @@ def test_signing_out_in_one_tab_signs_the_others_out(listed: Page, context: Brow
     other.locator("header details.menu summary").click()
     other.get_by_role("button", name="Sign out").click()
     listed.wait_for_url(re.compile("/sign-in/"))
+    assert listed.locator(".queues").count() == 0
 
 
 class TestWallboard:
@@ -167,3 +169,17 @@ class TestWallboard:
         page.wait_for_selector("text=was revoked")
         until(page, "!document.querySelector('.queues')")
         page.context.close()
+
+    def test_axe_finds_nothing_serious_on_it(self, link, listed) -> None:
+        listed.goto(link)
+        live(listed)
+        assert_accessible(listed)
+
+
+def test_axe_finds_nothing_serious_where_the_list_is_kept_in_order(listed: Page, weir: Weir) -> None:
+    listed.locator("#views summary").click()
+    assert_accessible(listed)
+    for path in ("/?filter=is:gone", "/queues/delete/?filter=is:gone", "/brokers/1/change/"):
+        listed.goto(weir.url + path)
+        listed.wait_for_timeout(300)
+        assert_accessible(listed)
