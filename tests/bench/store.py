@@ -107,8 +107,9 @@ def lay_down(store: EmbeddedStore, mix: Mix, ticks: list[Tick], end: float) -> d
     few = mix.ids[::EVERY].tolist()
     ids = mix.ids.tolist()
     for start in range(int(end - 2 * DAY), int(end), RAW.span):
-        _seal(store, RAW, start, times - times[0] + start, INTERVAL, dict(zip(ids, raw, strict=True)))
-    for start in range(int(end - 30 * DAY), int(end), MINUTE.span):
+        rolled = start < end - DAY  # the last day is as dear as it gets: not rolled up yet
+        _seal(store, RAW, start, times - times[0] + start, INTERVAL, dict(zip(ids, raw, strict=True)), rolled)
+    for start in range(int(end - 30 * DAY), int(end - DAY), MINUTE.span):
         _seal(store, MINUTE, start, start + 60.0 * np.arange(1440), 60, dict(zip(few, cycle(day), strict=False)))
     first = HOUR.start(end - 400 * DAY)
     for start in range(first, int(end) - HOUR.span, HOUR.span):
@@ -129,13 +130,19 @@ def _rolled(mix: Mix, seconds: float, step: int) -> Stats:
 
 
 def _seal(
-    store: EmbeddedStore, level: Level, start: int, times: Any, interval: float, chunks: dict[int, bytes]
+    store: EmbeddedStore,
+    level: Level,
+    start: int,
+    times: Any,
+    interval: float,
+    chunks: dict[int, bytes],
+    rolled: bool = True,
 ) -> None:
     with store.connections.writing() as writer:
         cursor = writer.execute(
             "INSERT INTO seal(broker, level, start, state, rolled, ticks, interval, times)"
-            " VALUES(1, ?, ?, ?, 1, ?, ?, ?)",
-            (level.number, start, IN_USE, len(times), interval, pack_times(times)),
+            " VALUES(1, ?, ?, ?, ?, ?, ?, ?)",
+            (level.number, start, IN_USE, rolled, len(times), interval, pack_times(times)),
         )
         rows = ((chunk_id(cursor.lastrowid or 0, queue), data) for queue, data in chunks.items())
         writer.executemany("INSERT INTO chunk VALUES(?, ?)", rows)
