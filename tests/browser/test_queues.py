@@ -16,7 +16,7 @@ def focused(page: Page) -> str:
 
 
 def names(page: Page) -> list[str]:
-    return page.locator(f"{ROWS} td.name").all_inner_texts()
+    return page.locator(f"{ROWS} td.name a").all_inner_texts()
 
 
 def test_rows_are_there_before_the_socket(watched: Watched, context: BrowserContext, shop: Weir) -> None:
