@@ -31,7 +31,8 @@ from dashboard.collecting import Collector
 from dashboard.live.bus import InProcess
 from dashboard.live.feed import Feed
 from dashboard.models import Broker
-from dashboard.store import embedded, open_store
+from dashboard.store import connections as store_connections
+from dashboard.store import open_store
 from dashboard.ticks import Tick
 from tests.weather.watch import until
 
@@ -135,7 +136,7 @@ def main(scene: str) -> None:
     logging.getLogger().addHandler(kept)
     call_command("migrate", verbosity=0)
     data = Path(settings.WEIR_DATA)
-    embedded.BUSY_SECONDS = 1.0
+    store_connections.BUSY_SECONDS = 1.0
     for n in range(300):
         memory.world("shop").put(f"orders-{n}", 3)
     house = House(data / "samples")

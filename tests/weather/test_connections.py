@@ -11,6 +11,7 @@ import pytest
 from collectors.errors import AccessRefused, BadAnswer, CollectorError, NotSupported, TimedOut, Unreachable
 from tests.servers.proxy import FAIR, Proxy, Weather
 from tests.servers.rabbitmq import Node
+from tests.servers.sqs import Peer
 from tests.weather.watch import Memory, Watch, is_one_sentence
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -135,3 +136,19 @@ def test_rabbitmq_of_which_prometheus_is_in_bad_weather(
         is_one_sentence(poll.problems[0])
         proxy.weather = FAIR
         assert len(watch.answer().samples) == 1
+
+
+@pytest.mark.parametrize(
+    "weather", [w for w, _ in WEATHERS + OF_HTTP if not w.rate], ids=lambda w: w.name.replace(" ", "-")
+)
+def test_sqs(watch: Watch, sqs_peer: Peer, weather: Weather) -> None:
+    """An answer in drips is only slow here: botocore bounds each piece of a head, the poller bounds the poll."""
+    sqs_peer.create("orders")
+    with Proxy(sqs_peer.port) as proxy:
+        watch.start(sqs_peer.url("timeout=1s", endpoint=f"http://127.0.0.1:{proxy.port}"))
+        with in_memory_of(60 * MB):
+            proxy.weather = weather
+            error = watch.trouble()
+            print(f"\nSEEN sqs | {weather.name} | {error}")
+        proxy.weather = FAIR
+        assert len(watch.answer(lambda poll: not poll.problems).samples) == 1

@@ -23,7 +23,7 @@ from dashboard.live.bus import InProcess
 from dashboard.live.feed import Feed
 from dashboard.models import Broker
 from dashboard.pipeline import Ingest
-from dashboard.store import embedded, open_store
+from dashboard.store import connections, open_store
 from tests.weather.house import House, locked
 from tests.weather.watch import is_one_sentence, until
 
@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[House]:
     """At the end no traceback was logged, and not much at all."""
     caplog.set_level(logging.INFO, "weir")
-    monkeypatch.setattr(embedded, "BUSY_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "BUSY_SECONDS", 0.3)
     memory.world("shop").put("orders", 3)
     house = House(tmp_path)
     yield house

@@ -65,6 +65,13 @@ class Watch:
         until(lambda: self._count(CALM) > calm)
         return error
 
+    def trouble(self) -> str:
+        """The next sentence on what is wrong: a failure, or the first problem of an answer in part."""
+        what = self._next(lambda what: isinstance(what, CollectorError) or what.problems)
+        sentence = str(what) if isinstance(what, CollectorError) else what.problems[0]
+        is_one_sentence(sentence)
+        return sentence
+
     def _next(self, wanted: Callable[[Poll | CollectorError], object]) -> Poll | CollectorError:
         start, deadline = len(self.heard), time.monotonic() + SOON
         self._poller.poll_now(TRIED)

@@ -16,7 +16,7 @@ from ...errors import BadAnswer
 
 #: Bytes of one reply that are read at most. The largest that Weir asks for (the ends of a stream, members of a
 #: registry) are far smaller, unless a single message is this large.
-LARGEST_REPLY = 32 * 1024 * 1024
+LARGEST_REPLY = 16 * 1024 * 1024
 
 
 class Meter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from ...errors import CollectorError, NotSupported
+from ...errors import BadAnswer, CollectorError, NotSupported
 from .attributes import Attributes, read
 from .budget import Budget
 from .failures import Denied, Gone, Throttled
@@ -149,7 +149,10 @@ class Asking:
 
 def _attributes(queue: Queue) -> Attributes:
     answer = queue.target.call("sqs", "get_queue_attributes", QueueUrl=queue.url, AttributeNames=["All"])
-    return read(answer.get("Attributes") or {})
+    told = answer.get("Attributes")
+    if not isinstance(told, dict) or not told:
+        raise BadAnswer(f"{queue.target.place()} answered sqs:GetQueueAttributes without any attribute.")
+    return read(told)
 
 
 def _sources(queue: Queue) -> tuple[str, ...]:

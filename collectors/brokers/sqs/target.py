@@ -9,14 +9,14 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import boto3
-import orjson
 from botocore.config import Config
 
-from ...errors import BadAnswer, CollectorError
+from ...errors import CollectorError
 from .budget import Budget
 from .failures import explained
 from .options import Options
 from .parallel import MOST_THREADS
+from .session import BoundedSession
 
 #: Tries of one call, the first included; botocore waits longer before each, with jitter. Its adaptive mode is not
 #: used: it slows down inside a call, for half a minute at a time, where `Budget` slows down from poll to poll.
@@ -48,7 +48,6 @@ class Meter:
         if client.meta.service_model.service_name != "sqs":
             client.meta.events.register("before-send", self._sending_other)
         client.meta.events.register("response-received", self._received)
-        client.meta.events.register("response-received.sqs", _must_be_json)
 
     def _sending_sqs(self, request: Any, **_: Any) -> None:
         body = request.body if isinstance(request.body, bytes) else b""
@@ -67,21 +66,6 @@ class Meter:
         if isinstance(body, bytes):
             with self._lock:
                 self.bytes += len(body)
-
-
-def _must_be_json(response_dict: Any = None, **_: Any) -> None:
-    """botocore takes half an answer, or a page of HTML that asks for a sign-in, for an answer without any queue."""
-    answer = response_dict or {}
-    if answer.get("status_code") != 200:
-        return
-    try:
-        whole = isinstance(orjson.loads(answer.get("body") or b""), dict)
-    except orjson.JSONDecodeError:
-        whole = False
-    if not whole:
-        raise BadAnswer(
-            "What answered is not SQS, or its answer broke off: it is not JSON; is there a proxy in between?"
-        )
 
 
 class Target:
@@ -184,4 +168,8 @@ class Target:
             ),
         )
         self._meter.watch(client)
+        endpoint = client._endpoint  # botocore has no public way to its HTTP
+        endpoint.http_session = BoundedSession(
+            endpoint.http_session, self.place(service), timeout, json=service == "sqs"
+        )
         return client
