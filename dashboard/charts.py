@@ -21,7 +21,7 @@ from .ticks import Floats
 FIGURE_METRICS = ("depth", "in_flight", "in_rate", "out_rate", "net_rate", "lag_seconds", "consumers")
 
 #: Ranges that a page may ask for, by name, in seconds.
-RANGES = {"15m": 900, "1h": 3600, "6h": 21600, "24h": 86400, "48h": 172800}
+RANGES = {"15m": 900, "1h": 3600, "6h": 21600, "24h": 86400, "7d": 604800, "30d": 2592000, "400d": 34560000}
 
 _HEIGHT = 600
 _TITLE_ROOM = 0.062  # of the figure's height, above each panel

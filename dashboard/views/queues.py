@@ -81,7 +81,7 @@ def queue(request: HttpRequest, id: int) -> HttpResponse:
     row = Queue.objects.select_related("broker").filter(pk=id).first()
     if row is None:
         return render(request, "queues/unknown.html", {"nav": "queues", "id": id}, status=404)
-    ranges = [name for name, seconds in RANGES.items() if seconds <= settings.WEIR_RETENTION_RAW]
+    ranges = [name for name, seconds in RANGES.items() if seconds <= settings.WEIR_RETENTION_HOUR]
     asked = request.GET.get("range", "")
     context = {
         "nav": "queues",

@@ -1,7 +1,7 @@
 // The queue's figure: fetched as plotly JSON, given the theme's colours and local time, drawn in place. PNG and CSV.
 
 const COLOURS = ["text", "muted", "faint", "line", "line-strong", "surface", "depth", "in", "out", "warn", "bad", "dead"];
-const EVERY = { "15m": 5, "1h": 10, "6h": 30, "24h": 60, "48h": 60 }; // seconds between two fetches
+const EVERY = { "15m": 5, "1h": 10, "6h": 30, "24h": 60, "7d": 300, "30d": 600, "400d": 3600 }; // seconds between two fetches
 
 /** The tokens of the theme as rgb(...), as the browser resolves them now. */
 function palette() {

@@ -110,8 +110,8 @@ def test_a_queue_that_is_gone_says_since_when(client_viewer, shop) -> None:
 
 
 def test_only_ranges_that_are_kept_are_offered(client_viewer, shop, settings) -> None:
-    settings.WEIR_RETENTION_RAW = 6 * 3600
-    page = client_viewer.get(f"/queues/{Queue.objects.get(key='a').id}/?range=48h").content.decode()
+    settings.WEIR_RETENTION_HOUR = 6 * 3600
+    page = client_viewer.get(f"/queues/{Queue.objects.get(key='a').id}/?range=7d").content.decode()
     assert re.findall(r'<a [^>]*data-range="(\w+)"', page) == ["15m", "1h", "6h"]
 
 
