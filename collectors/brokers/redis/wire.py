@@ -8,6 +8,7 @@ RESP2, because its replies have the same shape from 6.2 to 9 and nothing is push
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -123,6 +124,7 @@ class Wire:
                 replies += [self._reply(connection) for _ in batch]
         except Exception as error:
             self._drop()
+            traceback.clear_frames(error.__traceback__)  # whoever keeps the error must not keep half a reply
             if self._closed:  # by another thread: then redis-py may stumble over its own socket in any way
                 raise Unreachable(f"The connection to {self.url.label} was closed by Weir.") from None
             if isinstance(error, redis.RedisError | OSError | CollectorError):
