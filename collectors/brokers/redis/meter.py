@@ -16,7 +16,7 @@ from ...errors import BadAnswer
 
 #: Bytes of one reply that are read at most. The largest that Weir asks for (the ends of a stream, members of a
 #: registry) are far smaller, unless a single message is this large.
-LARGEST_REPLY = 16 * 1024 * 1024
+LARGEST_REPLY = 12 * 1024 * 1024
 
 
 class Meter:
@@ -49,7 +49,8 @@ class Meter:
         self._left -= len(data)
         if self._left < 0:
             raise BadAnswer(
-                f"Redis at {self._place} sent a reply of more than {LARGEST_REPLY >> 20} MB, which no poll should need."
+                f"Redis at {self._place} sent a reply of more than {LARGEST_REPLY >> 20} MB; "
+                "leave out the key that holds such large messages with exclude= or keys=."
             )
         return data
 
