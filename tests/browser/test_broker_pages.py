@@ -70,18 +70,15 @@ def weir(tmp_path):
 
 
 @pytest.fixture
-def page(weir):
+def page(weir, browser):
     errors: list[str] = []
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=settings.WEIR_CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_context(color_scheme="dark").new_page()
-        page.set_default_timeout(20_000)
-        page.on(
-            "console", lambda m: errors.append(m.text) if m.type == "error" and "Failed to load" not in m.text else 0
-        )
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        yield page
-        browser.close()
+    context = browser.new_context(color_scheme="dark")
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    page.on("console", lambda m: errors.append(m.text) if m.type == "error" and "Failed to load" not in m.text else 0)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
     assert errors == [], "the console stays clean, the CSP is never broken"
 
 

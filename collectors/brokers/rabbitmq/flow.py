@@ -47,28 +47,30 @@ class _Memory:
     at: float
     level: Level
     balance: Balance | None = None
+    own_balance: Balance | None = None  # the same for the queue's own counters, while it is asked for them
     arrivals: PositionLag | None = None
     arrived: float = 0.0
     quiet: float = 0.0  # seconds without any flow, up to now
     recent: deque[_Counted] = field(default_factory=deque)
 
-    def mean(self, flow: Flow, seconds: float, exact: bool) -> _Counted:
+    def mean(self, now: _Counted) -> _Counted:
         """What was counted over the last MEAN_OVER seconds, or over one interval where that is longer."""
-        if flow is _NOTHING and not self.recent:
-            self.quiet += seconds
-            return _Counted(seconds, 0.0, 0.0, 0.0, exact)
+        if not now.moved and not self.recent:
+            self.quiet += now.seconds
+            return now
         if not self.recent and self.quiet:
-            self.recent.append(_Counted(min(self.quiet, MEAN_OVER), 0.0, 0.0, 0.0, True))
-        self.recent.append(_Counted(seconds, flow.published, flow.completed, flow.redelivered, exact))
-        self.quiet = 0.0 if any((flow.published, flow.completed, flow.redelivered)) else self.quiet + seconds
+            self.recent.append(_Counted(min(self.quiet, MEAN_OVER)))
+        self.recent.append(now)
+        self.quiet = 0.0 if now.moved else self.quiet + now.seconds
         while len(self.recent) > 1 and sum(c.seconds for c in self.recent) - self.recent[0].seconds >= MEAN_OVER:
             self.recent.popleft()
         total = _Counted(
-            sum(c.seconds for c in self.recent),
-            sum(c.published for c in self.recent),
-            sum(c.completed for c in self.recent),
-            sum(c.redelivered for c in self.recent),
-            all(c.exact for c in self.recent),
+            seconds=sum(c.seconds for c in self.recent),
+            published=sum(c.published for c in self.recent),
+            completed=sum(c.completed for c in self.recent),
+            redelivered=sum(c.redelivered for c in self.recent),
+            uncounted=sum(c.uncounted for c in self.recent),
+            exact=all(c.exact for c in self.recent),
         )
         if self.quiet >= MEAN_OVER:
             self.recent.clear()
@@ -77,13 +79,18 @@ class _Memory:
 
 @dataclass(slots=True, frozen=True)
 class _Counted:
-    """What was counted of a queue over some seconds."""
+    """What was counted of a queue over some seconds, and what came (or, negative, went) uncounted."""
 
     seconds: float
-    published: float
-    completed: float
-    redelivered: float
-    exact: bool
+    published: float = 0.0
+    completed: float = 0.0
+    redelivered: float = 0.0
+    uncounted: float = 0.0
+    exact: bool = True
+
+    @property
+    def moved(self) -> bool:
+        return any((self.published, self.completed, self.redelivered, self.uncounted))
 
 
 class Flows:
@@ -111,31 +118,47 @@ class Flows:
         if memory is None:
             self._memory[key] = _Memory(reading.at, level)
             return _with_lag(Rates(), level, None, own, reading.at)
-        seconds, counted, exact = reading.seconds, None, reading.exact_flows
-        if reading.flows is not None and key not in reading.without_flow:
-            counted = reading.flows.get(key, _NOTHING)
-        if own is not None and own.flow is not None:
-            seconds, counted, exact = own.seconds, own.flow, True
-        if counted is None or not seconds:
+        now = self._now(key, memory, level, reading, own)
+        if now is None:
             rates = Rates(net_rate=_change(memory, level, reading.at))
             rates.quality = _quality(None, None, LagMethod.NONE)
-            memory.balance = None
+            memory.balance = memory.own_balance = None
             memory.recent.clear()
             memory.quiet = 0.0
         else:
-            missing = self._missing(key, memory, level, counted, seconds)
-            rates = self._counted(key, level, memory.mean(counted, seconds, exact), missing)
-            _observe(memory, reading.at, counted.published / seconds + max(0.0, missing))
+            rates = self._counted(level, memory.mean(now))
+            _observe(memory, reading.at, (now.published + max(0.0, now.uncounted)) / now.seconds)
         memory.at, memory.level = reading.at, level
         return _with_lag(rates, level, memory, own, reading.at)
 
-    def _counted(self, key: QueueKey, level: Level, mean: _Counted, missing: float) -> Rates:
+    def _now(self, key: QueueKey, memory: _Memory, level: Level, reading: Reading, own: Own | None) -> _Counted | None:
+        """What moved since the last reading; the queue's own counters win. None = nobody counted."""
+        found = None
+        if reading.flows is not None and reading.seconds and key not in reading.without_flow:
+            flow = reading.flows.get(key, _NOTHING)
+            missing = self._missing(key, memory, level, flow, reading.seconds)
+            if missing:
+                self.doubted.add(key)
+            found = _moved(flow, reading.seconds, missing, reading.exact_flows)
+        if own is not None and own.flow is not None and own.seconds:
+            if memory.own_balance is None:
+                memory.own_balance = Balance()
+                memory.own_balance.update(own.seconds, 0.0, 0.0, _held(memory.level))
+            counts = own.flow.published, own.flow.completed
+            missing = 0.0 if key in self._streams else memory.own_balance.update(own.seconds, *counts, _held(level))
+            if missing:
+                self.doubted.add(key)
+            return _moved(own.flow, own.seconds, missing, True)
+        memory.own_balance = None
+        return found
+
+    def _counted(self, level: Level, mean: _Counted) -> Rates:
         how = Quality.EXACT if mean.exact else Quality.APPROXIMATE
         arrived, completed = mean.published / mean.seconds, mean.completed / mean.seconds
+        missing = mean.uncounted / mean.seconds
         rates = Rates(arrived, completed, mean.redelivered / mean.seconds)
         in_quality = out_quality = how
         if missing:
-            self.doubted.add(key)
             rates.net_rate = arrived - completed + missing
         if missing > 0:
             rates.in_rate, in_quality = arrived + missing, Quality.ESTIMATED
@@ -155,6 +178,10 @@ class Flows:
             memory.balance = Balance()
             memory.balance.update(seconds, 0.0, 0.0, _held(memory.level))
         return memory.balance.update(seconds, flow.published, flow.completed, _held(level))
+
+
+def _moved(flow: Flow, seconds: float, missing: float, exact: bool) -> _Counted:
+    return _Counted(seconds, flow.published, flow.completed, flow.redelivered, missing * seconds, exact)
 
 
 def _held(level: Level) -> float:
