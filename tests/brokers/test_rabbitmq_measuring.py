@@ -150,7 +150,7 @@ def test_arrivals_through_short_lived_channels_are_found_by_the_backlog(rabbitmq
     thread = threading.Thread(target=publish, daemon=True)
     with polling(rabbitmq_node.url(vhost=filled)) as broker:
         thread.start()
-        for _ in range(6):
+        for _ in range(8):  # it takes some polls until the counts are doubted
             broker.poll()
             time.sleep(7)
         found = sample(broker.poll(), "classic")

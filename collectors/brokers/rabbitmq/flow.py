@@ -58,7 +58,9 @@ class _Memory:
         if not now.moved and not self.recent:
             self.quiet += now.seconds
             return now
-        if not self.recent and self.quiet:
+        if now.uncounted and self.recent and not self.recent[-1].uncounted:
+            self.recent.clear()  # the counts before were short as well, and nobody knows by how much
+        elif not self.recent and self.quiet:
             self.recent.append(_Counted(min(self.quiet, MEAN_OVER)))
         self.recent.append(now)
         self.quiet = 0.0 if now.moved else self.quiet + now.seconds
