@@ -24,6 +24,8 @@ from dashboard.insight.states import Judge
 from dashboard.store import FILE_NAME, open_store
 from dashboard.ticks import Ring, Tick
 
+from .registry import Curve, Table, Target
+
 START, INTERVAL = 1_700_000_000.0, 10.0
 APPROXIMATE = {"in_rate": Quality.APPROXIMATE, "out_rate": Quality.APPROXIMATE}
 STEPS = ("columns", "judge", "append", "encode")
@@ -97,6 +99,30 @@ def measure(queues: int, ticks: int, folder: Path) -> dict[str, float]:
         "stored_bytes": (folder / FILE_NAME).stat().st_size / queues / ticks,
         "chart": statistics.median(chart),
     }
+
+
+def bench(short: bool = False) -> list[Table]:
+    """From 100 to 100,000 queues: what a tick costs by step, and by queue."""
+    rows = []
+    for queues in (100, 1_000) if short else (100, 1_000, 10_000, 100_000):
+        with tempfile.TemporaryDirectory() as folder:
+            ticks = 12 if short else max(12, min(360, 600_000 // queues))
+            found = measure(queues, ticks, Path(folder))
+        rows.append(
+            {"queues": queues, **{f"{step} ms": found[step] for step in STEPS}, "all ms": found["all"]}
+            | {"µs per queue": 1000 * found["all"] / queues, "encoded bytes per queue": found["encoded_bytes"]}
+            | {"a chart of 1 h ms": found["chart"]}
+        )
+    by_size = {row["queues"]: row for row in rows}
+    targets = []
+    if 10_000 in by_size:
+        share, flat = by_size[10_000]["all ms"] / 5000, by_size[10_000]["µs per queue"] / by_size[100]["µs per queue"]
+        targets = [
+            Target("10,000 queues every 5 s, share of one core", share, 0.25),
+            Target("cost per queue, 10,000 beside 100", flat, 1.0),
+        ]
+    note = "Processor time, medians over the ticks. Half of the queues change with every tick, which is dear."
+    return [Table("Taking in a poll", rows, note, Curve("queues", tuple(f"{s} ms" for s in STEPS), log=True), targets)]
 
 
 def main() -> None:

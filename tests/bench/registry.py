@@ -1,0 +1,82 @@
+"""The benchmarks by name, and what each of them answers with.
+
+A benchmark is a module of this folder with `bench(short: bool) -> list[Table]`: everything it compares is measured in
+that one run, so that its ratios and curves hold on any machine. `short` is the form that the tests run: a few
+seconds, smaller, every line of it used. What cannot be measured here is a `Missing` with one sentence.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Missing(Exception):
+    """This benchmark cannot run on this machine; the message says what it needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """How a table is drawn: `ys` over `x`, one set of lines for each value of `by`; axes of powers where `log`."""
+
+    x: str
+    ys: tuple[str, ...]
+    by: str = ""
+    log: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A figure that was aimed at: `value` is to be at most (or, with `at_least`, at least) `limit`."""
+
+    words: str
+    value: float
+    limit: float
+    at_least: bool = False
+
+    @property
+    def held(self) -> bool:
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
+
+
+@dataclass(slots=True)
+class Table:
+    """Rows of one comparison, with the same names in each; the first names the row. None = not measured."""
+
+    title: str
+    rows: list[dict[str, Any]]
+    note: str = ""
+    curve: Curve | None = None
+    targets: list[Target] = field(default_factory=list)
+
+
+#: Name -> (what it answers, the most seconds that its whole form may take on two cores).
+BENCHES = {
+    "ingest": ("taking in a poll: cost by step, from 100 to 100,000 queues", 90),
+    "store": ("keeping and reading samples, beside VictoriaMetrics and Prometheus", 150),
+    "poll_redis": ("polling Redis: our processor time and the server's", 60),
+    "poll_rabbitmq": ("polling RabbitMQ, beside Prometheus per object and its own management page", 150),
+    "poll_sqs": ("polling SQS: calls, money and processor time", 60),
+    "live": ("the live view: clients × rows, with some that stopped reading", 100),
+    "page": ("pages and API with 10,000 queues: first paint, long tasks, milliseconds of an answer", 90),
+    "replay": ("replaying dead letters, beside RabbitMQ's shovel", 90),
+    "up": ("from `manage.py up` to ready", 40),
+    "memory": ("memory while 10,000 queues are watched", 100),
+    "judgement": ("states, lag and forecasts against series whose answer is known", 60),
+    "decode": ("reading letters", 20),
+}
+
+
+def run(name: str, short: bool) -> list[Table]:
+    """The tables of one benchmark. Raises Missing where something that it needs is not there."""
+    try:
+        module = importlib.import_module(f"{__package__}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"{__package__}.{name}":
+            raise
+        raise Missing(f"{name} is not there yet") from None
+    if not hasattr(module, "bench"):
+        raise Missing(f"{name} runs by itself only: python -m {module.__name__}")
+    tables: list[Table] = module.bench(short)
+    return tables

@@ -1,0 +1,66 @@
+"""The benchmarks run: each in its short form, by the one command. How fast they are is no test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import asdict
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.rules import tree
+
+from . import plot, registry, report
+from .registry import Curve, Table, Target
+
+RUN = tree.ROOT / "tests" / "bench" / "run"
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([RUN, *arguments], capture_output=True, text=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", registry.BENCHES)
+def test_the_short_form_runs(name, tmp_path):
+    done = bench(name, "--short", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    answer = json.loads((tmp_path / "bench.json").read_text())["benches"][name]
+    if "missing" in answer:
+        pytest.skip(answer["missing"])
+    assert all(table["rows"] for table in answer["tables"])
+    for picture in tmp_path.glob("*.svg"):
+        ElementTree.parse(picture)
+        assert picture.name in (tmp_path / "report.md").read_text()
+
+
+def test_a_wrong_name_is_said():
+    done = bench("nonsense")
+    assert done.returncode == 2 and "no benchmark nonsense" in done.stderr and "ingest" in done.stderr
+
+
+def test_a_report_says_what_was_aimed_at_and_what_failed(tmp_path):
+    rows = [{"n": 1, "ms": 0.5, "peer": None}, {"n": 1000, "ms": 20.0, "peer": 3.0}]
+    targets = [Target("a thousand", 20, 10), Target("share", 0.9, 0.8, at_least=True)]
+    table = Table("Things", rows, "a note", Curve("n", ("ms", "peer"), log=True), targets)
+    answers = {
+        "ingest": {"tables": [asdict(table)], "seconds": 1},
+        "store": {"failed": "Traceback", "seconds": 2},
+        "up": {"missing": "no browser", "seconds": 0},
+    }
+    report.write(tmp_path, {"cores": 2}, answers)
+    said = (tmp_path / "report.md").read_text()
+    assert "| 1 | 0.500 | - |" in said and "MISSED a thousand: 20 (at most 10)" in said.replace("MISSED  ", "MISSED ")
+    assert "held   share" in said and "Left out: no browser." in said and "Failed." in said and "ingest-1.svg" in said
+    assert "FAILED" in report.text(answers["store"])
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_a_plot_has_a_line_for_each_series(log):
+    rows = [{"n": n, "ms": n * k, "engine": f"<{k}>"} for n in (1, 10, 300) for k in (0.5, 2)]
+    drawn = ElementTree.fromstring(plot.svg("T & t", rows, Curve("n", ("ms",), "engine", log)))
+    lines = drawn.findall("{http://www.w3.org/2000/svg}polyline")
+    assert len(lines) == 2 and all(len(line.get("points", "").split()) == 3 for line in lines)
+    assert all("nan" not in (line.get("points") or "") for line in lines)
