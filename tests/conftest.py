@@ -9,6 +9,8 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
+from collectors.brokers import memory
+
 # Django is set up by now: programs that a test starts get the product's own settings.
 os.environ["DJANGO_SETTINGS_MODULE"] = "dashboard.settings"
 
@@ -23,6 +25,14 @@ def pytest_runtest_setup(item):
         os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     else:
         os.environ.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)
+
+
+@pytest.fixture(autouse=True)
+def worlds_of_its_own():
+    """`memory://shop` is one world for the whole process: each test begins with none, and leaves none behind."""
+    memory.forget_all()
+    yield
+    memory.forget_all()
 
 
 PASSWORD = "correct horse battery staple"

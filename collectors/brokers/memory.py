@@ -164,10 +164,16 @@ def world(name: str) -> World:
         return _worlds.setdefault(name, World(name))
 
 
-def forget(name: str) -> None:
-    """The next `world(name)` is a new and empty one; adapters that were already built keep the old one."""
+def forget_all() -> None:
+    """Every `world(name)` is new and empty from now on; adapters that were already built keep the old one.
+
+    Polls that hang in an old world are let go.
+    """
     with _worlds_lock:
-        _worlds.pop(name, None)
+        old = list(_worlds.values())
+        _worlds.clear()
+    for gone in old:
+        gone.release()
 
 
 class Memory:

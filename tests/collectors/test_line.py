@@ -7,7 +7,7 @@ import pytest
 
 from collectors import line, registry
 from collectors import poller as poller_module
-from collectors.brokers.memory import Memory, World, forget, world
+from collectors.brokers.memory import Memory, World, world
 from collectors.errors import AccessRefused, BadAnswer, CollectorError, OwnFault, TimedOut, Unreachable
 from collectors.poller import Poller
 from collectors.protocol import Broker, Poll
@@ -28,11 +28,9 @@ def poller(ears: Ears) -> Iterator[Poller]:
 
 
 @pytest.fixture
-def shop() -> Iterator[World]:
-    forget("shop")
+def shop() -> World:
     world("shop").put("orders", 2)
-    yield world("shop")
-    world("shop").release()
+    return world("shop")
 
 
 def test_a_poll_that_takes_far_too_long_is_given_up_once(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from collectors import registry
-from collectors.brokers.memory import World, forget, world
+from collectors.brokers.memory import World, world
 from collectors.errors import BadAnswer, Unreachable
 from collectors.protocol import Broker, Poll, Relation, Sample
 from tests.contracts import BrokerContract
@@ -15,7 +15,6 @@ from tests.contracts import BrokerContract
 
 @pytest.fixture
 def shop() -> World:
-    forget("shop")
     return world("shop")
 
 
@@ -90,7 +89,6 @@ def test_two_adapters_share_one_world_and_worlds_are_apart(shop: World) -> None:
     shop.put("orders")
     assert only(broker_of("memory://shop").poll()).depth == 1
     assert only(broker_of("memory://shop").poll()).depth == 1
-    forget("other")
     assert broker_of("memory://other").poll().samples == []
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from collectors.brokers.memory import Memory, World, forget, world
+from collectors.brokers.memory import Memory, World, world
 from collectors.errors import Unreachable
 from collectors.poller import Poller
 from collectors.protocol import Broker, Poll
@@ -27,16 +27,13 @@ def poller(ears: Ears) -> Iterator[Poller]:
 
 
 @pytest.fixture
-def shop() -> Iterator[World]:
-    forget("shop")
+def shop() -> World:
     world("shop").put("orders", 2)
-    yield world("shop")
-    world("shop").release()
+    return world("shop")
 
 
 @pytest.fixture
 def mill() -> World:
-    forget("mill")
     world("mill").put("grain")
     return world("mill")
 
@@ -55,7 +52,6 @@ def test_every_answer_reaches_the_sink(poller: Poller, ears: Ears, shop: World) 
 
 
 def test_a_failing_and_a_hanging_broker_slow_no_other(poller: Poller, ears: Ears, shop: World, mill: World) -> None:
-    forget("swamp")
     world("swamp").fail(Unreachable("The swamp is gone."))
     shop.hang()
     for id, name in enumerate(("shop", "swamp", "mill"), 1):

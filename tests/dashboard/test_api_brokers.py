@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from collectors.brokers.memory import forget, world
+from collectors.brokers.memory import world
 from dashboard.brokers import save_broker, url_of
 from dashboard.models import AuditEntry, Broker
 
@@ -12,8 +12,7 @@ URL = "memory://weir:s3cret@shop"
 
 @pytest.fixture
 def shop():
-    yield world("shop")
-    forget("shop")
+    return world("shop")
 
 
 class TestReading:

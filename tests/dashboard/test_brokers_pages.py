@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 from django.utils import timezone
 
-from collectors.brokers.memory import forget, world
+from collectors.brokers.memory import world
 from dashboard.brokers import save_broker, url_of
 from dashboard.live.bus import the_bus
 from dashboard.models import AuditEntry, Broker
@@ -26,8 +26,7 @@ def text(response) -> str:
 
 @pytest.fixture
 def shop():
-    yield world("shop")
-    forget("shop")
+    return world("shop")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from collectors.brokers.memory import forget, world
+from collectors.brokers.memory import world
 from collectors.errors import BadURL
 from collectors.url import BrokerURL
 from dashboard.broker_check import check_broker
@@ -109,11 +109,7 @@ class TestKeepingThePassword:
 class TestChecking:
     @pytest.fixture(autouse=True)
     def shop(self):
-        forget("shop")  # another test of this process may have named it
-        shop = world("shop")
-        yield shop
-        shop.release()
-        forget("shop")
+        return world("shop")
 
     def check(self, url="memory://shop", **options):
         return check_broker(BrokerURL.parse(url), **options)

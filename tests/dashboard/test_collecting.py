@@ -10,7 +10,7 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from collectors.brokers.memory import forget, world
+from collectors.brokers.memory import world
 from collectors.errors import AccessRefused
 from dashboard.brokers import pause_broker, save_broker
 from dashboard.collecting import Collector
@@ -50,10 +50,9 @@ def collector(store, bus) -> Iterator[Collector]:
 
 
 @pytest.fixture
-def broker() -> Iterator[Broker]:
+def broker() -> Broker:
     world("shop").put("orders", 3)
-    yield save_broker("memory://shop", name="shop", interval=1.0)
-    forget("shop")
+    return save_broker("memory://shop", name="shop", interval=1.0)
 
 
 def until(true: Callable[[], object], seconds: float = 10.0) -> None:

@@ -31,7 +31,6 @@ def watch(caplog: pytest.LogCaptureFixture) -> Iterator[Watch]:
     memory.world("calm").put("orders", 3)
     with Watch() as watch:
         yield watch
-    memory.forget("calm")
     traces = [record for record in caplog.records if record.exc_info or "Traceback" in record.getMessage()]
     assert not traces, traces
     assert len(caplog.records) < 50

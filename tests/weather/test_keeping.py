@@ -39,7 +39,6 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
     house = House(tmp_path)
     yield house
     house.stop()
-    memory.forget("shop")
     assert not [r for r in caplog.records if r.exc_info or "Traceback" in r.getMessage()]
     assert len(caplog.records) < 30, [r.getMessage() for r in caplog.records]
 

@@ -149,7 +149,6 @@ def test_a_hundred_thousand_queues_at_once(desk: Page) -> None:
     took = time.monotonic() - began
     print(f"\nSEEN 100,000 queues: two polls to the page in {took:.1f} s")
     assert took < 120
-    memory.forget("crowd")
 
 
 def test_a_hundred_thousand_lists_in_redis_are_cut_and_say_so(redis7: Server) -> None:
@@ -186,4 +185,3 @@ def test_queues_that_come_and_go_each_second_are_bounded(desk: Page) -> None:
         world.delete(f"brief-{n}")
         names = {row["name"] for row in rows if row["state"] != "gone" and not row.get("gone_at")}
         assert f"brief-{n}" in names
-    memory.forget("flicker")
