@@ -6,7 +6,8 @@ The whole tree; callers catch `CollectorError` or one of its children::
     ├── Permanent                trying again cannot help until a person changes something
     │   ├── BadURL               the broker URL is wrong: says what, where, what to do
     │   ├── AccessRefused        the broker answered: wrong password, or a permission is missing
-    │   └── NotSupported         this broker (or its version) cannot do that
+    │   ├── NotSupported         this broker (or its version) cannot do that
+    │   └── Expired              a lease has passed its time: nothing may be sent on it any more
     └── Transient                trying again may help
         ├── Unreachable          no connection: refused, name not found, TLS failed, reset
         ├── TimedOut             the broker did not answer in time
@@ -46,6 +47,10 @@ class AccessRefused(Permanent):
 
 class NotSupported(Permanent):
     """The broker, or its version, cannot do what was asked."""
+
+
+class Expired(Permanent):
+    """A lease has passed its time: what it held may be in other hands, nothing may be sent or removed on it."""
 
 
 class Transient(CollectorError):

@@ -1,31 +1,29 @@
-"""An in-process broker, for unit tests and for showing what failures look like. It measures nothing real.
-
-`memory://name` is one shared world in this process: `world("name")` is where a test puts, takes and
-acknowledges messages, and where it makes the broker fail, be slow or answer in part. A world exists as soon
-as it is named, and is empty then. `memory://user:password@name` is refused unless the world has that password
-(a world without one lets everybody in).
-
-Exact: depth, in flight, consumers, lag (each message carries the time at which it was put),
-and rates from the second poll of an adapter on. There are no parameters of its own.
-"""
+"""The worlds behind `memory://name`: queues of messages, and what tests make happen to them."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..errors import AccessRefused, Unreachable
-from ..protocol import Cost, LagMethod, Poll, QueueFacts, Relation, Sample
-from ..rates import Counters
-from ..url import BrokerURL
+from ...errors import Unreachable
+from ...letters import Death
 
-Message = tuple[int, float]  # its number in the world, and the epoch seconds at which it was put
+
+class Message(NamedTuple):
+    """A message: its number in the world, the epoch seconds at which it was put, and what is in it."""
+
+    number: int
+    at: float
+    body: bytes = b""
+    headers: Mapping[str, Any] = {}
+    deaths: tuple[Death, ...] = ()
+    deliveries: int = 0
 
 
 @dataclass
@@ -36,6 +34,8 @@ class MemoryQueue:
     consumers: int = 0
     hidden: str = ""  # why it is hidden; "" = it is not
     dead_letters_to: str = ""
+    limit: int | None = None  # how often a letter may be given back before it is dropped
+    dropped: int = 0
     ready: deque[Message] = field(default_factory=deque)
     taken: deque[Message] = field(default_factory=deque)
     put_total: int = 0
@@ -61,6 +61,9 @@ class World:
         self._lock = threading.RLock()
         self._released = threading.Event()
         self._released.set()
+        #: Called with the name of each step that touches letters ("take", "send", "confirm", "remove", "give back")
+        #: and the numbers of the messages, before it is done: what it raises is what happens instead.
+        self.interrupt: Callable[[str, Sequence[int]], None] | None = None
 
     # --- messages ------------------------------------------------------------------------------------------------
     def queue(self, name: str, consumers: int = 0, hidden: str = "", dead_letters_to: str = "") -> MemoryQueue:
@@ -74,8 +77,15 @@ class World:
         """Put so many messages into a queue, which is made when it is not there."""
         with self._lock:
             queue, now = self._made(name), self.clock()
-            queue.ready.extend((next(self._numbers), now) for _ in range(messages))
+            queue.ready.extend(Message(next(self._numbers), now) for _ in range(messages))
             queue.put_total += messages
+
+    def put_letter(self, name: str, body: bytes, deaths: Sequence[Death] = (), **headers: Any) -> None:
+        """Put one message with a body and headers into a queue, which is made when it is not there."""
+        with self._lock:
+            queue = self._made(name)
+            queue.ready.append(Message(next(self._numbers), self.clock(), body, headers, tuple(deaths)))
+            queue.put_total += 1
 
     def take(self, name: str, messages: int = 1) -> int:
         """Hand the oldest messages to a consumer; how many there were to hand."""
@@ -150,6 +160,21 @@ class World:
             with self._lock:
                 self.polling -= 1
 
+    @contextmanager
+    def still(self, step: str = "", numbers: Sequence[int] = ()) -> Iterator[dict[str, MemoryQueue]]:
+        """The queues by name, for one step that touches letters; nobody else changes them meanwhile."""
+        if self.interrupt is not None and step:
+            self.interrupt(step, numbers)
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+            yield self._queues
+
+    def renumber(self, message: Message, **changes: Any) -> Message:
+        """A copy of a message under a number of its own."""
+        with self._lock:
+            return message._replace(number=next(self._numbers), **changes)
+
     def _made(self, name: str) -> MemoryQueue:
         return self._queues.setdefault(name, MemoryQueue(name))
 
@@ -174,76 +199,3 @@ def forget_all() -> None:
         _worlds.clear()
     for gone in old:
         gone.release()
-
-
-class Memory:
-    """The adapter of `memory://name`."""
-
-    PARAMETERS: tuple[str, ...] = ()
-
-    def __init__(self, url: BrokerURL) -> None:
-        self.url = url
-        self.world = world(url.host)
-        self._closed = threading.Event()
-        self._puts: Counters[str] = Counters()
-        self._acks: Counters[str] = Counters()
-
-    def poll(self) -> Poll:
-        """The world as it is. Raises what the world was told to fail with, AccessRefused for a wrong password."""
-        if self._closed.is_set():
-            raise Unreachable(f"The connection to memory://{self.url.host} is closed.")
-        began = time.monotonic()
-        with self.world.poll(self._closed) as (queues, silent):
-            if self.world.password not in ("", self.url.password):
-                raise AccessRefused(f"memory://{self.url.host} refuses the password of user '{self.url.user}'.")
-            shown = [q for q in queues if q.name not in silent and self.url.wants(q.name)]
-            poll = self._answer(shown, sorted(silent))
-        poll.cost = Cost(requests=1, bytes=0, seconds=time.monotonic() - began)
-        return poll
-
-    def close(self) -> None:
-        self._closed.set()
-
-    def _answer(self, queues: list[MemoryQueue], silent: list[str]) -> Poll:
-        now = self.world.clock()
-        puts = self._puts.update(now, {q.name: q.put_total for q in queues})
-        acks = self._acks.update(now, {q.name: q.acked_total for q in queues})
-        names = {q.name for q in queues}
-        return Poll(
-            at=now,
-            samples=[
-                _sample(q, now, _rate(puts, q.name, self._puts.seconds), _rate(acks, q.name, self._acks.seconds))
-                for q in queues
-            ],
-            problems=[f"'{name}' did not answer." for name in silent],
-            complete=not silent,
-            method="read from this process's own memory",
-            version="Memory 1",
-            facts={q.name: QueueFacts(hidden=bool(q.hidden), why_hidden=q.hidden) for q in queues},
-            relations=[
-                Relation(q.name, q.dead_letters_to, "dead_letters", "as the world was told")
-                for q in queues
-                if q.dead_letters_to in names
-            ],
-        )
-
-
-def _rate(increases: Mapping[str, float], name: str, seconds: float | None) -> float | None:
-    return increases[name] / seconds if seconds and name in increases else None
-
-
-def _sample(queue: MemoryQueue, now: float, in_rate: float | None, out_rate: float | None) -> Sample:
-    sample = Sample(
-        key=queue.name,
-        name=queue.name,
-        kind="memory",
-        depth=len(queue.ready),
-        in_flight=len(queue.taken),
-        in_rate=in_rate,
-        out_rate=out_rate,
-        consumers=queue.consumers,
-        lag_seconds=max(0.0, now - queue.ready[0][1]) if queue.ready else 0.0,
-        lag_method=LagMethod.MESSAGE_TIME,
-        head=queue.ready[0][0] if queue.ready else "",
-    )
-    return replace(sample, **queue.told) if queue.told else sample
