@@ -1,0 +1,113 @@
+"""Where each queue stands with one rule: quiet, waiting out its time, firing, or on its way to be closed. Pure.
+
+The same steps judge live ticks and stored history. A rule does not flap: it fires when the limit was passed for
+its time without a break, and closes when the lower level was kept for its own time without a break.
+What is not known counts neither way: the clocks stand still meanwhile, and so they do through a gap between polls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..ticks import Bytes, Floats, Ints, aligned
+
+Bools = NDArray[np.bool_]
+_SLACK = 1e-3  # seconds: times are sums of floats
+
+
+class Phase(IntEnum):
+    """The numbers are stored: never renumber them."""
+
+    OK = 0
+    PENDING = 1  # the limit is passed, but not yet for long enough
+    FIRING = 2
+    CLEARING = 3  # firing, but the lower level is kept
+
+
+@dataclass(slots=True)
+class Look:
+    """One look at every queue. `over`: beyond the limit; `clear`: beyond neither the limit nor the lower level.
+
+    `unknown`: neither can be said. `held`: only an earlier measurement was carried on, so nothing is judged.
+    All of shape (n,).
+    """
+
+    over: Bools
+    clear: Bools
+    unknown: Bools
+    held: Bools | None = None
+
+
+@dataclass(slots=True)
+class Phases:
+    """Phase of every queue of `ids` (ascending), and since when: epoch seconds, of its own clock."""
+
+    lasting: float
+    closing: float
+    ids: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    phase: Bytes = field(default_factory=lambda: np.empty(0, np.uint8))
+    since: Floats = field(default_factory=lambda: np.empty(0))
+    quiet: bool = True  # every queue is OK
+
+    def over_queues(self, ids: Ints) -> Ints:
+        """Have exactly these queues; the ids of those that fired and are no longer among them."""
+        if ids is self.ids or np.array_equal(ids, self.ids):
+            self.ids = ids
+            return ids[:0]
+        lost = self.ids[(self.phase >= Phase.FIRING) & ~np.isin(self.ids, ids)] if not self.quiet else ids[:0]
+        self.phase, self.since = aligned(self.phase, self.ids, ids), aligned(self.since, self.ids, ids)
+        self.since = np.nan_to_num(self.since)
+        self.ids = ids
+        self.quiet = not self.phase.any()
+        return lost
+
+    def pause(self, seconds: float) -> None:
+        """Let a time pass that counts neither way."""
+        if not self.quiet:
+            self.since[(self.phase == Phase.PENDING) | (self.phase == Phase.CLEARING)] += seconds
+
+    def step(self, at: float, span: float, look: Look) -> tuple[Ints, Ints]:
+        """Take one look, `span` seconds after the last one; the rows that begin to fire, and those that close."""
+        none = np.empty(0, np.int64)
+        if self.quiet and not look.over.any():
+            return none, none
+        phase, since = self.phase, self.since
+        known = ~look.unknown if look.held is None else ~(look.unknown | look.held)
+        over, clear = look.over & known, look.clear & known
+        pending, clearing = phase == Phase.PENDING, phase == Phase.CLEARING
+        blind = (pending | clearing) & ~known
+        if look.held is not None:
+            blind &= ~look.held
+        since[blind] += span
+        begins = over & (phase == Phase.OK)
+        since[begins] = at
+        fires = (begins | (pending & over)) & (at - since >= self.lasting - _SLACK)
+        phase[begins] = Phase.PENDING
+        phase[pending & known & ~over] = Phase.OK
+        phase[clearing & known & ~clear] = Phase.FIRING
+        calms = clear & (phase == Phase.FIRING)
+        since[calms] = at
+        closes = (calms | (clearing & clear)) & (at - since >= self.closing - _SLACK)
+        phase[calms] = Phase.CLEARING
+        phase[fires], phase[closes] = Phase.FIRING, Phase.OK
+        since[fires] = at
+        self.quiet = not phase.any()
+        return np.flatnonzero(fires), np.flatnonzero(closes)
+
+    def kept(self) -> list[tuple[int, int, float]]:
+        """What a restart has to know: (queue, phase, since) of every queue that is not OK."""
+        rows = np.flatnonzero(self.phase)
+        columns = (self.ids[rows].tolist(), self.phase[rows].tolist(), self.since[rows].tolist())
+        return list(zip(*columns, strict=True))
+
+    def restore(self, kept: list[tuple[int, int, float]]) -> None:
+        """The opposite of `kept`."""
+        rows = sorted(kept)
+        self.ids = np.array([row[0] for row in rows], np.int64)
+        self.phase = np.array([row[1] for row in rows], np.uint8)
+        self.since = np.array([row[2] for row in rows], np.float64)
+        self.quiet = not self.phase.any()
