@@ -110,7 +110,10 @@ class Price:
 
 @dataclass(slots=True, frozen=True)
 class Bounds:
-    """How far one look goes: letters, bytes of bodies in all, bytes of one body, seconds."""
+    """How far one look goes: letters, bytes of bodies in all, bytes of one body, seconds.
+
+    With `messages=0` nothing is taken and nothing is paid: the look tells how many there are (`Look.of`).
+    """
 
     messages: int = 50
     bytes: int = 16 * 1024 * 1024

@@ -162,6 +162,17 @@ class LettersContract:
         look = broker.look(queue, Bounds(seconds=2.0))
         assert look.letters == [] and look.of in (None, 0)
 
+    def test_a_look_at_no_letters_counts_them(self, broker: Any, queue: str, put: Puts) -> None:
+        for body in self.some:
+            put(body)
+        deadline = time.monotonic() + self.returns_within
+        while (look := broker.look(queue, Bounds(messages=0))).of not in (None, len(self.some)):
+            assert time.monotonic() < deadline, look
+            time.sleep(0.2)
+        assert look.letters == []
+        letters = self.look_until(broker, queue, len(self.some)).letters
+        assert {letter.deliveries for letter in letters} <= {None, 0, 1}
+
     def test_a_letter_keeps_its_id_and_others_have_another(self, broker: Any, queue: str, put: Puts) -> None:
         for body in (b"one", b"two", b"two"):
             put(body)
