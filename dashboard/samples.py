@@ -42,3 +42,14 @@ def close_store() -> None:
         if _store is not None:
             _store.close()
             _store = None
+
+
+def say_generated(broker: int, until: float) -> None:
+    """Note that what is kept of a broker's queues before `until` (epoch seconds) was made up, for the demo."""
+    Fact.objects.update_or_create(name=f"generated_until:{broker}", defaults={"value": str(until)})
+
+
+def generated_until(broker: int) -> float | None:
+    """The end of the made-up past of a broker's queues, epoch seconds; None: all of it was measured."""
+    fact = Fact.objects.filter(name=f"generated_until:{broker}").first()
+    return float(fact.value) if fact else None

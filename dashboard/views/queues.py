@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -21,6 +22,7 @@ from ..live.feed import fleet
 from ..live.frames import Frames
 from ..live.view import BadView, QueuesView, QueueView, View, read_view
 from ..models import Broker, Queue, Relation
+from ..samples import generated_until
 
 #: Rows that come with the page itself: more than a window shows.
 FIRST_ROWS = 60
@@ -93,9 +95,16 @@ def queue(request: HttpRequest, id: int) -> HttpResponse:
         "hidden": queue_deeds.is_hidden(row),
         "why_hidden": row.why_hidden if row.hidden_by_hand is None else f"by {row.hidden_by}",
         "tags": _tags(row),
+        "generated": _generated(row),
         "boot": first_frame(QueueView(row.id)),
     }
     return render(request, "queues/detail.html", context)
+
+
+def _generated(row: Queue) -> datetime | None:
+    """Until when the queue's history was made up, for the demo."""
+    until = generated_until(row.broker_id)
+    return datetime.fromtimestamp(until, UTC) if until else None
 
 
 def _usual_range(row: Queue, ranges: list[str]) -> str:
