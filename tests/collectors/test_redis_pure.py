@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from collectors.brokers.redis import names
 from collectors.brokers.redis.ends import Ends
 from collectors.brokers.redis.entries import EntryId, beyond
-from collectors.brokers.redis.relations import queue_of
 from collectors.brokers.redis.wire import pack
 from collectors.dialects import ON_REDIS
 from collectors.dialects.celery import CeleryOnRedis
@@ -60,15 +59,6 @@ def test_an_estimated_backlog_is_between_the_count_and_the_length(counted: int, 
         assert found is None
     else:
         assert found is not None and counted <= found <= max(length, counted)
-
-
-@pytest.mark.parametrize(
-    ("name", "queue"),
-    [(b"a:dlq", b"a"), (b"a.DLQ", b"a"), (b"a:dead", b"a"), (b"a:failed", b"a"), (b"a", None), (b":dlq", None),
-     (b"a-dlq", None), (b"\xff:dlq", b"\xff")],
-)  # fmt: skip
-def test_dead_letter_names(name: bytes, queue: bytes | None) -> None:
-    assert queue_of(name) == queue
 
 
 class List:

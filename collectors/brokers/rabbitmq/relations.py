@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from collectors.conventions import BY_NAME, candidates
 from collectors.protocol import Relation
 
 from .deadletters import DeadLetters, comes_back
@@ -11,11 +12,6 @@ from .hidden import is_timer
 from .inventory import QueueRow, sample_key
 from .policies import Settings
 from .prometheus import QueueKey
-
-#: Endings that libraries give to the queue of the dead letters of another: MassTransit, Dramatiq, Spring and habit.
-_ENDINGS = ("_error", "_skipped", ".XQ", ".dlq", ".DLQ", "-dlq", "_dlq", ".parkingLot", ".dead", ".dead-letter")
-
-BY_NAME = "by its name"
 
 
 def relations_of(
@@ -66,9 +62,7 @@ def _by_name(rows: Mapping[QueueKey, QueueRow], arranged: set[QueueKey]) -> list
     """Dead-letter queues that only their names tell of; a queue with a dead-letter exchange needs no guess."""
     relations = []
     for vhost, name in rows:
-        for ending in _ENDINGS:
-            source = (vhost, name.removesuffix(ending))
-            if source[1] != name and source in rows and source not in arranged:
-                relations.append(Relation(sample_key(*source), sample_key(vhost, name), "dead_letters", BY_NAME))
-                break
+        source = next(((vhost, queue) for queue in candidates(name) if (vhost, queue) in rows), None)
+        if source is not None and source not in arranged:
+            relations.append(Relation(sample_key(*source), sample_key(vhost, name), "dead_letters", BY_NAME))
     return relations

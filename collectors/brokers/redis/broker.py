@@ -59,9 +59,7 @@ class Redis:
         places = self._lists.read(
             wire, powers, self._inventory, self._laid.places, self._laid.ledgers, at, now, self._watched
         )
-        streams = self._streams.read(
-            wire, powers, self._inventory, self._wanted, lambda key: relations.queue_of(key) is not None, at, now
-        )
+        streams = self._streams.read(wire, powers, self._inventory, self._wanted, relations.is_dead, at, now)
         channels = self._channels.read(wire, powers, self._wanted, about, at)
         samples = [s for _, s in places] + [s for *_, s in streams] + [s for _, s in channels]
         samples = list({s.key: s for s in samples}.values())  # a key may become another type while we look

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
+from ...conventions import BY_NAME, is_dead_letters, queue_of
 from ...protocol import Relation
 
-#: What is appended to the name of a queue for its dead letters.
-ENDINGS = (":dlq", ".dlq", ":dead", ":failed")
-_ENDING = re.compile(f"({'|'.join(map(re.escape, ENDINGS))})$", re.IGNORECASE)
 
-
-def queue_of(name: bytes) -> bytes | None:
-    """The queue whose dead letters a key holds by its name; None when the name says nothing of the kind."""
-    decoded = name.decode("latin-1")
-    queue = _ENDING.sub("", decoded)
-    return queue.encode("latin-1") if queue and queue != decoded else None
+def is_dead(key: bytes) -> bool:
+    """Whether a key says by its name that it holds the dead letters of a queue."""
+    return is_dead_letters(key.decode("latin-1"))
 
 
 def by_name(keys: Mapping[bytes, Iterable[str]]) -> list[Relation]:
     """Relations between queues, given the identities under which each Redis key is shown."""
+    known = {key.decode("latin-1"): list(shown) for key, shown in keys.items()}
     found = []
-    for name, targets in keys.items():
-        queue = queue_of(name)
-        target = next(iter(targets), None)
-        if queue is None or target is None:
-            continue
-        for source in keys.get(queue, ()):
-            found.append(Relation(source, target, "dead_letters", "by its name"))
+    for name, targets in known.items():
+        queue = queue_of(name, known)
+        if queue is not None and targets:
+            found += [Relation(source, targets[0], "dead_letters", BY_NAME) for source in known[queue]]
     return found

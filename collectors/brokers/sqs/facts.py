@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
+from ...conventions import BY_NAME, queue_of
 from ...protocol import QueueFacts, Relation
 from .attributes import Attributes
 from .names import key_of_arn, short
@@ -33,7 +34,7 @@ def of_queue(queue: Queue, queues: Mapping[str, Queue], cloudwatch: bool) -> Que
 
 
 def relations(queues: Mapping[str, Queue]) -> list[Relation]:
-    """Where dead letters go, among queues that are watched: by each source's redrive policy."""
+    """Where dead letters go, among queues that are watched: by redrive policies, else by names."""
     found: dict[tuple[str, str], Relation] = {}
     for queue in queues.values():
         redrive = queue.attributes.redrive if queue.attributes else None
@@ -46,11 +47,18 @@ def relations(queues: Mapping[str, Queue]) -> list[Relation]:
         for source in queue.sources or ():
             if source in queues and (source, queue.key) not in found:
                 found[source, queue.key] = Relation(source, queue.key, "dead_letters", "listed by SQS as its source")
+    told = {target for _, target in found}
+    for key in queues.keys() - told:  # an application may put its dead letters aside itself
+        named = queue_of(key, queues)
+        attributes = queues[named].attributes if named is not None else None
+        if named is not None and attributes is not None and attributes.redrive is None:
+            found[named, key] = Relation(named, key, "dead_letters", BY_NAME)
     return list(found.values())
 
 
 def targets(relations: Iterable[Relation]) -> frozenset[str]:
-    return frozenset(relation.target for relation in relations)
+    """Of those that SQS told, for a name is a guess."""
+    return frozenset(relation.target for relation in relations if relation.via != BY_NAME)
 
 
 def duration(seconds: float | None) -> str:
