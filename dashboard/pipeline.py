@@ -1,4 +1,4 @@
-"""The order in which a poll becomes known: poll -> tick -> judge -> store -> live. It is written here, once."""
+"""The order in which a poll becomes known: poll -> tick -> judge -> rules -> store -> live. Written here, once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from collectors.protocol import Poll
 
+from .alerts.watching import Watch
 from .insight.states import Judge
 from .inventory import Inventory
 from .store.base import Store
@@ -22,6 +23,7 @@ class Ingest:
         for tick in store.recent(broker, self.ring.size):
             self.ring.push(tick)
         self.judge = Judge.resume(self.ring)
+        self.watch = Watch(broker, store, self.ring)
 
     def __call__(self, poll: Poll) -> Tick | None:
         """Take in one poll; the tick, or None when its time is not after the last one's.
@@ -37,6 +39,7 @@ class Ingest:
         tick = Tick.of(poll, self.broker, self.inventory.resolve(poll))
         tick.inventory = self.inventory.version
         tick.judgement = self.judge(self.ring, tick, self.inventory.resting)
+        self.watch(tick, self.ring)
         self.ring.push(tick)
         try:
             self.store.append(tick)

@@ -39,6 +39,8 @@ METRICS: Mapping[str, str] = {
     "dead_letters": "dead letters",
     "redelivery_rate": "redeliveries",
 }
+#: Worked out from others, and not stored.
+DERIVED = ("wait_seconds", "clears_in_seconds", "surplus_rate")
 OPS: Mapping[str, str] = {
     ">": "over", ">=": "at least", "<": "under", "<=": "at most", "==": "exactly", "!=": "anything but",
 }  # fmt: skip
@@ -105,6 +107,8 @@ class Condition:
             said["kind"] = "state" if said.get("metric") == "state" else "threshold"
         if said["kind"] == "state":
             said |= {"metric": "state", "op": "=="}
+        if said["kind"] == "event":
+            said.setdefault("clear_seconds", 3600.0)  # without another one for so long, it is over
         condition = cls(**said)
         _check(condition)
         return condition
@@ -150,6 +154,8 @@ def _check_numbers(one: Condition) -> None:
         raise BadCondition("condition.op", f"op is one of {' '.join(allowed_ops)} here, not '{one.op}'.")
     if not _is_number(one.value):
         raise BadCondition("condition.value", f"The value must be a number, not '{one.value}'.")
+    if one.kind == "unusual" and one.metric in DERIVED:
+        raise BadCondition("condition.metric", f"What is usual is known of measured numbers only, not of {one.metric}.")
     if one.kind in ("change", "unusual") and float(one.value) <= 0:
         raise BadCondition("condition.value", f"The value of a condition of {one.kind} must be above 0.")
     if one.clear_value is not None:

@@ -52,6 +52,7 @@ class Phases:
     phase: Bytes = field(default_factory=lambda: np.empty(0, np.uint8))
     since: Floats = field(default_factory=lambda: np.empty(0))
     quiet: bool = True  # every queue is OK
+    stirred: int = 0  # rises whenever anything here is another
 
     def over_queues(self, ids: Ints) -> Ints:
         """Have exactly these queues; the ids of those that fired and are no longer among them."""
@@ -63,11 +64,13 @@ class Phases:
         self.since = np.nan_to_num(self.since)
         self.ids = ids
         self.quiet = not self.phase.any()
+        self.stirred += len(lost)
         return lost
 
     def pause(self, seconds: float) -> None:
         """Let a time pass that counts neither way."""
         if not self.quiet:
+            self.stirred += 1
             self.since[(self.phase == Phase.PENDING) | (self.phase == Phase.CLEARING)] += seconds
 
     def step(self, at: float, span: float, look: Look) -> tuple[Ints, Ints]:
@@ -87,8 +90,8 @@ class Phases:
         since[begins] = at
         fires = (begins | (pending & over)) & (at - since >= self.lasting - _SLACK)
         phase[begins] = Phase.PENDING
-        phase[pending & known & ~over] = Phase.OK
-        phase[clearing & known & ~clear] = Phase.FIRING
+        drops, returns = pending & known & ~over, clearing & known & ~clear
+        phase[drops], phase[returns] = Phase.OK, Phase.FIRING
         calms = clear & (phase == Phase.FIRING)
         since[calms] = at
         closes = (calms | (clearing & clear)) & (at - since >= self.closing - _SLACK)
@@ -96,6 +99,7 @@ class Phases:
         phase[fires], phase[closes] = Phase.FIRING, Phase.OK
         since[fires] = at
         self.quiet = not phase.any()
+        self.stirred += bool((begins | blind | fires | drops | returns | calms | closes).any())
         return np.flatnonzero(fires), np.flatnonzero(closes)
 
     def kept(self) -> list[tuple[int, int, float]]:
@@ -111,3 +115,14 @@ class Phases:
         self.phase = np.array([row[1] for row in rows], np.uint8)
         self.since = np.array([row[2] for row in rows], np.float64)
         self.quiet = not self.phase.any()
+
+    def adopt(self, queue: int) -> None:
+        """A queue fires, whatever was thought of it here: somebody opened an incident of it."""
+        rows = [row for row in self.kept() if row[0] != queue or row[1] >= Phase.FIRING]
+        if queue in [row[0] for row in rows]:
+            return
+        at = int(np.searchsorted(self.ids, queue))
+        if at >= len(self.ids) or self.ids[at] != queue:
+            self.ids = np.insert(self.ids, at, queue)
+            self.phase, self.since = np.insert(self.phase, at, 0), np.insert(self.since, at, 0.0)
+        self.phase[at], self.quiet = Phase.FIRING, False

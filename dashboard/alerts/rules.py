@@ -107,6 +107,26 @@ class Engine:
         for (metric, _), window in self._windows.items():
             window.push(frame.at, frame.ids, frame.numbers(metric))
 
+    @property
+    def stirred(self) -> int:
+        """Another number whenever `kept` may be another."""
+        return sum(phases.stirred for phases in self.phases.values())
+
+    @property
+    def ids(self) -> Ints | None:
+        """The queues of the last moment; None before the first."""
+        return next((phases.ids for phases in self.phases.values()), None)
+
+    @property
+    def metrics(self) -> list[str]:
+        """What the windows look back on."""
+        return list(dict.fromkeys(metric for metric, _ in self._windows))
+
+    @property
+    def slot(self) -> float:
+        """The shortest slot of any window, 0 without windows."""
+        return min((window.step for window in self._windows.values()), default=0.0)
+
     def judge(self, frame: Frame, scopes: Mapping[int, Bools | None]) -> list[Change]:
         """Take in one moment. `scopes`: which queues each rule is about, None = all of them."""
         span = self._span(frame.at)
@@ -127,7 +147,7 @@ class Engine:
     def _span(self, at: float) -> float:
         """Seconds since the last tick; a gap between polls is taken out of every clock."""
         span = self.interval if self.at is None else at - self.at
-        if span > max(GAP_SECONDS, GAP_INTERVALS * self.interval):
+        if span > max(GAP_SECONDS, GAP_INTERVALS * self.interval) or span <= 0:  # or the clock went back
             for phases in self.phases.values():
                 phases.pause(span - self.interval)
             span = self.interval

@@ -1,5 +1,6 @@
 """State that is not samples: brokers, queues, people. Kept in Django's database."""
 
+from .alerts import Incident, IncidentNote, Notifier, Rule, RuleMemory, Severity, Silence, Telling
 from .answers import KeptAnswer
 from .audit import AuditEntry
 from .brokers import Broker
@@ -14,13 +15,21 @@ __all__ = [
     "AuditEntry",
     "Broker",
     "Fact",
+    "Incident",
+    "IncidentNote",
     "KeptAnswer",
+    "Notifier",
     "Queue",
     "Relation",
     "Role",
+    "Rule",
+    "RuleMemory",
     "SavedView",
+    "Severity",
     "SignInLink",
+    "Silence",
     "TagRule",
+    "Telling",
     "Token",
     "User",
     "Wallboard",

@@ -1,0 +1,128 @@
+"""The outbox: what is to be told to whom. Rows are written in the transaction of what they tell of.
+
+Tellings of one notifier and group that still wait are made one, so that fifty queues of one broker are one message.
+Of an incident that is over before its message went out nothing is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.utils import timezone
+
+from ..live.bus import the_bus
+from ..models import Incident, IncidentNote, Notifier, Rule, Telling
+
+#: How long a message waits for others of its group.
+GROUPING = timedelta(seconds=5)
+#: Incidents that one message tells of; the next begins a message of its own.
+MOST_IN_ONE = 200
+
+Waiting = Telling.State.WAITING
+_OPENING = ("opened", "escalated", "still")
+
+
+def opened(incidents: Sequence[Incident], event: str = "opened", to: Sequence[int] | None = None) -> None:
+    """Tell of incidents: to the notifiers `to`, or to those of their rules. Silenced ones are left out."""
+    now = timezone.now()
+    told: dict[tuple[int, str, datetime], list[Incident]] = {}
+    notifiers = _notifiers({one.rule_id for one in incidents if one.rule_id is not None})
+    for one in incidents:
+        if one.silence_id is not None:
+            continue
+        due = max(now + GROUPING, quiet_until(one.rule, now)) if one.rule is not None else now + GROUPING
+        for notifier in notifiers.get(one.rule_id or 0, ()) if to is None else to:
+            told.setdefault((notifier, f"{event} {one.broker_id or 0}", due), []).append(one)
+    for (notifier, group, due), some in told.items():
+        _put(notifier, event, group, due, some)
+    _wake(bool(told))
+
+
+def closed(incidents: Sequence[Incident]) -> None:
+    """Tell those who were told that incidents are over, and let go of what was still to be told of them."""
+    due = timezone.now() + GROUPING
+    by_key: dict[tuple[int, str], list[Incident]] = {}
+    ids = {one.pk: one for one in incidents}
+    rows = Telling.incidents.through.objects.filter(incident_id__in=ids, telling__event__in=_OPENING)
+    rows = rows.exclude(telling__state=Telling.State.DROPPED).select_related("telling").order_by("telling_id")
+    told: dict[tuple[int, int], bool] = {}
+    for row in rows:
+        telling = row.telling
+        fresh = telling.state == Waiting and not telling.attempts
+        if fresh and _take_out(telling, row.incident_id):
+            told.setdefault((telling.notifier_id, row.incident_id), False)
+        else:
+            told[telling.notifier_id, row.incident_id] = True
+    for (notifier, incident), was in told.items():
+        if was:
+            by_key.setdefault((notifier, f"closed {ids[incident].broker_id or 0}"), []).append(ids[incident])
+    for (notifier, group), some in by_key.items():
+        _put(notifier, "closed", group, due, some)
+    _wake(bool(by_key))
+
+
+def test(notifier: Notifier) -> Telling:
+    """A message that says that it is a test; whoever made it sends it at once."""
+    return Telling.objects.create(notifier=notifier, event="test", due_at=timezone.now())
+
+
+def _take_out(telling: Telling, incident: int) -> bool:
+    """Take an incident out of a telling that was not tried yet; False when it is being sent at this moment."""
+    leased = Notifier.objects.filter(pk=telling.notifier_id, leased_until__gt=timezone.now()).exists()
+    if leased and telling.due_at <= timezone.now():
+        return False
+    telling.incidents.remove(incident)
+    if not telling.incidents.exists():
+        Telling.objects.filter(pk=telling.pk, state=Waiting, attempts=0).update(state=Telling.State.DROPPED)
+    return True
+
+
+def _put(notifier: int, event: str, group: str, due: datetime, incidents: Sequence[Incident]) -> None:
+    """Into a telling of the same group that still waits for others, or into a new one."""
+    waiting = Telling.objects.filter(notifier_id=notifier, group=group, state=Waiting, attempts=0)
+    telling = waiting.filter(due_at__gt=timezone.now()).order_by("-id").first()
+    rest = list(incidents)
+    if telling is not None and telling.due_at >= due - GROUPING:
+        room = MOST_IN_ONE - telling.incidents.count()
+        telling.incidents.add(*rest[: max(room, 0)])
+        rest = rest[max(room, 0) :]
+    for at in range(0, len(rest), MOST_IN_ONE):
+        telling = Telling.objects.create(notifier_id=notifier, event=event, group=group, due_at=due)
+        telling.incidents.add(*rest[at : at + MOST_IN_ONE])
+
+
+def _notifiers(rules: Iterable[int]) -> Mapping[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    pairs = Rule.notifiers.through.objects.filter(rule_id__in=list(rules)).order_by("notifier_id")
+    for rule, notifier in pairs.values_list("rule_id", "notifier_id"):
+        found.setdefault(rule, []).append(notifier)
+    return found
+
+
+def quiet_until(rule: Rule, now: datetime) -> datetime:
+    """When the quiet hours end in which a rule tells nothing; `now` outside of them."""
+    quiet = rule.quiet
+    if not quiet:
+        return now
+    local = now.astimezone(ZoneInfo(quiet.get("timezone") or "UTC"))
+    begins, ends = time.fromisoformat(quiet["from"]), time.fromisoformat(quiet["to"])
+    clock = local.time().replace(tzinfo=None)
+    within = begins <= clock < ends if begins <= ends else clock >= begins or clock < ends
+    if not within:
+        return now
+    end = local.replace(hour=ends.hour, minute=ends.minute, second=0, microsecond=0)
+    return end if end > local else end + timedelta(days=1)
+
+
+def _wake(any_: bool) -> None:
+    if any_:
+        transaction.on_commit(lambda: the_bus().note("tell"))
+
+
+def note(incidents: Iterable[Incident], who: str, what: str, text: str = "") -> None:
+    """A line in the story of each incident."""
+    rows = [IncidentNote(incident=one, who=who[:150], what=what, text=text) for one in incidents]
+    IncidentNote.objects.bulk_create(rows, batch_size=500)
