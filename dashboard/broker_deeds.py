@@ -9,6 +9,8 @@ import logging
 from threading import Thread
 from typing import Any
 
+from django.db import transaction
+
 from collectors.errors import CollectorError
 from collectors.url import BrokerURL
 
@@ -76,7 +78,9 @@ def end_demo(principal: Principal) -> None:
 
 def _delete(principal: Principal, broker: Broker) -> dict[str, int]:
     gone, id = belongings(broker), broker.pk
-    broker.delete()
+    with transaction.atomic():  # a collector that finds more queues meanwhile waits, and then finds no broker
+        Broker.objects.select_for_update().filter(pk=id).first()
+        broker.delete()
     broker.pk = id
     _done(principal, "delete broker", broker, **gone)
     the_bus().note("broker_deleted", broker=id)

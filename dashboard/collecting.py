@@ -17,7 +17,7 @@ from datetime import timedelta
 from threading import Event, Lock, Thread
 from typing import Any
 
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, IntegrityError, close_old_connections
 from django.db.models import Q
 from django.utils import timezone
 
@@ -157,6 +157,8 @@ class Collector:
         except StoreError as error:
             trouble = f"Weir could not store the answer: {error}"
         except DatabaseError as error:
+            if isinstance(error, IntegrityError) and not Broker.objects.filter(id=id).exists():
+                return  # deleted while it answered: the next round polls it no more
             trouble = _sentence(error)
         unsaid = self._health(
             id,

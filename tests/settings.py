@@ -23,3 +23,6 @@ os.environ["WEIR_DATA"] = _folder
 from dashboard.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # signing in is not what most tests test
+
+# A file, as the product has, not SQLite's memory: that one refuses other threads at once where a file lets them wait.
+DATABASES["default"]["TEST"] = {"NAME": f"{_folder}/tests.sqlite3"}  # noqa: F405

@@ -12,6 +12,8 @@ from django.utils import timezone
 
 from collectors.brokers.memory import world
 from collectors.errors import AccessRefused
+from dashboard.access import Principal
+from dashboard.broker_deeds import delete
 from dashboard.brokers import pause_broker, save_broker
 from dashboard.collecting import Collector
 from dashboard.live.bus import InProcess
@@ -126,6 +128,19 @@ def test_pausing_ends_the_polls_and_resuming_starts_them(collector, broker, hear
     pause_broker(broker, False)
     collector.settle()
     assert collector.poller.ids == {broker.id}
+
+
+@pytest.mark.usefixtures("web")
+def test_a_broker_may_be_deleted_while_its_first_queues_come_in(collector, caplog):
+    for n in range(30):
+        world(f"brief-{n}").put("orders", 1)
+        broker = save_broker(f"memory://brief-{n}", name=f"brief-{n}", interval=1.0)
+        collector.settle()
+        time.sleep(n * 0.0005)
+        delete(Principal("person", 1, "nina", "admin"), broker)
+        collector.settle()
+    assert not Broker.objects.exists() and not collector.poller.ids
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_states_and_windows_are_unchanged_by_a_restart(collector, broker, store, bus, heard):
