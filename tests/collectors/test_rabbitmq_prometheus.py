@@ -83,6 +83,13 @@ def test_a_value_that_is_no_number_is_not_guessed():
         parse(OLD.replace('queue="orders"} 17', 'queue="orders"} many'), "here")
 
 
+def test_an_answer_whose_queues_lost_their_heading_is_a_bad_one():
+    heading = "# TYPE rabbitmq_detailed_queue_messages_ready"
+    for spoiled in (f" {heading}", heading + "\t"):
+        with pytest.raises(BadAnswer):
+            parse(OLD.replace(heading, spoiled), "here")
+
+
 def test_the_aggregated_form_of_older_brokers_is_not_supported():
     with pytest.raises(NotSupported):
         parse("# TYPE rabbitmq_queue_messages_ready gauge\nrabbitmq_queue_messages_ready 5\n", "here")

@@ -29,11 +29,13 @@ def parse(text: str, where: str) -> tuple[Metrics, dict[str, str]]:
     Metrics that the broker knows but has no line for are there, and empty. Raises NotSupported when this is
     not a detailed answer (an older RabbitMQ), BadAnswer when it is half an answer or not understood.
     """
-    if "# TYPE rabbitmq_detailed_queue_messages_ready" not in text:
+    metrics: Metrics = {name: {} for name in re.findall(r"^# TYPE rabbitmq_detailed_(\w+) ", text, re.M)}
+    if "queue_messages_ready" not in metrics:
+        if "rabbitmq_detailed_queue_messages_ready" in text:
+            raise BadAnswer(f"{where} sent Prometheus text that cannot be read.")
         if "# TYPE rabbitmq_" in text or "# TYPE erlang_" in text:
             raise NotSupported(f"{where} does not answer /metrics/detailed with queues.")
         raise BadAnswer(f"{where} answered with something that is not RabbitMQ's Prometheus text.")
-    metrics: Metrics = {name: {} for name in re.findall(r"^# TYPE rabbitmq_detailed_(\w+) ", text, re.M)}
     found = _LINE.findall(text)
     if not text.endswith("\n") or len(found) != text.count("\nrabbitmq_detailed_"):
         raise BadAnswer(f"{where} sent Prometheus text that breaks off or cannot be read.")
