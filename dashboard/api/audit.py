@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 
+from ..audit import Search
 from ..models import AuditEntry
 from ..snapshot import iso
 from .auth import may
@@ -36,22 +36,32 @@ class AuditList(Schema):
 
 @router.get("", auth=may("see_audit"), response=AuditList, operation_id="list_audit", summary="What was done")
 def list_audit(
-    request: HttpRequest, filter: str = "", sort: str = "-id", limit: int = USUAL_LIMIT, cursor: str = ""
+    request: HttpRequest,
+    filter: str = "",
+    who: str = "",
+    action: str = "",
+    target: str = "",
+    start: str = "",
+    end: str = "",
+    last: str = "",
+    sort: str = "-id",
+    limit: int = USUAL_LIMIT,
+    cursor: str = "",
 ) -> HttpResponse:
-    """`filter`: words that who, action, target or result hold. `sort`: id or -id, which is also the order of time."""
+    """`filter`: words that who, action, target or result hold. `who` and `target` hold a text, `action` is one; `start`
+    and `end` are times (UTC), `last` a duration such as 24h. `sort`: id or -id, which is also the order of time.
+    """
     check_limit(limit)
     if sort not in ("id", "-id"):
         raise ApiError(400, "sort must be id or -id.", "sort")
-    found = AuditEntry.objects.order_by(sort)
-    for word in filter.split():
-        anywhere = Q(who__icontains=word) | Q(action__icontains=word) | Q(target__icontains=word)
-        found = found.filter(anywhere | Q(result__icontains=word))
+    found = Search.read(request.GET).found().order_by(sort)
     total = found.count()
-    after = decode_cursor(cursor, (sort, filter))
+    context = (sort, filter, who, action, target, start, end, last)
+    after = decode_cursor(cursor, context)
     if after is not None:
         found = found.filter(id__gt=after[1]) if sort == "id" else found.filter(id__lt=after[1])
     rows = list(found[: limit + 1])
-    next = encode_cursor((sort, filter), None, rows[limit - 1].pk) if len(rows) > limit else None
+    next = encode_cursor(context, None, rows[limit - 1].pk) if len(rows) > limit else None
     return listing([_shown(row) for row in rows[:limit]], total, next)
 
 

@@ -158,6 +158,7 @@ def _page(request: HttpRequest, status: int = 200, **context: Any) -> HttpRespon
         {
             "nav": "settings",
             "manages": manages,
+            "sees_audit": request.principal.can("see_audit"),
             "roles": [(role.value, ROLE_WORDS[role]) for role in Role],
             "needed": DEEDS["manage_people"],
             "people": User.objects.order_by("username") if manages else (),

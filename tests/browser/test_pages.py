@@ -21,6 +21,8 @@ PAGES = {
     "add a broker": "/brokers/add/",
     "broker": "/brokers/1/",
     "settings": "/settings/",
+    "audit": "/audit/",
+    "audit, no match": "/audit/?who=nobody-at-all",
 }
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 

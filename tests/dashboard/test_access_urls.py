@@ -34,6 +34,7 @@ PAGES = {
     ("post", "brokers/<int:id>/check/"): OPERATOR,
     ("post", "brokers/<int:id>/keep/"): ADMIN,
     ("get", "brokers/<int:id>/delete/"): ADMIN,
+    ("get", "audit/"): ADMIN,
     ("get", "settings/"): VIEWER,
     ("post", "settings/people/"): ADMIN,
     ("post", "settings/people/<int:id>/"): ADMIN,
