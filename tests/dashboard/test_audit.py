@@ -21,7 +21,7 @@ def text(response) -> str:
 
 
 def targets(page: str) -> list[str]:
-    return re.findall(r'data-label="To what"><bdi>(.*?)</bdi>', page)
+    return re.findall(r'data-label="To what">(?:<bdi>)?(.*?)(?:</bdi>)?</td>', page)
 
 
 def deed(who="nina", action="add broker", target="prod", ago=timedelta(0), **more) -> AuditEntry:
