@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...errors import AccessRefused, BadAnswer, CollectorError
+from ...errors import BadAnswer
 from ...protocol import Check
 from .discovery import Discovery
 from .failures import Denied, Gone, Throttled
@@ -48,30 +48,32 @@ def check_acting(
             raise discovery.problem
         found = next((discovery.queues[key] for key in keys if key in discovery.queues), None)
         queue = found or next(iter(discovery.queues.values()), None)
-        for operation, (power, gives, arguments) in ACTIONS.items():
+        for operation, (power, gives, _) in ACTIONS.items():
             if power == LOOKING or replaying:
-                lines.append(_line(power, operation, gives, target, queue, arguments))
+                lines.append(_line(power, operation, gives, target, queue))
     return lines
 
 
-def _line(
-    power: str, operation: str, gives: str, target: Target, queue: Queue | None, arguments: Mapping[str, Any]
-) -> Check:
+def _line(power: str, operation: str, gives: str, target: Target, queue: Queue | None) -> Check:
     action = "sqs:" + operation.title().replace("_", "")
     name = f"{power}: {action}"
     if queue is None:
         return Check(name, True, f"Not tried: there is no queue to ask of {target.place()}.")
-    fifo = {"MessageGroupId": "weir"} if operation == "send_message" and queue.url.endswith(".fifo") else {}
     try:
-        target.call("sqs", operation, QueueUrl=queue.url, **arguments, **fifo)
+        may(queue, operation)
     except Denied as error:
         return Check(name, False, f"{str(error).rstrip('.')}; without it {gives}.")
     except Gone:
         return Check(name, True, "Not tried: the queue that it was tried on is gone by now.")
-    except (Throttled, AccessRefused):
+    return Check(name, True, "Allowed.")
+
+
+def may(queue: Queue, operation: str) -> None:
+    """Return when these credentials may do this on a queue. Raises Denied, or why that cannot be told."""
+    fifo = {"MessageGroupId": "weir"} if operation == "send_message" and queue.fifo else {}
+    try:
+        queue.target.call("sqs", operation, QueueUrl=queue.url, **ACTIONS[operation][2], **fifo)
+    except Throttled:
         raise
     except BadAnswer:
-        return Check(name, True, "Allowed.")
-    except CollectorError:
-        raise
-    return Check(name, True, "Allowed.")
+        return

@@ -46,7 +46,7 @@ class Asking:
 
         def one(queue: Queue) -> Attributes:
             try:
-                return _attributes(queue)
+                return attributes_of(queue)
             except Throttled:
                 throttled.append(queue)
                 raise
@@ -147,7 +147,8 @@ class Asking:
         return sentence
 
 
-def _attributes(queue: Queue) -> Attributes:
+def attributes_of(queue: Queue) -> Attributes:
+    """What SQS tells of a queue now. Raises CollectorError."""
     answer = queue.target.call("sqs", "get_queue_attributes", QueueUrl=queue.url, AttributeNames=["All"])
     told = answer.get("Attributes")
     if not isinstance(told, dict) or not told:

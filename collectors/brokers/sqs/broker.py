@@ -15,6 +15,7 @@ from .asking import Asking
 from .budget import Budget
 from .check import check
 from .discovery import Discovery
+from .letters import KeepsLetters
 from .monitoring import Monitoring
 from .options import PARAMETERS, Options
 from .queue import Queue
@@ -27,7 +28,7 @@ from .turns import Turns
 TELL_EVERY = 600.0
 
 
-class SQS:
+class SQS(KeepsLetters):
     """The queues of one or several regions and accounts. A poll asks those whose turn it is (`Turns`)."""
 
     PARAMETERS = PARAMETERS
@@ -40,6 +41,7 @@ class SQS:
         self._targets = [
             Target(options, region, role, self._meter) for region in options.regions for role in options.roles or ("",)
         ]
+        super().__init__(self._targets, url.get_bool("look_only"))
         self._discoveries = [Discovery(url, options, target) for target in self._targets]
         self._turns = Turns(options.moving_every, options.quiet_every)
         self._asking = Asking(self._turns, self._budget)

@@ -26,7 +26,7 @@ class Denied(AccessRefused):
         self.action = action
 
 
-_THROTTLED = {
+THROTTLED = {
     "RequestThrottled", "RequestThrottledException", "Throttling", "ThrottlingException", "ThrottledException",
     "TooManyRequestsException", "RequestLimitExceeded", "SlowDown", "PriorRequestNotComplete", "LimitExceeded",
     "BandwidthLimitExceeded", "KmsThrottled",
@@ -59,8 +59,10 @@ def _refusal(error: aws.ClientError, action: str, place: str) -> CollectorError:
     code = code.rpartition("#")[2]
     if code.isdigit() and (written := _XML_CODE.search(text)):  # an older protocol than the one that was spoken
         code = written[1]
-    if code in _THROTTLED or status == 429:
+    if code in THROTTLED or status == 429:
         return Throttled(f"{place} refused {action} because too many calls were made; Weir makes fewer for a while.")
+    if code.rpartition(".")[2] == "OverLimit":
+        return BadAnswer(f"{place} hands out no more of this queue: as many messages are in flight as it allows.")
     if code in _GONE:
         return Gone(f"{place} says that a queue does not exist any more.")
     if code in _CLOCK or _CLOCK_WORDS.search(text):

@@ -76,7 +76,7 @@ class Target:
         self._options, self._meter = options, meter
         self._lock = threading.RLock()
         self._session: boto3.session.Session | None = None
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, bool], Any] = {}
         self._until = float("inf")  # monotonic end of the role's session
 
     @property
@@ -91,9 +91,16 @@ class Target:
 
     def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """One action, by its name in boto3 ("list_queues"), retried while that may help. Raises CollectorError."""
+        return self._call(service, operation, False, parameters)
+
+    def call_once(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        """As `call`, but never retried: for what would be done twice when an answer is lost."""
+        return self._call(service, operation, True, parameters)
+
+    def _call(self, service: str, operation: str, once: bool, parameters: dict[str, Any]) -> dict[str, Any]:
         action = f"{_ACTIONS[service]}:{operation.title().replace('_', '')}"
         try:
-            answer: dict[str, Any] = getattr(self._client(service), operation)(**parameters)
+            answer: dict[str, Any] = getattr(self._client(service, once), operation)(**parameters)
         except CollectorError:
             raise
         except Exception as error:
@@ -118,14 +125,18 @@ class Target:
         for client in clients:
             client.close()
 
-    def _client(self, service: str) -> Any:
+    def queue_url(self, account: str, name: str) -> str:
+        """The URL of a queue, whether it exists or not."""
+        return f"{self._client('sqs').meta.endpoint_url.rstrip('/')}/{account}/{name}"
+
+    def _client(self, service: str, once: bool = False) -> Any:
         with self._lock:
             if time.monotonic() > self._until - EARLY:
                 self.close()
-            if service not in self._clients:
+            if (service, once) not in self._clients:
                 session = self._session = self._session or self._sign_in()
-                self._clients[service] = self._build(session, service)
-            return self._clients[service]
+                self._clients[service, once] = self._build(session, service, 1 if once else TRIES)
+            return self._clients[service, once]
 
     def _sign_in(self) -> boto3.session.Session:
         """A session with the URL's credentials or those of the usual AWS chain, changed for those of the role."""
@@ -153,7 +164,7 @@ class Target:
             aws_session_token=given["SessionToken"],
         )
 
-    def _build(self, session: boto3.session.Session, service: str) -> Any:
+    def _build(self, session: boto3.session.Session, service: str, tries: int = TRIES) -> Any:
         timeout = self._options.timeout
         client = session.client(
             service,
@@ -162,7 +173,7 @@ class Target:
             config=Config(
                 connect_timeout=min(CONNECT_SECONDS, timeout),
                 read_timeout=timeout,
-                retries={"mode": "standard", "total_max_attempts": TRIES},
+                retries={"mode": "standard", "total_max_attempts": tries},
                 max_pool_connections=MOST_THREADS,
                 user_agent_extra="weir",
             ),

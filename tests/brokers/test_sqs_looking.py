@@ -1,0 +1,224 @@
+"""Looks into queues of SQS: what they see, what they cost, and that all of it comes back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from collectors.brokers.sqs import looking
+from collectors.errors import AccessRefused, CollectorError, NotSupported
+from collectors.letters import Bounds, Look
+from tests.servers.aws_proxy import in_front_of
+from tests.servers.sqs import REGION, Peer
+
+from .sqs_polls import polling
+
+
+def everything(peer: Peer, url: str, at_least: int = 0, seconds: float = 5.0) -> list[dict[str, Any]]:
+    """What can be received now, deleted; waits for so many."""
+    client, found = peer.client(), []
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"])
+        for message in answer.get("Messages", []):
+            found.append(message)
+            client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        if not answer.get("Messages") and (len(found) >= at_least or time.monotonic() > deadline):
+            return found
+
+
+def counts(peer: Peer, url: str) -> tuple[int, int]:
+    """Visible, in flight."""
+    told = peer.client().get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    return int(told["ApproximateNumberOfMessages"]), int(told["ApproximateNumberOfMessagesNotVisible"])
+
+
+def in_groups(peer: Peer, url: str, groups: int, each: int) -> None:
+    for n in range(groups * each):
+        peer.client().send_message(
+            QueueUrl=url, MessageBody=str(n), MessageGroupId=f"g{n % groups}", MessageDeduplicationId=str(n)
+        )
+
+
+# --- a queue that moves letters on -----------------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", ["", ".fifo"])
+def test_fifty_looks_at_a_queue_with_its_own_redrive_policy_move_nothing(sqs_peer: Peer, kind: str) -> None:
+    last = sqs_peer.create(f"last{kind}")
+    url = sqs_peer.create(f"dead{kind}", RedrivePolicy=sqs_peer.redrive(f"last{kind}", 3))
+    in_groups(sqs_peer, url, 3, 3) if kind else sqs_peer.send(url, 9)
+    with polling(sqs_peer.url()) as broker:
+        key = sqs_peer.key(f"dead{kind}")
+        price = broker.price(key)
+        assert price.limit == 2 and price.renews and "sqs" in price.sentence.lower() and "'last" in price.beyond
+        looks = [broker.look(key, Bounds()) for _ in range(50)]
+    ids = {frozenset(letter.id for letter in look.letters) for look in looks}
+    assert len(ids) == 1 and len(next(iter(ids))) == 9, "renewed letters keep their ids"
+    assert all(look.deliveries is not None and look.deliveries < 3 for look in looks)
+    assert sum(look.renewed for look in looks) >= 9 * 20
+    assert [note for look in looks for note in look.notes] == []
+    assert {letter.attempts for letter in looks[-1].letters} == {50}
+    assert counts(sqs_peer, last) == (0, 0) and counts(sqs_peer, url) == (9, 0)
+    found = everything(sqs_peer, url, 9)
+    assert len({message["Body"] for message in found}) == len(found) == 9
+
+
+def test_a_real_dead_letter_is_told_with_what_is_known(sqs_peer: Peer) -> None:
+    dead = sqs_peer.create("dead", MessageRetentionPeriod="345600")
+    url = sqs_peer.create("orders", RedrivePolicy=sqs_peer.redrive("dead", 2))
+    client, began = sqs_peer.client(), time.time()
+    attributes = {
+        "count": {"DataType": "Number.int", "StringValue": "7"},
+        "exact": {"DataType": "Number", "StringValue": "1.10"},
+        "raw": {"DataType": "Binary", "BinaryValue": b"\x00\xff"},
+        "Content-Type": {"DataType": "String", "StringValue": "application/json"},
+    }
+    client.send_message(QueueUrl=url, MessageBody="grüße", MessageAttributes=attributes)
+    for _ in range(3):
+        client.receive_message(QueueUrl=url, VisibilityTimeout=0)
+    assert counts(sqs_peer, dead)[0] == 1
+    with polling(sqs_peer.url()) as broker:
+        [letter] = broker.look(sqs_peer.key("dead"), Bounds()).letters
+    assert letter.body == "grüße".encode() and letter.content_type == "application/json"
+    assert letter.headers["count"] == 7 and letter.headers["exact"] == "1.10" and letter.headers["raw"] == b"\x00\xff"
+    assert ("type of count", "Number.int") in letter.properties
+    assert letter.attempts == 3 and letter.deliveries is None
+    assert letter.enqueued_at is not None and abs(letter.enqueued_at - began) < 60
+    assert letter.expires_at == letter.enqueued_at + 345600
+
+
+@pytest.mark.parametrize(("most", "words"), [(1, "single receive"), (3, "look-only")])
+def test_a_queue_in_which_no_look_is_safe_is_refused(sqs_peer: Peer, most: int, words: str) -> None:
+    sqs_peer.create("last")
+    url = sqs_peer.create("dead", RedrivePolicy=sqs_peer.redrive("last", most))
+    sqs_peer.send(url, 1)
+    with polling(sqs_peer.url("look_only=true" if most > 1 else "")) as broker:
+        assert words in broker.price(sqs_peer.key("dead")).refused
+        with pytest.raises(NotSupported, match=words):
+            broker.look(sqs_peer.key("dead"), Bounds())
+    assert everything(sqs_peer, url, 1)[0]["Attributes"]["ApproximateReceiveCount"] == "1"
+
+
+def test_who_may_not_renew_receives_nothing_where_that_may_be_needed(sqs_peer: Peer) -> None:
+    sqs_peer.create("last")
+    sqs_peer.create("dead", RedrivePolicy=sqs_peer.redrive("last", 5))
+    key, secret = sqs_peer.only_with("sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility")
+    with in_front_of(sqs_peer.port) as proxy:
+        user = f"sqs://{key}:{secret.replace('/', '%2F')}@{REGION}?endpoint={proxy.endpoint}"
+        with polling(user) as broker, pytest.raises(AccessRefused, match="sqs:SendMessage"):
+            broker.look(sqs_peer.key("dead"), Bounds())
+        assert proxy.calls["ReceiveMessage"] == 0
+
+
+# --- FIFO ------------------------------------------------------------------------------------------------------------
+def test_a_look_into_a_fifo_queue_keeps_its_order(sqs_peer: Peer) -> None:
+    url = sqs_peer.create("dead.fifo")
+    in_groups(sqs_peer, url, 1, 12)
+    with polling(sqs_peer.url()) as broker:
+        for _ in range(2):
+            look = broker.look(sqs_peer.key("dead.fifo"), Bounds(seconds=4.0))
+            assert [letter.body for letter in look.letters] == [b"%d" % n for n in range(10)]
+            assert look.of == 12 and "out of sight" in look.notes[0]
+    assert [message["Body"] for message in everything(sqs_peer, url, 12)] == [str(n) for n in range(12)]
+
+
+# --- what goes wrong -------------------------------------------------------------------------------------------------
+CHILD = """
+import sys, time
+from collectors import registry
+from collectors.brokers.sqs import looking, renewing
+from collectors.letters import Bounds
+def held(*_):
+    print("held", flush=True)
+    time.sleep(600)
+if sys.argv[3] == "before anything is given back":
+    looking.Looking._let_go = held
+else:
+    renewing.delete = held
+registry.connect(registry.parse(sys.argv[1])).look(sys.argv[2], Bounds(seconds=1.0))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["before anything is given back", "between a copy and its original"])
+def test_a_look_that_is_killed_gives_everything_back(sqs_peer: Peer, moment: str) -> None:
+    """kill -9 with twenty letters in hand, in a queue that moves them after three receives; then looks go on."""
+    last = sqs_peer.create("last")
+    url = sqs_peer.create("dead", RedrivePolicy=sqs_peer.redrive("last", 3))
+    sqs_peer.send(url, 20)
+    key = sqs_peer.key("dead")
+    with polling(sqs_peer.url()) as broker:
+        ids = {letter.id for letter in broker.look(key, Bounds()).letters}
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, sqs_peer.url(), key, moment], stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout is not None and child.stdout.readline() == "held\n"
+        assert counts(sqs_peer, url)[1] == 20
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait(10)
+        child.stdout.close()
+        deadline = time.monotonic() + 60
+        while counts(sqs_peer, url)[1]:
+            assert time.monotonic() < deadline, counts(sqs_peer, url)
+            time.sleep(0.5)
+        assert {letter.id for letter in broker.look(key, Bounds()).letters} == ids and len(ids) == 20
+    assert counts(sqs_peer, last) == (0, 0)
+    found = everything(sqs_peer, url, 20)
+    twice = 10 if moment.startswith("between") else 0  # one batch of copies was sent, and each is named by its id
+    assert len({message["Body"] for message in found}) == 20 and len(found) == 20 + twice
+
+
+def look_through(sqs_peer: Peer, answers: Callable[[str, bytes], tuple[int, str, str] | None]) -> Look:
+    """A look at ten of thirty letters and more, behind a proxy that answers some calls itself."""
+    sqs_peer.send(sqs_peer.create("dead"), 30)
+    with in_front_of(sqs_peer.port) as proxy:
+        proxy.answers = answers
+        with polling(sqs_peer.url(endpoint=proxy.endpoint)) as broker:
+            return broker.look(sqs_peer.key("dead"), Bounds())
+
+
+def test_a_look_that_breaks_off_tells_what_it_saw(sqs_peer: Peer) -> None:
+    received: list[str] = []
+
+    def answers(action: str, body: bytes) -> tuple[int, str, str] | None:
+        received.extend([action] if action == "ReceiveMessage" else [])
+        return (403, "AccessDeniedException", "no more") if len(received) > 1 and received.pop() else None
+
+    look = look_through(sqs_peer, answers)
+    assert len(look.letters) == 10 and "broke off" in look.notes[0] and "sqs:ReceiveMessage" in look.notes[0]
+    assert counts(sqs_peer, sqs_peer.client().get_queue_url(QueueName="dead")["QueueUrl"]) == (30, 0)
+
+
+def test_a_throttled_receive_is_tried_again(sqs_peer: Peer) -> None:
+    said: list[str] = []
+
+    def answers(action: str, body: bytes) -> tuple[int, str, str] | None:
+        if action == "ReceiveMessage" and len(said) < 2:
+            said.append(action)
+            return 400, "RequestThrottled", "slow down"
+        return None
+
+    assert len(look_through(sqs_peer, answers).letters) == 30 and len(said) == 2
+
+
+def test_letters_that_cannot_be_given_back_are_said_to_come_by_themselves(
+    sqs_peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "GIVING_BACK", 1.0)
+    refused = (403, "AccessDeniedException", "no")
+    look = look_through(sqs_peer, lambda action, _: refused if action == "ChangeMessageVisibilityBatch" else None)
+    assert len(look.letters) == 30
+    assert "30 letters could not be given back" in look.notes[0] and "by themselves" in look.notes[0]
+    assert "sqs:ChangeMessageVisibilityBatch" in look.notes[0]
+
+
+def test_a_look_that_may_not_receive_is_refused_in_a_sentence(sqs_peer: Peer) -> None:
+    refused = (403, "AccessDeniedException", "no")
+    with pytest.raises(CollectorError, match=r"may not call sqs:ReceiveMessage"):
+        look_through(sqs_peer, lambda action, _: refused if action == "ReceiveMessage" else None)
