@@ -10,6 +10,8 @@ from tests.servers.sqs import REGION, Peer
 
 from .sqs_polls import polling
 
+pytestmark = pytest.mark.slow
+
 NAMES = {operation: "sqs:" + operation.title().replace("_", "") for operation in ACTIONS}
 
 

@@ -12,6 +12,8 @@ from tests.servers.sqs import Peer
 
 from .sqs_polls import polling, sample
 
+pytestmark = pytest.mark.slow
+
 
 def test_queues_that_are_not_asked_keep_their_values_and_say_since_when(sqs_peer: Peer) -> None:
     url = sqs_peer.create("orders")

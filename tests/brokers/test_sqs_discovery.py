@@ -10,6 +10,8 @@ from tests.servers.sqs import Peer
 
 from .sqs_polls import fact, names, polling, sample
 
+pytestmark = pytest.mark.slow
+
 
 def test_prefixes_narrow_what_is_listed(sqs_peer: Peer) -> None:
     for name in ("orders-new", "orders-old", "mails", "logs"):

@@ -14,6 +14,8 @@ from tests.servers.sqs import REGION, Peer
 
 from .sqs_polls import polling, sample
 
+pytestmark = pytest.mark.slow
+
 
 def refused(peer: Peer, endpoint: str = "") -> CollectorError:
     with polling(peer.url(endpoint=endpoint)) as broker, pytest.raises(CollectorError) as caught:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from collectors.protocol import LagMethod, Quality, Relation
 from tests.servers.sqs import Peer
 
 from .sqs_polls import fact, polling, sample
+
+pytestmark = pytest.mark.slow
 
 
 def test_waiting_in_flight_and_delayed_are_told_apart_and_approximate(sqs_peer: Peer) -> None:

@@ -67,6 +67,7 @@ def test_a_wrong_filter_or_order_is_said_and_no_file(viewer_api):
     assert viewer_api.get("queues/export", 400, sort="colour")["error"]["field"] == "sort"
 
 
+@pytest.mark.slow
 def test_ten_thousand_rows_go_out_in_pieces(viewer_api):
     seen(queues=10_000, depth=7)
     response = viewer_api.client.get("/api/v1/queues/export")

@@ -85,6 +85,7 @@ class TestHiding:
             assert operator_api.send("post", "queues/hide", body, 400)["error"]["field"] == "filter"
         assert not Queue.objects.exclude(hidden_by_hand=None).exists()
 
+    @pytest.mark.slow
     def test_ten_thousand_are_hidden_in_one_call(self, operator_api):
         seen(queues=10_000, depth=1)
         began = time.monotonic()

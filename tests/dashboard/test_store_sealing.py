@@ -94,6 +94,7 @@ def test_the_newest_ticks_stay_hot_with_their_judgement(pair: Pair) -> None:
     assert pair.tidied.top("depth", 3) == pair.plain.top("depth", 3)
 
 
+@pytest.mark.slow
 def test_rollups_answer_as_the_samples_would(pair: Pair) -> None:
     pair.append(noise(MIDNIGHT + 500, MIDNIGHT + 2.5 * DAY, 120))
     done = pair.tidied.tidy(MIDNIGHT + 2.5 * DAY, FOREVER)
@@ -118,6 +119,7 @@ def test_what_is_past_its_retention_is_there_in_coarser_steps(pair: Pair) -> Non
     pair.assert_alike(["depth"], MIDNIGHT + 30 * HOUR, MIDNIGHT + 2 * DAY, 400)
 
 
+@pytest.mark.slow
 def test_late_ticks_join_what_was_sealed_and_rolled_up(pair: Pair) -> None:
     ticks = noise(MIDNIGHT, MIDNIGHT + 2 * DAY, 120)
     late = ticks[5:1000:100]
@@ -164,6 +166,7 @@ def test_pruning_and_forgetting_reach_what_is_sealed(pair: Pair) -> None:
             assert reader.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
 
 
+@pytest.mark.slow
 def test_a_disk_budget_drops_the_oldest_and_says_what_it_cannot(pair: Pair) -> None:
     pair.append(noise(MIDNIGHT, MIDNIGHT + 3 * DAY, 120, queues=60))
     full = pair.tidied.tidy(MIDNIGHT + 3 * DAY, Retention(3 * DAY, 30 * DAY, 400 * DAY))
