@@ -85,11 +85,11 @@ class Fleet:
     def accept(self, tick: Tick) -> None:
         """Take in a tick. One that is not newer than the last of its broker is left out, unless the clock went back."""
         with self._lock:
-            ring = self._rings.setdefault(tick.broker, Ring(_FULL_TICKS))
+            ring = self._rings.setdefault(tick.broker, Ring(_FULL_TICKS, blocks=0))
             if ring.latest is not None and tick.at <= ring.latest.at:
                 if ring.latest.at - tick.at < CLOCK_WENT_BACK:
                     return
-                ring = self._rings[tick.broker] = Ring(_FULL_TICKS)
+                ring = self._rings[tick.broker] = Ring(_FULL_TICKS, blocks=0)
                 self._sparks.pop(tick.broker, None)
             ring.push(tick)
             self._sparks.setdefault(tick.broker, Sparks()).add(tick)

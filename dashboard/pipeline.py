@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from collectors.protocol import Poll
 
 from .alerts.watching import Watch
 from .insight.states import Judge
 from .inventory import Inventory
 from .store.base import Store
-from .ticks import CLOCK_WENT_BACK, Ring, Tick
+from .ticks import BLOCK, CLOCK_WENT_BACK, Levels, Ring, Tick
 
 
 class Ingest:
@@ -19,9 +21,7 @@ class Ingest:
     def __init__(self, broker: int, store: Store, publish: Callable[[Tick], None]) -> None:
         self.broker, self.store, self.publish = broker, store, publish
         self.inventory = Inventory(broker)
-        self.ring = Ring()
-        for tick in store.recent(broker, self.ring.size):
-            self.ring.push(tick)
+        self.ring = refilled(store, broker)
         self.judge = Judge.resume(self.ring)
         self.watch = Watch(broker, store, self.ring)
 
@@ -46,3 +46,23 @@ class Ingest:
         finally:  # a full disk costs the history, not the view
             self.publish(tick)
         return tick
+
+
+def refilled(store: Store, broker: int) -> Ring:
+    """A ring as if its process had never stopped: the newest ticks, and before them the levels of two hours."""
+    ring = Ring()
+    ticks = store.recent(broker, ring.size)
+    if not ticks:
+        return ring
+    end = ticks[0].at // BLOCK * BLOCK
+    ids = ticks[-1].ids
+    names = ("depth", "in_flight", "lag_messages")
+    series = store.range(ids.tolist(), names, end - ring.blocks * BLOCK, end, ring.blocks, "last")
+    depth, in_flight, behind = (series.values[name] for name in names)
+    levels = np.where(np.isnan(depth), behind, depth) + np.nan_to_num(in_flight)
+    for at, level in zip(series.times.tolist(), levels.T, strict=True):
+        if not np.isnan(level).all():
+            ring.older.append(Levels(at + series.step, ids, level))
+    for tick in ticks:
+        ring.push(tick)
+    return ring

@@ -31,6 +31,9 @@ _read_metrics = attrgetter(*METRICS)
 #: A clock that went back by more seconds than this starts anew; by less, the late tick is left out.
 CLOCK_WENT_BACK = 60.0
 
+#: Seconds of a block of which a ring keeps the last level, and how many it keeps: two hours.
+BLOCK, BLOCKS = 120.0, 60
+
 #: Heads as numbers: what `Tick.head` holds when the head cannot be told, and when nothing waits.
 HEAD_UNKNOWN, HEAD_EMPTY = 0, 1
 
@@ -85,6 +88,16 @@ class Tick:
         """The values of one metric, shape (n,)."""
         column: Floats = self.values[ROW[metric]]
         return column
+
+    @property
+    def backlog(self) -> Floats:
+        """Messages not completed yet, waiting and in flight, shape (n,); of a consumer group how far it is behind.
+
+        Where in_flight is unknown (lists have none, some brokers keep it to themselves) it is what waits alone.
+        """
+        depth, in_flight = self.column("depth"), self.column("in_flight")
+        waits = np.where(np.isnan(depth), self.column("lag_messages"), depth)
+        return np.where(np.isnan(in_flight), waits, waits + in_flight)
 
     @property
     def fresh(self) -> NDArray[np.bool_]:
@@ -252,11 +265,37 @@ def _head_number(head: str | int | None) -> int:
 
 
 @dataclass(slots=True)
+class Levels:
+    """The last known backlog of each queue in one block of time that ended at `at`."""
+
+    at: float
+    ids: Ints
+    backlog: Floats
+
+    @classmethod
+    def of(cls, tick: Tick) -> Levels:
+        return cls((tick.at // BLOCK + 1) * BLOCK, tick.ids, tick.backlog)
+
+    def followed_by(self, later: Levels) -> Levels:
+        """The same block after a later tick: what that left out, or did not know, stays."""
+        ids = later.ids if np.array_equal(self.ids, later.ids) else np.union1d(self.ids, later.ids)
+        new, old = (aligned(one.backlog, one.ids, ids) for one in (later, self))
+        return Levels(self.at, ids, np.where(np.isnan(new), old, new))
+
+
+@dataclass(slots=True)
 class Ring:
-    """The recent ticks of one broker, oldest first. All columns of the newest `size`."""
+    """The recent ticks of one broker, oldest first. All columns of the newest `size`.
+
+    older   levels of the blocks of time that are over, the newest `blocks`: two hours in five megabytes for ten
+            thousand queues. They tell a slow rise from none, for which the ticks do not reach far enough back
+    """
 
     size: int = 60
+    blocks: int = BLOCKS
     ticks: deque[Tick] = field(default_factory=deque)
+    older: deque[Levels] = field(default_factory=deque)
+    _block: Levels | None = None
 
     def push(self, tick: Tick) -> None:
         """Add the newest tick; one that is not newer than the last is refused (a late tick changes no judgement)."""
@@ -265,6 +304,19 @@ class Ring:
         self.ticks.append(tick)
         while len(self.ticks) > self.size:
             self.ticks.popleft()
+        if self.blocks:
+            self._push_level(Levels.of(tick))
+
+    def _push_level(self, level: Levels) -> None:
+        block = self._block
+        if block is not None and block.at == level.at:
+            self._block = block.followed_by(level)
+            return
+        if block is not None:
+            self.older.append(block)
+            while len(self.older) > self.blocks:
+                self.older.popleft()
+        self._block = level
 
     @property
     def latest(self) -> Tick | None:

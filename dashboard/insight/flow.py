@@ -83,7 +83,7 @@ def _levels(ring: Ring, tick: Tick) -> tuple[Floats, Floats]:
     ticks = [old for old in ring if old.at < tick.at]
     recent = [old for old in ticks if old.at >= tick.at - WINDOW]
     recent = recent if len(recent) >= LEAST_TICKS - 1 else ticks[-LEAST_TICKS + 1 :]
-    used = Ring(len(recent) + 1)
+    used = Ring(len(recent) + 1, blocks=0)
     for one in [*recent, tick]:
         used.push(one)
     seconds = np.inf

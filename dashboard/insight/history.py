@@ -22,6 +22,8 @@ Singles = NDArray[np.float32]
 PAIRS = 60
 #: A distance this many times the one before, and this many seconds at least, is a gap: what was before it is over.
 GAP, GAP_SECONDS = 3.5, 60.0
+#: A count that is approximate must fall by more than this share to show that something left.
+JITTER = 0.1
 _SPARE = 20  # rows written before the newest are moved to the front again
 
 
@@ -56,15 +58,19 @@ class History:
     step       change of the backlog (waiting + in flight) where `stepped`, else 0
     moved      something was completed between the two ticks, or left the queue
     told       whether that can be told at all
+    waited     messages waited at the later tick, or something moved
     held       the later tick only carried the queue's last values on: such a pair says nothing
     active     something arrived, was completed, or changed
-    in_rate, out_rate, redelivery_rate   NaN = unknown
+    in_rate, out_rate, redelivery_rate, consumers   NaN = unknown
     seen       ticks since the queue came or the last gap, shape (n,)
     quiet      epoch seconds since which messages wait and nothing moved, shape (n,)
     """
 
-    _MATRICES = ("step", "stepped", "moved", "told", "held", "active", "in_rate", "out_rate", "redelivery_rate")
-    _RATES = ("in_rate", "out_rate", "redelivery_rate")
+    _MATRICES = (
+        "step", "stepped", "moved", "told", "waited", "held", "active", "in_rate", "out_rate", "redelivery_rate",
+        "consumers",
+    )  # fmt: skip
+    _RATES = ("in_rate", "out_rate", "redelivery_rate", "consumers")
 
     def __init__(self) -> None:
         self.ids: Ints = np.empty(0, np.int64)
@@ -100,6 +106,11 @@ class History:
     def last(self, name: str, rows: int) -> NDArray:  # type: ignore[type-arg]
         """The newest rows of a matrix, shape (min(rows, size), n)."""
         return self._table[name][self.end - min(rows, self.size) : self.end]
+
+    def first(self, name: str, rows: int) -> NDArray:  # type: ignore[type-arg]
+        """The oldest rows of a matrix, shape (min(rows, size), n)."""
+        start = self.end - self.size
+        return self._table[name][start : start + min(rows, self.size)]
 
     def rows_within(self, seconds: float, at_least: int) -> int:
         """How many of the newest pairs lie within the last seconds, or `at_least`, at most what is kept."""
@@ -169,13 +180,15 @@ class History:
         counted = ~np.isnan(row["out_rate"])
         trusted = aligned(tick.quality[ROW["out_rate"]], tick.ids, self.ids) == Quality.EXACT
         headed = (before.head != HEAD_UNKNOWN) & (level.head != HEAD_UNKNOWN)
-        fell = stepped & (step < 0)
+        rough = aligned(tick.quality[ROW["depth"]], tick.ids, self.ids) == Quality.APPROXIMATE
+        fell = stepped & (step < np.where(rough, -JITTER * before.waiting, 0.0))
         passed = headed & (before.head != level.head) & (before.head != HEAD_EMPTY)
         row["moved"][:] = moved = np.where(counted, (row["out_rate"] > 0) | (fell & ~trusted), fell | passed)
         row["told"][:] = counted | headed | fell
+        row["waited"][:] = moved | (level.waiting > 0)
         row["active"][:] = moved | (row["in_rate"] > 0) | (row["step"] != 0)
         if held.any():
-            for name in ("stepped", "moved", "told", "active"):
+            for name in ("stepped", "moved", "told", "waited", "active"):
                 row[name][held] = False
             for name in self._RATES:
                 row[name][held] = np.nan

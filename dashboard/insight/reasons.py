@@ -14,6 +14,10 @@ POISON_LEAST = 0.05  # deliveries again per second
 #: The share of a minute's rise that came with one poll, from which on it is called a burst.
 BURST = 0.8
 BURST_LEAST, BURST_SHARE = 10.0, 0.2
+#: The share of the excess of arrivals that one side must have made to be named its cause, and its least own change.
+CAUSE, CAUSE_LEAST = 0.6, 0.1
+#: Reasons of a rise, which stay as long as it lasts; the first may still turn into another.
+_OF_RISES = (Reason.PRODUCERS_OUTPACE, Reason.ARRIVALS_UP, Reason.COMPLETIONS_DOWN, Reason.FEWER_CONSUMERS)
 
 
 def reasons(
@@ -44,6 +48,7 @@ def reasons(
     say(draining & (arrives == 0), Reason.NO_PRODUCERS)
     say(growing, Reason.RISING)
     say(growing & rated, Reason.PRODUCERS_OUTPACE)
+    _say_what_changed(history, rows, before, arrives, completes, growing & rated & undecided, reason)
     stalled = state == State.STALLED
     say(stalled, Reason.NOTHING_COMPLETED)
     say(stalled & np.isnan(completes), Reason.HEAD_UNCHANGED)
@@ -52,6 +57,31 @@ def reasons(
     say((stalled | growing) & (consumers == 0), Reason.NO_CONSUMERS)
     loops = _loops(history, rows, completes, before.reason == Reason.POISON_LOOP)
     reason[loops & (state >= State.STEADY)] = Reason.POISON_LOOP
+
+
+def _say_what_changed(
+    history: History, rows: int, before: Judgement, arrives: Floats, completes: Floats, rising: Bools, reason: Bytes
+) -> None:
+    """Whether a rise is of more arrivals, fewer completions, or fewer consumers, beside the oldest that is known."""
+    for word in _OF_RISES[1:]:
+        reason[rising & (before.reason == word)] = word
+    asked = rising & (reason == Reason.PRODUCERS_OUTPACE)
+    if not asked.any() or history.size < 3 * rows:
+        return
+    arrived, completed = mean_known(history.first("in_rate", rows)), mean_known(history.first("out_rate", rows))
+    more, less = np.maximum(arrives - arrived, 0.0), np.maximum(completed - completes, 0.0)
+    seconds = max(history.newest - history.start_of(rows), 1.0)
+
+    def caused(change: Floats, other: Floats, one: Floats, two: Floats) -> Bools:
+        matters = (change > CAUSE_LEAST * np.maximum(one, two)) & (change > 3 * np.sqrt((one + two) / seconds))
+        made: Bools = asked & matters & (change > CAUSE * (change + other))
+        return made
+
+    reason[caused(more, less, arrives, arrived)] = Reason.ARRIVALS_UP
+    fewer = caused(less, more, completes, completed)
+    reason[fewer] = Reason.COMPLETIONS_DOWN
+    readers, had = mean_known(history.last("consumers", 1)), mean_known(history.first("consumers", rows))
+    reason[fewer & (readers < 0.9 * had)] = Reason.FEWER_CONSUMERS
 
 
 def _loops(history: History, rows: int, completes: Floats, was: Bools) -> Bools:

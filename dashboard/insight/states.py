@@ -6,11 +6,11 @@ How it is judged, in this order:
   without consumers, one minute else, two where consumers hold messages; always longer than three times
   the usual distance between completions of this queue. It ends when two polls within a minute saw movement.
 - **growing**, **draining**: the changes of the backlog from poll to poll have a mean that is far from zero
-  for their scatter (Student's t, one chance in 2,000), over the last minute or over up to ten, and add up to
-  more than 5 messages and 2 % of the backlog; and where rates are known, to more than three times the
+  for their scatter (Student's t, one chance in 2,000), over the last minute or a longer time up to two hours, and
+  add up to more than 5 messages and 2 % of the backlog; and where rates are known, to more than three times the
   scatter of that many messages arriving at random. Scatter is taken from changes and not from levels,
   because the depth of a busy queue wanders. It ends at a much lower bar. A rise that is over is told
-  from a slow one by the last minute.
+  from a slow one by what is newer.
 - **idle**: nothing waits and nothing flowed for a minute (five, after it was steady).
 - **steady**: something moves, and none of the above.
 - **unknown**: otherwise, with the reason.
@@ -20,18 +20,19 @@ Everything is derived from the ring and its last judgement, so that a restart ch
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ticks import Bytes, Floats, Ints, Judgement, Ring, Tick, aligned
+from ..ticks import Bytes, Floats, Ints, Judgement, Levels, Ring, Tick, aligned
 from .attention import attention
 from .history import Bools, History, present, waiting
 from .reasons import mean_known, reasons
 from .sentences import ago, sentence
-from .trends import Trend, trending
+from .trends import Far, Trend, trending
 from .vocabulary import Reason, State
 
 __all__ = ["Judge", "Reason", "State", "ago", "attention", "sentence", "unjudged"]
@@ -43,7 +44,7 @@ IDLE_AFTER = 300.0
 #: Nothing moves for this long: stalled. Without consumers; usually; while consumers hold messages.
 QUIET_ALONE, QUIET, QUIET_HELD = 30.0, 60.0, 120.0
 #: ... and for this many of the usual distances between completions, and of polls.
-QUIET_GAPS, QUIET_POLLS = 3.0, 2.7
+QUIET_GAPS, QUIET_POLLS = 4.5, 2.7
 U8 = np.uint8
 
 
@@ -52,6 +53,7 @@ class Judge:
 
     def __init__(self) -> None:
         self.history = History()
+        self.far = Far()
         self.latest: Tick | None = None
         self.before = Judgement(np.empty(0, U8), np.empty(0, U8), np.empty(0))
 
@@ -72,7 +74,7 @@ class Judge:
             resumed = Judge.resume(ring)
             self.history, self.before, self.latest = resumed.history, resumed.before, resumed.latest
         before = self._take(tick, None)
-        judged = _judge(self.history, tick, before, resting)
+        judged = _judge(self.history, self.far, ring.older, tick, before, resting)
         self.before = judged
         ids = self.history.ids
         return Judgement(*(aligned(c, ids, tick.ids) for c in _columns(judged)))
@@ -123,17 +125,19 @@ class _Now:
         return np.where(np.isnan(self.in_flight), self.waiting, self.waiting + self.in_flight)
 
 
-def _judge(history: History, tick: Tick, before: Judgement, resting: Ints | None) -> Judgement:
+def _judge(
+    history: History, far: Far, older: Sequence[Levels], tick: Tick, before: Judgement, resting: Ints | None
+) -> Judgement:
     now = _Now.of(tick, history.ids)
     rows = history.rows_within(SHORT, SHORT_PAIRS)
-    short, long = Trend.of(history, rows), Trend.of(history, history.size)
+    windows = [*Trend.windows(history, rows), *far.trends(older, history, now.backlog)]
     flow = mean_known(history.last("in_rate", rows)) + mean_known(history.last("out_rate", rows))
-    rising, rises_since = trending(now.backlog, flow, short, long, before.state == State.GROWING, +1)
-    falling, falls_since = trending(now.backlog, flow, short, long, before.state == State.DRAINING, -1)
+    rising, rises_since = trending(now.backlog, flow, windows, before.state == State.GROWING, +1)
+    falling, falls_since = trending(now.backlog, flow, windows, before.state == State.DRAINING, -1)
     state, reason = _flowing(history, now, rows, before)
     state[rising], state[falling & (now.waiting > 0)] = State.GROWING, State.DRAINING
     state[_stalled(history, now, rows, before.state == State.STALLED, tick.at)] = State.STALLED
-    reasons(history, tick, rows, short.sum, before, state, reason)
+    reasons(history, tick, rows, windows[0].sum, before, state, reason)
     if resting is not None:
         rest = (state == State.STALLED) | (reason == Reason.HEAD_UNKNOWN) | (reason == Reason.JUST_ARRIVED)
         rest &= np.isin(history.ids, resting)
@@ -167,7 +171,10 @@ def _stalled(history: History, now: _Now, rows: int, was: Bools, at: float) -> B
     measured = rows - history.last("held", rows).sum(axis=0)
     can_tell = told * 2 >= np.maximum(measured, 2)
     moves = history.last("moved", history.size).sum(axis=0)
-    usual = np.where(moves > 0, (history.quiet - history.since).clip(0) / np.maximum(moves, 1), 0.0)
+    waited = history.last("waited", history.size).sum(axis=0)
+    each = (at - history.since) / max(history.size, 1)
+    before = (waited * each - (at - history.quiet)).clip(0)  # while something waited, up to the last movement
+    usual = np.where(moves > 0, before / np.maximum(moves, 1), 0.0)
     held = (now.in_flight > 0) & (now.consumers != 0)
     needed = np.maximum(np.where(held, QUIET_HELD, QUIET), QUIET_GAPS * usual)
     needed = np.where(now.consumers == 0, QUIET_ALONE, needed)

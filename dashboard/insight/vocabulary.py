@@ -44,3 +44,6 @@ class Reason(IntEnum):
     POISON_LOOP = 22  # delivered again and again
     HEAD_UNCHANGED = 23
     NOTHING_COMPLETED = 24
+    ARRIVALS_UP = 25  # growing since more arrives than before
+    COMPLETIONS_DOWN = 26  # growing since less is completed than before, by as many consumers
+    FEWER_CONSUMERS = 27  # growing since consumers went

@@ -75,7 +75,7 @@ LABELLED = {
     "slow tasks, one at a time": (
         [{"depth": 30 - i // 10, "in_rate": 0, "out_rate": 0.1 if i % 10 == 9 else 0, "in_flight": 1, "consumers": 1}
          for i in range(120)],
-        State.STEADY, Reason.BALANCED, 0,
+        State.DRAINING, Reason.NO_PRODUCERS, 1,
     ),
     "a list whose head stands still": ([{"depth": 40, "head": "a"}] * 30, State.STALLED, Reason.HEAD_UNCHANGED, 1),
     "a list whose head moves": ([{"depth": 40, "head": i} for i in range(30)], State.STEADY, Reason.HEAD_MOVES, 0),

@@ -8,6 +8,7 @@ import numpy as np
 
 from collectors.protocol import METRICS
 from dashboard.insight.states import Judge, State
+from dashboard.pipeline import refilled
 from dashboard.store import open_store
 from dashboard.ticks import ROW, Ring, Tick
 
@@ -48,9 +49,7 @@ def test_a_restart_from_the_store_changes_no_state_reason_or_since(tmp_path: Pat
     store, ring, through, seen = open_store(tmp_path), Ring(), Judge(), set()
     for i, tick in enumerate(fleet(11)):
         if i % 5 == 4:
-            again = Ring()
-            for kept in store.recent(1, again.size):
-                again.push(kept)
+            again = refilled(store, 1)
             restarted = Judge.resume(again)(again, tick)
         tick.judgement = through(ring, tick)
         if i % 5 == 4:

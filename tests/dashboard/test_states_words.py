@@ -27,6 +27,8 @@ SENTENCES = [
      "The oldest message has been the same for 3 d 1 h. 12 waiting."),
     (State.GROWING, Reason.PRODUCERS_OUTPACE, {"depth": 66012, "in_rate": 320, "out_rate": 210}, 600,
      "In 320/s, out 210/s for 10 min. 66,012 waiting."),
+    (State.GROWING, Reason.FEWER_CONSUMERS, {"depth": 900, "in_rate": 30, "out_rate": 20, "consumers": 2}, 90,
+     "Fewer consumers, 2 now: in 30/s, out 20/s for 2 min. 900 waiting."),
     (State.GROWING, Reason.RISING, {"lag_messages": 900}, 45, "Rising for 45 s. 900 waiting."),
     (State.DRAINING, Reason.CATCHING_UP, {"depth": 6210, "in_rate": 12, "out_rate": 96}, 3900,
      "In 12/s, out 96/s for 1 h 5 min. 6,210 waiting."),
@@ -75,7 +77,15 @@ def test_numbers_read_well() -> None:
 
 def test_codes_that_are_stored_stay_what_they_are() -> None:
     assert [s.name for s in sorted(State)] == ["UNKNOWN", "IDLE", "STEADY", "DRAINING", "GROWING", "STALLED"]
-    codes = {"TOO_YOUNG": 1, "SILENT": 4, "DEAD_LETTERS_KEPT": 8, "BURST": 13, "RISING": 18, "NOTHING_COMPLETED": 24}
+    codes = {
+        "TOO_YOUNG": 1,
+        "SILENT": 4,
+        "DEAD_LETTERS_KEPT": 8,
+        "BURST": 13,
+        "RISING": 18,
+        "NOTHING_COMPLETED": 24,
+        "FEWER_CONSUMERS": 27,
+    }
     assert {name: Stored[name].value for name in codes} == codes
 
 
