@@ -11,7 +11,7 @@ import shutil
 import tempfile
 
 OURS = ("WEIR_", "DATABASE_URL", "REDIS_URL")
-KEPT = ("WEIR_CHROMIUM",)
+KEPT = ("WEIR_CHROMIUM", "WEIR_LOCALSTACK")
 
 for _name in [name for name in os.environ if name.startswith(OURS) and name not in KEPT]:
     del os.environ[_name]

@@ -2,7 +2,7 @@
 
 moto is the usual one, for it is strict and knows IAM, STS, CloudWatch and the Tagging API too. ministack is fast, for
 thousands of queues; it is installed into a virtual environment of its own, kept in pytest's cache folder, and skipped
-by name where that cannot be done. LocalStack is not run: it listens on all addresses of the machine.
+by name where that cannot be done. LocalStack is optional (localstack.py).
 """
 
 from __future__ import annotations
@@ -152,14 +152,15 @@ def _running(name: str, command: list[str], port: int, environment: dict[str, st
     )  # fmt: skip
     peer = Peer(name, port, process, account)
     try:
-        _wait(peer)
+        wait_for(peer)
         yield peer
     finally:
         peer.stop()
 
 
-def _wait(peer: Peer) -> None:
-    deadline = time.monotonic() + START_SECONDS
+def wait_for(peer: Peer, seconds: float = START_SECONDS) -> None:
+    """Until it answers. Raises RuntimeError when it does not."""
+    deadline = time.monotonic() + seconds
     client = peer.client()
     while True:
         try:
