@@ -25,6 +25,8 @@ from collectors.errors import CollectorError
 from collectors.poller import Poller
 from collectors.protocol import Poll
 
+from .alerts import clock
+from .alerts.sender import Sender
 from .brokers import url_of
 from .live.bus import Bus
 from .models import Broker, Queue
@@ -53,6 +55,7 @@ class Collector:
         self._troubles: dict[int, str] = {}  # broker id, or NOBODY -> what is the matter
         self._watched: dict[int, dict[str, float]] = {}  # broker id -> key -> monotonic time of the last word
         self._wake, self._stopped, self._lock = Event(), Event(), Lock()
+        self._sender: Sender | None = None
         self._unsubscribe = bus.subscribe(None, self._noted)
 
     def start(self) -> None:
@@ -65,6 +68,7 @@ class Collector:
             try:
                 close_old_connections()
                 self.settle()
+                self._watch_the_clock()
                 self._say(NOBODY, "")
             except (DatabaseError, StoreError) as error:  # locked, full, absent: the next round tries again
                 self._say(NOBODY, _sentence(error))
@@ -73,6 +77,14 @@ class Collector:
             self._wake.wait(RENEW)
             self._wake.clear()
         self._let_go()
+
+    def _watch_the_clock(self) -> None:
+        """A collector looks too, and tells of it itself when no worker is there to do it."""
+        clock.turn()
+        if not clock.worker_is_silent(time.time()):
+            return
+        self._sender = self._sender or Sender()
+        self._sender.begin()
 
     def stop(self, timeout: float = 8.0) -> None:
         """End every poll and give the leases back."""

@@ -12,6 +12,8 @@ from django.contrib.sessions.models import Session
 from django.db import close_old_connections
 from django.utils import timezone
 
+from .alerts import clock
+from .alerts.sender import Sender
 from .archive import trim
 from .models import Fact, SignInLink
 from .store.base import Retention, Store
@@ -32,10 +34,11 @@ def retention() -> Retention:
 
 
 class Worker:
-    """Makes the past small and lets go of it; drops ended sessions and sign-in links. `run` blocks until `stop`."""
+    """Tells people, makes the past small and lets go of it, drops what has ended. `run` blocks until `stop`."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.sender = Sender()
         self._stopped = Event()
 
     def start(self) -> None:
@@ -43,6 +46,8 @@ class Worker:
         Thread(target=self.run, name="worker", daemon=True).start()
 
     def run(self) -> None:
+        self.sender.start()
+        Thread(target=self._watch_the_clock, name="clock", daemon=True).start()
         while not self._stopped.is_set():
             try:
                 close_old_connections()
@@ -54,6 +59,17 @@ class Worker:
 
     def stop(self) -> None:
         self._stopped.set()
+        self.sender.stop()
+
+    def _watch_the_clock(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                close_old_connections()
+                clock.worker_is_here(time.time())
+                clock.turn()
+            except Exception:  # a locked database now: the next look finds the same
+                log.exception("The clock's rules could not be judged; trying again in %d s.", clock.EVERY)
+            self._stopped.wait(clock.EVERY)
 
     def tidy(self) -> None:
         """One round of everything."""

@@ -172,6 +172,7 @@ LOGGING = {
         "weir": {"level": WEIR_LOG_LEVEL},
         "daphne": {"level": "WARNING"},
         "axes": {"level": "ERROR"},
+        "apprise": {"level": "CRITICAL"},  # its lines may name tokens
         "django.request": {"level": "ERROR"},
     },
 }
