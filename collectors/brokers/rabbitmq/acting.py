@@ -8,27 +8,22 @@ with the name of a queue that does not exist: the message comes back.
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from secrets import token_hex
 from typing import Any
 from urllib.parse import unquote
 
 from amqp import exceptions as amqp
-from kombu import Connection
 
-from collectors.errors import AccessRefused, TimedOut, Unreachable
 from collectors.protocol import Check
 from collectors.url import BrokerURL
 
+from .connecting import signed_in
 from .http import TIMEOUT
 from .inventory import queue_key
 
-AMQP_PORT = {"amqp": 5672, "amqps": 5671}
 #: Queues that are tried one by one; a pattern that lets these through rarely stops others.
 MOST_QUEUES = 20
-_connect: Any = Connection  # kombu has no types
 
 LOOKING, SENDING = "looking", "replaying"
 
@@ -37,7 +32,7 @@ def check_acting(url: BrokerURL, keys: Sequence[str], replaying: bool) -> list[C
     """A line for each virtual host and power: what works, or the permission that is missing. Raises CollectorError."""
     lines: list[Check] = []
     for vhost, queues in _by_vhost(url, keys).items():
-        with _signed_in(url, vhost) as connection:
+        with signed_in(url, vhost) as connection:
             lines.append(_looking(connection, url, vhost, queues))
             if replaying:
                 lines.append(_sending(connection, url, vhost))
@@ -49,48 +44,6 @@ def _by_vhost(url: BrokerURL, keys: Sequence[str]) -> dict[str, list[str]]:
     for key in [key for key in map(queue_key, keys) if key is not None][:MOST_QUEUES]:
         found.setdefault(key[0], []).append(key[1])
     return found or {unquote(url.path) or "/": []}
-
-
-@contextmanager
-def _signed_in(url: BrokerURL, vhost: str) -> Iterator[Any]:
-    """A connection to a virtual host. What goes wrong on the way is a CollectorError."""
-    place, user = f"{url.host}:{url.port(AMQP_PORT[url.scheme])}", url.user or "guest"
-    timeout = url.get_seconds("timeout", TIMEOUT)
-    connection: Any = _connect(
-        hostname=url.host,
-        port=url.port(AMQP_PORT[url.scheme]),
-        userid=user,
-        password=url.password or "guest",
-        virtual_host=vhost,
-        ssl=_tls(url),
-        connect_timeout=timeout,
-        transport="pyamqp",
-        transport_options={"read_timeout": timeout, "write_timeout": timeout},
-    )
-    try:
-        connection.connect()
-        yield connection
-    except amqp.AccessRefused as error:
-        raise AccessRefused(f"RabbitMQ at {place} refuses user '{user}': wrong user or password.") from error
-    except amqp.NotAllowed as error:
-        cure = f"rabbitmqctl set_permissions -p {vhost} {user} CONFIGURE WRITE READ"
-        why = f"RabbitMQ user '{user}' has no access to virtual host '{vhost}'; give it one with: {cure}."
-        raise AccessRefused(why) from error
-    except TimeoutError as error:
-        raise TimedOut(f"RabbitMQ at {place} did not answer over AMQP within {timeout:g} seconds.") from error
-    except (OSError, amqp.AMQPError) as error:
-        why = "is the port of AMQP open to Weir? Looking and replaying need it, polling does not"
-        raise Unreachable(f"No AMQP connection to RabbitMQ at {place}; {why}.") from error
-    finally:
-        connection.release()
-
-
-def _tls(url: BrokerURL) -> dict[str, Any] | bool:
-    if url.scheme != "amqps":
-        return False
-    if url.get("verify") and not url.get_bool("verify"):
-        return {"cert_reqs": ssl.CERT_NONE}
-    return {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": url.get("ca_file") or None, "server_hostname": url.host}
 
 
 def _looking(connection: Any, url: BrokerURL, vhost: str, queues: Sequence[str]) -> Check:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from collectors.errors import BadURL
+from collectors.letters import Bounds, Destination, Look, Price
 from collectors.protocol import Check, Cost, Poll
 from collectors.url import BrokerURL
 
@@ -15,6 +16,7 @@ from .check import check
 from .describing import Describing
 from .endpoints import Endpoints
 from .flow import Flows
+from .handling import Letters
 from .http import TIMEOUT, Http
 from .inventory import QueueRow, queue_key, sample_name
 from .management import Management
@@ -41,6 +43,7 @@ class RabbitMQ:
         self._asking = Asking()
         self._watched: tuple[QueueKey, ...] = ()
         self._describing = Describing(self._management)
+        self._letters = Letters(url, self._management)
         self._chooses = bool(url.get_all("include") or url.get_all("exclude"))
 
     def poll(self) -> Poll:
@@ -88,6 +91,25 @@ class RabbitMQ:
     def check_acting(self, keys: Sequence[str], replaying: bool) -> list[Check]:
         """Try over AMQP what looking and replaying need."""
         return check_acting(self._url, keys, replaying)
+
+    # --- letters -------------------------------------------------------------------------------------------------
+    @property
+    def options(self) -> Mapping[str, str]:
+        return self._letters.options
+
+    def price(self, key: str) -> Price:
+        """By the queue's kind and settings and RabbitMQ's version, out of the management API."""
+        return self._letters.price(key)
+
+    def look(self, key: str, bounds: Bounds, after: str = "", stop: Callable[[], bool] = lambda: False) -> Look:
+        """Streams are read from any offset (`after`), or their latest letters with `after="recent"`."""
+        return self._letters.look(key, bounds, after, stop)
+
+    def stamps(self, key: str, to: Destination) -> str:
+        return self._letters.stamps(key, to)
+
+    def receivers(self, to: Destination) -> list[str] | None:
+        return self._letters.receivers(to)
 
     def close(self) -> None:
         self._http.close()

@@ -40,6 +40,22 @@ class Routes:
     def exists(self, vhost: str, exchange: str) -> bool:
         return not exchange or (vhost, exchange) in self._kinds
 
+    def tells(self, vhost: str, exchange: str) -> bool:
+        """Whether it is known where a message of an exchange goes: not where headers or a plug-in's rules decide."""
+        seen: set[str] = set()
+        ahead = [exchange]
+        while ahead:
+            here = ahead.pop()
+            if here in seen or not here:
+                continue
+            seen.add(here)
+            if self._kinds.get((vhost, here), "direct") not in ("direct", "topic", "fanout"):
+                return False
+            rows = self._bindings.get((vhost, here), ())
+            ahead += [str(row.get("destination", "")) for row in rows if row.get("destination_type") == "exchange"]
+            ahead.append(self._alternates.get((vhost, here), ""))
+        return True
+
     def queues(self, vhost: str, exchange: str, routing_key: RoutingKey) -> frozenset[QueueKey]:
         """The queues that a message can reach; for an unknown key, and for headers, all that are possible.
 

@@ -1,0 +1,46 @@
+"""What RabbitMQ's letters allow: looks, leases, one new message. The adapter hands its calls on to here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from urllib.parse import unquote
+
+from collectors.errors import NotSupported
+from collectors.letters import Bounds, Destination, Look, Price
+from collectors.url import BrokerURL
+
+from .copies import OPTIONS
+from .look import Looking
+from .management import Management
+from .places import Surroundings
+from .streams import StreamLook
+
+
+class Letters:
+    """`HoldsLetters` and `Sends` of one RabbitMQ."""
+
+    options: Mapping[str, str] = OPTIONS
+
+    def __init__(self, url: BrokerURL, management: Management) -> None:
+        self._url = url
+        self._around = Surroundings(management)
+        self._vhost = unquote(url.path) or "/"
+
+    def price(self, key: str) -> Price:
+        return self._around.rules(key, Bounds().seconds)[1].price
+
+    def look(self, key: str, bounds: Bounds, after: str, stop: Callable[[], bool]) -> Look:
+        where, rules, row = self._around.rules(key, bounds.seconds)
+        if rules.price.refused:
+            raise NotSupported(rules.price.refused)
+        if rules.kind == "stream":
+            count = row.get("messages")
+            of = count if isinstance(count, int) else None
+            return StreamLook(self._url, where, of, self._around, bounds, stop).look(after)
+        return Looking(self._url, where, rules, self._around, bounds, stop).look()
+
+    def stamps(self, key: str, to: Destination) -> str:
+        return ""  # every message has headers to spare
+
+    def receivers(self, to: Destination) -> list[str] | None:
+        return self._around.receivers(to, self._vhost)
