@@ -16,6 +16,7 @@ from functools import wraps
 from typing import Any
 from urllib.parse import quote
 
+from django.conf import settings
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
@@ -30,15 +31,24 @@ DEEDS: Mapping[str, str] = {
     "see": Role.VIEWER,  # queues, brokers, series, metrics
     "tend_brokers": Role.OPERATOR,  # check, pause and resume
     "mark_queues": Role.OPERATOR,  # hide, show, tag
+    "look": Role.OPERATOR,  # into queues of dead letters; causes and counts are for everybody
+    "see_payloads": Role.OPERATOR,  # bodies and headers of letters; WEIR_PAYLOADS withholds them
+    "note_causes": Role.OPERATOR,  # notes on causes of death, snoozing
     "share_views": Role.OPERATOR,  # saved views for everybody
     "delete_queues": Role.ADMIN,  # such as are gone, with their history
     "change_brokers": Role.ADMIN,  # add, edit and delete: holds passwords, and connects anywhere
+    "change_masking": Role.ADMIN,  # what nobody is shown
     "see_audit": Role.ADMIN,
     "manage_people": Role.ADMIN,  # people, roles, tokens, wallboards
 }
 
 TOKEN_PREFIX = "weir_"
 _LAST_USE_EVERY = timedelta(minutes=1)
+
+
+def least_role(deed: str) -> str:
+    """The least role that may do a deed; "nobody" where payloads are withheld from all."""
+    return settings.WEIR_PAYLOADS if deed == "see_payloads" else DEEDS[deed]
 
 
 class Refused(Exception):
@@ -63,12 +73,15 @@ class Principal:
 
     def can(self, deed: str) -> bool:
         """Whether the role allows a deed of DEEDS."""
-        return RANK[self.role] >= RANK[DEEDS[deed]] and (self.kind != "wallboard" or deed == "see")
+        return RANK[self.role] >= RANK.get(least_role(deed), 99) and (self.kind != "wallboard" or deed == "see")
 
     def must(self, deed: str) -> None:
         """Raise Refused (403) unless `can`."""
         if not self.can(deed):
-            raise Refused(403, f"This needs the role {DEEDS[deed]}; {self.name} has the role {self.role}.")
+            least = least_role(deed)
+            if least not in RANK:
+                raise Refused(403, "What is in letters is shown to nobody here (WEIR_PAYLOADS).")
+            raise Refused(403, f"This needs the role {least}; {self.name} has the role {self.role}.")
 
     @property
     def who(self) -> str:

@@ -234,6 +234,9 @@ class Collector:
     def _noted(self, kind: str, fields: Mapping[str, Any]) -> None:
         if kind == "brokers_changed":
             self._wake.set()
+        elif kind == "dead_letters_marked":
+            if ingest := self._ingest.get(int(fields["broker"])):
+                ingest.inventory.rest()
         elif fields.get("broker") in self.poller.ids:
             with suppress(KeyError):  # it was dropped a moment ago
                 self._noted_of(int(fields["broker"]), kind, fields)

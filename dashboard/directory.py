@@ -6,7 +6,7 @@ A `Directory` holds it for readers, by id, a broker at a time, and makes no quer
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from threading import Lock
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from collectors.errors import CollectorError
 from collectors.url import BrokerURL
 
-from .models import Broker, Queue, Relation, TagRule
+from .models import Broker, DeadLetterMark, Queue, Relation, TagRule
 
 #: Queues of a broker that are gone and shown, the newest first. Where queues come and go each second there are
 #: hundreds of thousands; what is beyond these still comes back with its history.
@@ -25,6 +25,7 @@ MOST_GONE = 2000
 class Entry:
     """What is known of a queue beside its numbers. `dead_letter_queue_id`, `dead_letter_of`: ids of queues.
 
+    `holds_dead_letters`: by the broker, by its name, or as people said, who have the last word (`marked`).
     `hidden`: by the broker or by people. `tags`: all, from the broker, a file and people; `tags_by_hand` those of
     people alone. `gone_at`: epoch seconds since when the broker no longer shows it, None while it does.
     """
@@ -41,6 +42,8 @@ class Entry:
     dead_letter_of: tuple[int, ...] = ()
     tags_by_hand: tuple[str, ...] = ()
     gone_at: float | None = None
+    holds_dead_letters: bool = False
+    marked: bool | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -79,11 +82,23 @@ def tags_of_url(safe_url: str) -> tuple[str, ...]:
         return ()
 
 
+def dead_letter_pairs(broker: int) -> tuple[list[tuple[int, int]], dict[int, bool]]:
+    """(queue, queue of its dead letters), the most important first, and what people said of queues by their ids.
+
+    What people say goes first: a queue that they say holds none is in no pair as the second.
+    """
+    marks = dict(DeadLetterMark.objects.filter(queue__broker_id=broker).values_list("queue_id", "holds"))
+    said = DeadLetterMark.sources.through.objects.filter(deadlettermark__queue__broker_id=broker).order_by("id")
+    relations = Relation.objects.filter(source__broker_id=broker, kind="dead_letters").order_by("id")
+    pairs = [*said.values_list("queue_id", "deadlettermark_id"), *relations.values_list("source_id", "target_id")]
+    return [pair for pair in dict.fromkeys(pairs) if marks.get(pair[1], True)], marks
+
+
 def _load(broker: int) -> Known:
     leads: dict[int, int] = {}
     of: dict[int, list[int]] = {}
-    relations = Relation.objects.filter(source__broker_id=broker, kind="dead_letters").order_by("id")
-    for source, target in relations.values_list("source_id", "target_id"):
+    pairs, marks = dead_letter_pairs(broker)
+    for source, target in pairs:
         leads.setdefault(source, target)
         of.setdefault(target, []).append(source)
     given = _Given(broker)
@@ -92,10 +107,13 @@ def _load(broker: int) -> Known:
         *there.filter(gone_at=None).values(*_COLUMNS),
         *there.exclude(gone_at=None).order_by("-gone_at").values(*_COLUMNS)[:MOST_GONE],
     ]
-    entries = {
-        row["id"]: _entry(broker, row, given.to(row["name"]), leads.get(row["id"]), of.get(row["id"], ()))
-        for row in rows
-    }
+    entries = {}
+    for row in rows:
+        id = row["id"]
+        entry = _entry(broker, row, given.to(row["name"]), leads.get(id), of.get(id, ()))
+        if id in of or id in marks:
+            entry = replace(entry, holds_dead_letters=marks.get(id, id in of), marked=marks.get(id))
+        entries[id] = entry
     return Known(entries, [entry for entry in entries.values() if entry.gone_at is not None])
 
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from collectors import protocol
 
+from .directory import dead_letter_pairs
 from .models import Queue, Relation
 from .ticks import Ints
 
@@ -44,9 +45,16 @@ class Inventory:
         self._relations: frozenset[protocol.Relation] | None = None
         self._keys: list[str] = []
         self._found: Ints = np.empty(0, np.int64)
-        targets = Relation.objects.filter(source__broker_id=broker, kind="dead_letters").values_list("target_id")
         #: Ids of the queues where dead letters arrive: messages lie still there for good reason.
-        self.resting: Ints = np.unique(np.array([row[0] for row in targets], np.int64))
+        self.resting: Ints = np.empty(0, np.int64)
+        self.rest()
+
+    def rest(self) -> None:
+        """Read again where dead letters arrive: people say it too."""
+        pairs, marks = dead_letter_pairs(self.broker)
+        self.resting = np.unique(
+            np.array([*(to for _, to in pairs), *(q for q, yes in marks.items() if yes)], np.int64)
+        )
 
     def resolve(self, poll: protocol.Poll) -> Ints:
         """The id of each sample's queue, in order; new queues, facts and relations are written."""
@@ -146,7 +154,7 @@ class Inventory:
             Relation.objects.filter(source__broker_id=self.broker).delete()
             Relation.objects.bulk_create(rows, batch_size=_BATCH, ignore_conflicts=True)
         self._relations = known
-        self.resting = np.unique(np.array([self._ids[r.target] for r in known if r.kind == "dead_letters"], np.int64))
+        self.rest()
         self.version += 1
 
 

@@ -1,4 +1,5 @@
-"""What people do to queues in Weir's own books: hide and show, tag, delete from the archive. Brokers never notice.
+"""What people do to queues in Weir's own books: hide and show, tag, say where dead letters lie, delete from the
+archive. Brokers never notice.
 
 Each deed is audited, and told to every process; a process that did not hear of it sees it within a second, by
 `Broker.marks`.
@@ -18,7 +19,7 @@ from . import audit
 from .access import Principal
 from .directory import tags_of_url
 from .live.bus import the_bus
-from .models import Broker, Queue
+from .models import Broker, DeadLetterMark, Queue
 from .refused import DeedRefused
 from .samples import the_store
 from .store.base import Store, StoreError
@@ -63,6 +64,31 @@ def hide(principal: Principal, ids: Iterable[int], hidden: bool) -> list[int]:
 def is_hidden(queue: Queue) -> bool:
     """What people say, else what its broker says."""
     return queue.hidden if queue.hidden_by_hand is None else queue.hidden_by_hand
+
+
+def mark_dead_letters(principal: Principal, queue: Queue, said: str, sources: Sequence[Queue] = ()) -> None:
+    """Say that a queue holds dead letters ("yes", those of `sources`), or does not ("no"), or what the broker says.
+
+    Raises DeedRefused.
+    """
+    if sources and said != "yes":
+        raise DeedRefused(
+            "dead_letter_of", "Queues whose dead letters arrive here are named with holds_dead_letters: yes."
+        )
+    wrong = next((one for one in sources if one.broker_id != queue.broker_id or one.pk == queue.pk), None)
+    if wrong is not None:
+        raise DeedRefused("dead_letter_of", f"{wrong.name} is no other queue of the same broker as {queue.name}.")
+    with transaction.atomic():
+        DeadLetterMark.objects.filter(queue=queue).delete()
+        if said != "auto":
+            mark = DeadLetterMark.objects.create(queue=queue, holds=said == "yes", by=principal.who[:150])
+            mark.sources.set(sources)
+    names = [one.name for one in sources[:20]]
+    audit.record(
+        principal.who, "mark dead letters", queue.name, broker=queue.broker.name, holds=said, dead_letter_of=names
+    )
+    _marked([queue.broker_id])
+    the_bus().note("dead_letters_marked", broker=queue.broker_id)
 
 
 def delete(principal: Principal, ids: Iterable[int]) -> int:

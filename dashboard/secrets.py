@@ -1,4 +1,4 @@
-"""Encryption at rest: broker URLs, which hold passwords, are kept encrypted in the database.
+"""Encryption at rest: broker URLs, which hold passwords, and bodies of letters are kept encrypted in the database.
 
 The keys are `WEIR_ENCRYPTION_KEY` (several, for rotation): the first one writes, all of them can read.
 Each is stretched to a Fernet key by HKDF-SHA256 (RFC 5869), so that any long text serves as a key.
@@ -36,6 +36,19 @@ def decrypt(text: str) -> str:
             "A stored secret cannot be read with the keys in WEIR_ENCRYPTION_KEY; "
             "add the key it was written with behind the new one, or enter the secret again."
         ) from None
+
+
+def encrypt_bytes(data: bytes) -> bytes:
+    """As `encrypt`, for what is no text."""
+    return _cipher().encrypt(data)
+
+
+def decrypt_bytes(data: bytes) -> bytes:
+    """What `encrypt_bytes` was given. Raises SecretError when none of the keys fits."""
+    try:
+        return _cipher().decrypt(data)
+    except InvalidToken:
+        raise SecretError("What was kept cannot be read with the keys in WEIR_ENCRYPTION_KEY.") from None
 
 
 def _cipher() -> MultiFernet:

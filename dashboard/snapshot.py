@@ -256,6 +256,7 @@ class Snapshot:
             "never_clears": clears == np.inf,
             "dead_letter_queue_id": entry.dead_letter_queue_id,
             "dead_letter_of": list(entry.dead_letter_of),
+            "holds_dead_letters": entry.holds_dead_letters,
             "quality": quality,
             "sampled_at": iso(float(self.sampled_at[i])),
             "gone_at": None if entry.gone_at is None else iso(entry.gone_at),

@@ -7,10 +7,10 @@
 | 403 | not_allowed, csrf | the role does not reach; a session's call without its CSRF token |
 | 404 | not_found | no such broker, queue or address |
 | 405 | method_not_allowed | the header Allow names those that are |
-| 409 | conflict | something is in the way: a name that is taken, a broker that is managed elsewhere, a key used twice |
+| 409 | conflict | in the way: a name that is taken, a broker managed elsewhere, a key used twice, a spent budget |
 | 429 | too_many | wait as long as Retry-After says |
 | 500 | failed | a bug; the log has it |
-| 503 | unavailable | the samples cannot be read |
+| 503 | unavailable | the samples cannot be read, or a broker does not answer |
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import orjson
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+
+from collectors.errors import CollectorError
 
 from ..access import Refused
 from ..brokers import BrokerRefused
@@ -73,6 +75,7 @@ def handle_errors(api: NinjaAPI) -> None:
     on(Refused, lambda _, e: answer(e.status, str(e)))
     on(BrokerRefused, lambda _, e: answer(409 if e.conflict else 400, str(e), e.field))
     on(DeedRefused, lambda _, e: answer(409 if e.conflict else 400, str(e), e.field))
+    on(CollectorError, lambda _, e: answer(409 if e.permanent else 503, str(e)))
     on(StoreError, lambda _, e: answer(503, str(e)))
     on(AuthenticationError, lambda _, e: answer(401, _SENTENCES[401]))
     on(ValidationError, lambda _, e: _invalid(e.errors))

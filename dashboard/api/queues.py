@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from django.http import HttpRequest, HttpResponse
@@ -59,6 +59,7 @@ class QueueOut(Schema):
     redelivery_rate: float | None
     dead_letter_queue_id: int | None
     dead_letter_of: list[int]
+    holds_dead_letters: bool = Field(description="by the broker, by its name, or as people said")
     quality: dict[str, str] = Field(description="how each number is known: exact, approximate, estimated, unknown")
     sampled_at: datetime | None
     gone_at: datetime | None = Field(description="since when its broker no longer shows it; found by is:gone")
@@ -74,6 +75,10 @@ class QueueChange(Schema):
     model_config = {"extra": "forbid"}
     tags: list[str] | None = Field(None, description="all tags by hand; such as the broker gives are left out")
     hidden: bool | None = None
+    holds_dead_letters: Literal["yes", "no", "auto"] | None = Field(None, description="auto: as the broker says")
+    dead_letter_of: list[int] | None = Field(
+        None, max_length=100, description="with holds_dead_letters yes: ids of queues whose dead letters arrive in it"
+    )
 
 
 class QueueList(Schema):
@@ -129,6 +134,9 @@ def change_queue(request: HttpRequest, id: int, payload: QueueChange) -> tuple[i
         queue_deeds.tag(request.auth, queue, payload.tags)
     if payload.hidden is not None:
         queue_deeds.hide(request.auth, [id], payload.hidden)
+    if payload.holds_dead_letters is not None or payload.dead_letter_of is not None:
+        said = payload.holds_dead_letters or "yes"
+        queue_deeds.mark_dead_letters(request.auth, queue, said, find_queues(payload.dead_letter_of or []))
     snapshot = fleet().snapshot()
     row = snapshot.index(id)
     if row is None:

@@ -22,8 +22,8 @@ its canonical text. Pure: no database, no network. Parsing and matching take tim
 
 from __future__ import annotations
 
-from .fields import QUEUES, Field, Fields, Kind
+from .fields import LETTERS, QUEUES, Field, Fields, Kind
 from .parser import FilterError, parse
-from .terms import Expression, Table
+from .terms import Coded, Expression, Table
 
-__all__ = ["QUEUES", "Expression", "Field", "Fields", "FilterError", "Kind", "Table", "parse"]
+__all__ = ["LETTERS", "QUEUES", "Coded", "Expression", "Field", "Fields", "FilterError", "Kind", "Table", "parse"]

@@ -1,9 +1,9 @@
-"""What can be filtered by: the fields of one language, and those of queues."""
+"""What can be filtered by: the fields of one language, those of queues and those of dead letters."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 
 
@@ -41,11 +41,13 @@ class Fields:
 
     bare    the fields in which a bare word is looked for
     flags   what may follow `is:`
+    refused why somebody may not filter by a field, a sentence; "" = they may
     """
 
     by_name: Mapping[str, Field]
     bare: tuple[str, ...]
     flags: tuple[str, ...] = ()
+    refused: Callable[[Field], str] = lambda field: ""
 
     @classmethod
     def of(cls, *fields: Field, bare: tuple[str, ...], flags: tuple[str, ...] = ()) -> Fields:
@@ -54,6 +56,11 @@ class Fields:
     @property
     def names(self) -> tuple[str, ...]:
         return (*self.by_name, "is") if self.flags else tuple(self.by_name)
+
+    def without(self, refused: Callable[[Field], str]) -> Fields:
+        """The same for somebody who may not filter by everything: neither by name nor by bare words."""
+        allowed = tuple(name for name in self.bare if not refused(self.by_name[name]))
+        return replace(self, bare=allowed, refused=refused)
 
     def find(self, name: str) -> Field | None:
         """The field of a name, in any case; None when there is none."""
@@ -84,4 +91,22 @@ QUEUES = Fields.of(
     Field("dead", Kind.NUMBER, column="dead_letters"),
     bare=("name",),
     flags=("hidden", "stale", "gone"),
+)
+
+#: What dead letters can be filtered by. `died`: since when it is dead, `age`: since when it was first sent.
+LETTERS = Fields.of(
+    Field("queue", Kind.TEXT),
+    Field("broker", Kind.TEXT),
+    Field("cause", Kind.WORDS),
+    Field("error", Kind.WORDS),
+    Field("type", Kind.TEXT),
+    Field("body", Kind.WORDS),
+    Field("header.", Kind.WORDS),
+    Field("died", Kind.SECONDS),
+    Field("age", Kind.SECONDS),
+    Field("attempts", Kind.NUMBER),
+    Field("size", Kind.NUMBER),
+    Field("replayed", Kind.NUMBER),
+    bare=("cause", "body"),
+    flags=("gone", "snoozed"),
 )

@@ -154,6 +154,8 @@ class _Parser:
     def field(self, name: str, began: int, operator: str) -> Field:
         field = self.fields.find(name)
         if field is not None:
+            if why := self.fields.refused(field):
+                raise self.error(why, began)
             return field
         if not name:
             raise self.error(f"a field is expected before '{operator}'", began)

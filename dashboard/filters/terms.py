@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from .fields import Field, Kind
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 class Table(Protocol):
@@ -39,6 +40,14 @@ class Table(Protocol):
         """Whether each row is this, shape (n,)."""
 
 
+@runtime_checkable
+class Coded(Table, Protocol):
+    """A long table whose texts repeat: each distinct one is looked at once, whatever the number of rows."""
+
+    def coded(self, field: str) -> tuple[Ints, Sequence[str | None]]:
+        """The texts of a field, and for each row the number of its own. None = it is unknown which text it has."""
+
+
 class Expression:
     """A filter. Equal when it says the same in the same order; `str()` is its text."""
 
@@ -57,6 +66,7 @@ class Columns:
     def __init__(self, table: Table) -> None:
         self.table = table
         self._lower: dict[str, list[str]] = {}
+        self._coded: dict[str, tuple[Ints, list[str | None]]] = {}
 
     def __len__(self) -> int:
         return len(self.table)
@@ -68,15 +78,42 @@ class Columns:
 
     def holds(self, column: str, text: str, glob: bool) -> Bools:
         """Where a text is found anywhere in the column, or by a glob over the whole of it."""
-        text, texts = text.lower(), self.lower(column)
-        found = map(_glob(text), texts) if glob else (text in each for each in texts)
-        return np.fromiter(found, bool, len(texts))
+        text = text.lower()
+        test = _glob(text) if glob else lambda each: text in each
+        if isinstance(self.table, Coded):
+            return self._decided(column, test)
+        texts = self.lower(column)
+        return np.fromiter(map(test, texts), bool, len(texts))
 
     def equals(self, column: str, text: str, glob: bool) -> Bools:
         """Where the column is this text. Values repeat, so each distinct one is looked at once."""
-        texts, test = self.lower(column), _whole(text, glob)
+        test = _whole(text, glob)
+        if isinstance(self.table, Coded):
+            return self._decided(column, test)
+        texts = self.lower(column)
         verdict = {each: test(each) for each in set(texts)}
         return np.fromiter(map(verdict.__getitem__, texts), bool, len(texts))
+
+    def told(self, column: str) -> Bools | None:
+        """Of which rows it is known what text they have; None = of all."""
+        if not isinstance(self.table, Coded):
+            return None
+        codes, texts = self.codes(column)
+        told = np.fromiter((each is not None for each in texts), bool, len(texts))
+        return None if told.all() else told[codes]
+
+    def codes(self, column: str) -> tuple[Ints, list[str | None]]:
+        """As `Coded.coded`, in lower case."""
+        assert isinstance(self.table, Coded)
+        if column not in self._coded:
+            codes, texts = self.table.coded(column)
+            self._coded[column] = codes, [None if each is None else each.lower() for each in texts]
+        return self._coded[column]
+
+    def _decided(self, column: str, test: Callable[[str], object]) -> Bools:
+        codes, texts = self.codes(column)
+        verdict = np.fromiter((each is not None and bool(test(each)) for each in texts), bool, len(texts))
+        return verdict[codes] if len(texts) else np.zeros(len(codes), bool)
 
     def tagged(self, text: str, glob: bool) -> Bools:
         """Where any tag is this text."""
@@ -87,7 +124,7 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Word(Expression):
-    """A text in any of the fields that bare words are looked for in."""
+    """A text in any of the fields that bare words are looked for in; where one is not known, the others decide."""
 
     text: str
     glob: bool
@@ -118,7 +155,8 @@ class Text(Expression):
             yes = columns.holds(self.field.column, self.text, self.glob)
         else:
             yes = columns.equals(self.field.column, self.text, self.glob)
-        return yes, ~yes
+        told = None if self.field.kind is Kind.TAGS else columns.told(self.field.column)
+        return yes, ~yes if told is None else ~yes & told
 
     def __str__(self) -> str:
         return f"{self.field.name}:{self.text if self.glob else _quoted(self.text)}"

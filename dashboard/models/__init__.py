@@ -1,9 +1,10 @@
-"""State that is not samples: brokers, queues, people. Kept in Django's database."""
+"""State that is not samples: brokers, queues, dead letters, people. Kept in Django's database."""
 
 from .alerts import Incident, IncidentNote, Notifier, Rule, RuleMemory, Severity, Silence, Telling
 from .answers import KeptAnswer
 from .audit import AuditEntry
 from .brokers import Broker
+from .letters import Cause, DeadLetterMark, Letter, LetterBody, LetterClock, Look, MaskRule, Place
 from .people import Role, SignInLink, Token, User
 from .places import Fact
 from .queues import Queue, Relation
@@ -14,10 +15,18 @@ from .wallboards import Wallboard
 __all__ = [
     "AuditEntry",
     "Broker",
+    "Cause",
+    "DeadLetterMark",
     "Fact",
     "Incident",
     "IncidentNote",
     "KeptAnswer",
+    "Letter",
+    "LetterBody",
+    "LetterClock",
+    "Look",
+    "MaskRule",
+    "Place",
     "Notifier",
     "Queue",
     "Relation",

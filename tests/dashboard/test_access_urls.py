@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver
 
 from dashboard.access import new_token
-from dashboard.models import Broker, Queue, SavedView, User, Wallboard
+from dashboard.models import Broker, Cause, Letter, Look, MaskRule, Queue, SavedView, User, Wallboard
 from dashboard.secrets import encrypt
 
 from ..conftest import person, signed_in
@@ -77,6 +77,19 @@ CALLS = {
     ("post", "api/v1/wallboards"): ADMIN,
     ("delete", "api/v1/wallboards/<id>"): ADMIN,
     ("get", "api/v1/audit"): ADMIN,
+    ("get", "api/v1/queues/<id>/look"): VIEWER,
+    ("patch", "api/v1/queues/<id>/look"): OPERATOR,
+    ("post", "api/v1/queues/<id>/looks"): OPERATOR,
+    ("get", "api/v1/looks/<id>/messages"): OPERATOR,
+    ("get", "api/v1/dead-letters"): VIEWER,
+    ("get", "api/v1/dead-letters/causes"): VIEWER,
+    ("patch", "api/v1/dead-letters/causes/<id>"): OPERATOR,
+    ("get", "api/v1/dead-letters/export"): OPERATOR,
+    ("get", "api/v1/dead-letters/<id>"): OPERATOR,
+    ("get", "api/v1/dead-letters/<id>/body"): OPERATOR,
+    ("get", "api/v1/masking"): VIEWER,
+    ("post", "api/v1/masking"): ADMIN,
+    ("delete", "api/v1/masking/<id>"): ADMIN,
 }
 
 
@@ -89,7 +102,14 @@ def one_of_each(web):
     queue = Queue.objects.create(broker=broker, key="q", name="q", kind="list")
     view = SavedView.objects.create(name="one")
     wallboard = Wallboard.objects.create(name="one", hash="one")
+    cause = Cause.objects.create(fingerprint="one", title="one", first_seen=1.0, revision=1)
+    letter = Letter.objects.create(queue=queue, key="one", cause=cause, first_seen=1.0, last_seen=1.0, revision=1)
+    look = Look.objects.create(queue=queue, by="one", at=1.0, expires_at=1e11, price="")
     return {
+        "looks": look.pk,
+        "dead-letters": letter.pk,
+        "causes": cause.pk,
+        "masking": MaskRule.objects.create(kind="path", pattern="one").pk,
         "brokers": broker.pk,
         "queues": queue.pk,
         "people": user.pk,

@@ -1,0 +1,239 @@
+"""Into the index: what a look saw becomes rows, and what a complete look no longer saw is gone.
+
+Only letters that are new are decoded; of the others nothing is written unless something about them changed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from django.db import transaction
+from django.db.models import F
+
+from collectors.causes import Cause as Why
+from collectors.letters import Letter as Seen
+
+from ..models import Cause, Letter, LetterBody, Queue
+from ..ticks import Ints
+from . import bodies
+from .columns import next_revision
+from .masking import Masking
+from .reading import Read, read
+
+_BATCH = 400
+#: Causes of an installation. What comes beyond them is one cause more, and says so.
+MOST_CAUSES = 20_000
+TOO_MANY = Why("f" * 16, "One of very many causes")
+#: Looks that had everything as far as the broker could tell, and not a letter: then it is gone.
+MISSES = 3
+#: Seconds after which it is written anew when a letter was last seen.
+SEEN_EVERY = 600.0
+
+
+def take(queue: Queue, seen: Sequence[Seen], now: float | None = None) -> Ints:
+    """Write what a look saw; the ids of the rows, in the order of `seen`."""
+    now = time.time() if now is None else now
+    first: dict[str, Seen] = {}
+    for letter in seen:
+        first.setdefault(_key(letter), letter)
+    counts = Counter(map(_key, seen))
+    known = _known(queue, list(first))
+    masking = Masking.load()
+    new = {key: read(letter, masking, queue.name) for key, letter in first.items() if key not in known}
+    with transaction.atomic():
+        revision = next_revision() if new or any(_changed(known[k], first[k], counts[k], now) for k in known) else 0
+        if revision:
+            _update(known, first, counts, revision, now)
+            known |= _create(queue, new, counts, revision, now)
+    _keep_bodies(queue, {known[key].pk: letter for key, letter in first.items()}, {known[key].pk for key in new}, now)
+    return np.array([known[_key(letter)].pk for letter in seen], np.int64)
+
+
+def finish(queue: Queue, ids: Ints, exact: bool, began: float, now: float | None = None) -> int:
+    """A pass over the whole queue since `began` saw exactly these rows, with repetitions: the others are gone;
+    how many. Save those that somebody else saw meanwhile.
+
+    `exact` False: the broker cannot tell how many there were, so a letter must be missed several times.
+    """
+    now = time.time() if now is None else now
+    there = Letter.objects.filter(queue=queue, gone_at=None).values_list("id", "count", "missed", "last_seen")
+    told = np.array(list(there), np.float64).reshape(-1, 4)
+    rows = told[:, :3].astype(np.int64)
+    seen, counts = np.unique(ids, return_counts=True)
+    absent = rows[~np.isin(rows[:, 0], seen) & (told[:, 3] < began)]
+    lost = absent[:, 0] if exact else absent[absent[:, 2] + 1 >= MISSES, 0]
+    missed = np.setdiff1d(absent[:, 0], lost)
+    back = rows[np.isin(rows[:, 0], seen) & (rows[:, 2] > 0), 0]
+    recount = _recounted(rows, seen, counts) if exact else {}
+    if not (len(lost) or len(missed) or len(back) or recount):
+        return 0
+    with transaction.atomic():
+        revision = next_revision()
+        _write(lost, gone_at=now, missed=0, revision=revision)
+        for id in _batches(missed):
+            Letter.objects.filter(id__in=id).update(missed=F("missed") + 1, revision=revision)
+        _write(back, missed=0, revision=revision)
+        for count, which in _by_count(recount).items():
+            _write(np.array(which, np.int64), count=count, revision=revision)
+    return len(lost)
+
+
+def removed(queue: int, keys: Mapping[str, int], now: float | None = None) -> None:
+    """Weir itself took so many letters of each key out of a queue (a replay, a deletion)."""
+    now = time.time() if now is None else now
+    listed = list(keys)
+    for at in range(0, len(listed), _BATCH):
+        with transaction.atomic():
+            revision = next_revision()
+            rows = list(Letter.objects.filter(queue=queue, key__in=listed[at : at + _BATCH], gone_at=None))
+            for row in rows:
+                row.revision = revision
+                left = row.count - keys[row.key]
+                row.count, row.gone_at = (left, None) if left > 0 else (row.count, now)
+            Letter.objects.bulk_update(rows, ["count", "gone_at", "revision"], batch_size=_BATCH)
+
+
+def column_text(text: str, most: int) -> str:
+    """A text as every database takes it."""
+    return text.replace("\x00", "␀").encode("utf-8", "replace").decode()[:most]
+
+
+def _key(letter: Seen) -> str:
+    return column_text(letter.id, 200)
+
+
+def _known(queue: Queue, keys: Sequence[str]) -> dict[str, Letter]:
+    found: dict[str, Letter] = {}
+    for at in range(0, len(keys), _BATCH):
+        found.update({row.key: row for row in Letter.objects.filter(queue=queue, key__in=keys[at : at + _BATCH])})
+    return found
+
+
+def _changed(row: Letter, letter: Seen, count: int, now: float) -> bool:
+    told = (row.gone_at, row.replayed, row.expires_at, row.attempts)
+    return (
+        count > row.count
+        or now - row.last_seen > SEEN_EVERY
+        or told != (None, letter.replayed, letter.expires_at, letter.attempts)
+    )
+
+
+def _update(
+    known: Mapping[str, Letter], letters: Mapping[str, Seen], counts: Mapping[str, int], revision: int, now: float
+) -> None:
+    rows = []
+    for key, row in known.items():
+        letter = letters[key]
+        if _changed(row, letter, counts[key], now):
+            row.count = counts[key] if row.gone_at is not None else max(row.count, counts[key])
+            row.gone_at, row.missed, row.last_seen, row.revision = None, 0, now, revision
+            row.replayed, row.replay_id = letter.replayed, column_text(letter.replay_id, 100)
+            row.expires_at, row.attempts = letter.expires_at, letter.attempts
+            rows.append(row)
+    fields = ["count", "gone_at", "missed", "last_seen", "revision", "replayed", "replay_id", "expires_at", "attempts"]
+    Letter.objects.bulk_update(rows, fields, batch_size=_BATCH // 4)
+
+
+def _create(
+    queue: Queue, new: Mapping[str, Read], counts: Mapping[str, int], revision: int, now: float
+) -> dict[str, Letter]:
+    causes = _causes({one.cause.fingerprint: one.cause for one in new.values()}, revision, now)
+    rows = []
+    for key, one in new.items():
+        letter = one.letter
+        rows.append(
+            Letter(
+                queue=queue,
+                key=key,
+                count=counts[key],
+                cause_id=causes[one.cause.fingerprint],
+                type=column_text(one.type, 200),
+                size=letter.size,
+                enqueued_at=letter.enqueued_at,
+                died_at=letter.died_at,
+                attempts=letter.attempts,
+                replayed=letter.replayed,
+                replay_id=column_text(letter.replay_id, 100),
+                origin=column_text(letter.origin, 600),
+                place=column_text(letter.place, 200),
+                expires_at=letter.expires_at,
+                first_seen=now,
+                last_seen=now,
+                revision=revision,
+            )
+        )
+    Letter.objects.bulk_create(rows, batch_size=_BATCH // 8, ignore_conflicts=True)
+    return _known(queue, list(new))
+
+
+def _causes(causes: Mapping[str, Why], revision: int, now: float) -> dict[str, int]:
+    """The ids of causes, by fingerprint; new ones are written."""
+    found = _cause_ids(causes)
+    room = MOST_CAUSES - Cause.objects.count() if len(found) < len(causes) else 0
+    absent = [why for print, why in causes.items() if print not in found]
+    new = absent[: max(0, room)]
+    written = [*new, TOO_MANY] if len(new) < len(absent) else new
+    rows = [
+        Cause(
+            fingerprint=why.fingerprint,
+            title=column_text(why.title, 200),
+            error_class=column_text(why.error_class, 300),
+            message=column_text(why.message, 2000),
+            frame=column_text(why.frame, 700),
+            reason=column_text(why.reason, 300),
+            source=column_text(why.source, 100),
+            queue=column_text(why.queue, 300),
+            first_seen=now,
+            revision=revision,
+        )
+        for why in written
+    ]
+    Cause.objects.bulk_create(rows, batch_size=_BATCH // 4, ignore_conflicts=True)
+    found |= _cause_ids({why.fingerprint: why for why in written})
+    return {print: found.get(print, found.get(TOO_MANY.fingerprint, 0)) for print in causes}
+
+
+def _cause_ids(causes: Mapping[str, Why]) -> dict[str, int]:
+    prints, found = list(causes), {}
+    for at in range(0, len(prints), _BATCH):
+        rows = Cause.objects.filter(fingerprint__in=prints[at : at + _BATCH])
+        found.update(dict(rows.values_list("fingerprint", "id")))
+    return found
+
+
+def _keep_bodies(queue: Queue, letters: Mapping[int, Seen], new: set[int], now: float) -> None:
+    """Of new letters always, of others where there is room again."""
+    old = [id for id in letters if id not in new]
+    again: set[int] = set()
+    if old and bodies.has_room():
+        kept: set[int] = set()
+        for at in range(0, len(old), _BATCH):
+            rows = LetterBody.objects.filter(letter__in=old[at : at + _BATCH], expires_at__gt=now)
+            kept |= set(rows.values_list("letter", flat=True))
+        again = set(old) - kept
+    bodies.keep(queue.pk, {id: letter for id, letter in letters.items() if id in new or id in again}, now)
+
+
+def _recounted(rows: Ints, seen: Ints, counts: Ints) -> dict[int, int]:
+    """Rows whose count is another than the pass found."""
+    found = dict(zip(seen.tolist(), counts.tolist(), strict=True))
+    return {id: found[id] for id, count, _ in rows.tolist() if id in found and found[id] != count}
+
+
+def _by_count(recount: Mapping[int, int]) -> dict[int, list[int]]:
+    out: dict[int, list[int]] = {}
+    for id, count in recount.items():
+        out.setdefault(count, []).append(id)
+    return out
+
+
+def _write(ids: Ints, **columns: float | int | None) -> None:
+    for batch in _batches(ids):
+        Letter.objects.filter(id__in=batch).update(**columns)
+
+
+def _batches(ids: Ints) -> list[list[int]]:
+    return [ids[at : at + _BATCH].tolist() for at in range(0, len(ids), _BATCH)]
