@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, get_resolver
 
+from collectors.brokers.memory import world
 from dashboard.access import new_token
 from dashboard.models import Broker, Cause, Letter, Look, MaskRule, Queue, SavedView, User, Wallboard
 from dashboard.secrets import encrypt
@@ -100,6 +101,7 @@ def one_of_each(web):
         name="one", kind="memory", secret_url=encrypt("memory://one"), safe_url="memory://one/"
     )
     queue = Queue.objects.create(broker=broker, key="q", name="q", kind="list")
+    world("one").queue("q")
     view = SavedView.objects.create(name="one")
     wallboard = Wallboard.objects.create(name="one", hash="one")
     cause = Cause.objects.create(fingerprint="one", title="one", first_seen=1.0, revision=1)
