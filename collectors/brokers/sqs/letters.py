@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from ...letters import Bounds, Look, Price
+from ...errors import NotSupported
+from ...letters import Bounds, Destination, Look, Price
 from .asking import attributes_of
 from .attributes import Attributes
+from .copying import send_new
+from .failures import Gone
+from .lease import SQSLease
 from .looking import Looking, price_of
 from .places import Places
 from .queue import Queue
@@ -30,6 +35,33 @@ class KeepsLetters:
     def look(self, key: str, bounds: Bounds, after: str = "", stop: Callable[[], bool] = lambda: False) -> Look:
         """See letters, in no order that SQS would promise; `after` means nothing here: no place can be gone back to."""
         return Looking(*self._asked(key), bounds, stop).look(self._look_only)
+
+    def lease(self, key: str, seconds: float) -> SQSLease:
+        """Hold letters for at most so long, six hours at most. Raises NotSupported where a look would be refused."""
+        queue, attributes = self._asked(key)
+        if refused := price_of(queue, attributes, Bounds(), self._look_only).refused:
+            raise NotSupported(refused)
+        return SQSLease(queue, attributes, self._places, seconds)
+
+    def stamps(self, key: str, to: Destination) -> str:
+        """Copies bear as many as there is room for: a letter with ten attributes of its own bears none."""
+        return ""
+
+    def receivers(self, to: Destination) -> list[str] | None:
+        """A queue reaches itself. What subscribes to topics is not known to SQS."""
+        if to.exchange is not None:
+            return []
+        try:
+            queue, _ = self._asked(to.queue)
+        except Gone:
+            return []
+        return [queue.short]
+
+    def send_new(self, to: Destination, body: bytes, headers: Mapping[str, Any], properties: Mapping[str, str]) -> str:
+        """Properties: `group` and `deduplication_id` for FIFO queues, `delay_seconds` for others."""
+        if to.exchange is not None:
+            raise NotSupported("SQS has no exchanges and no topics; name a queue.")
+        return send_new(self._places.queue(to.queue), body, headers, properties)
 
     def _asked(self, key: str) -> tuple[Queue, Attributes]:
         """A queue, and what SQS tells of it now."""
