@@ -15,6 +15,7 @@ from django.utils import timezone
 from .alerts import clock
 from .alerts.sender import Sender
 from .archive import trim
+from .letters import pruning as letters
 from .models import Fact, SignInLink
 from .store.base import Retention, Store
 
@@ -79,6 +80,7 @@ class Worker:
         trimmed = trim(self.store, now, max(settings.WEIR_RETENTION_RAW, settings.WEIR_RETENTION_HOUR))
         if trimmed:
             log.info("Archive: %d queues that are gone for long were deleted.", trimmed)
+        letters.prune(now.timestamp(), self._stopped.is_set)
         self._tidy_samples()
 
     def _tidy_samples(self) -> None:

@@ -21,7 +21,7 @@ from ..brokers import MANAGED_ELSEWHERE
 from ..charts import RANGES
 from ..live.feed import fleet
 from ..live.frames import Frames
-from ..live.view import BadView, QueuesView, QueueView, View, read_view
+from ..live.view import BadView, QueuesView, QueueView, View, queues_view
 from ..models import Broker, Queue, Relation
 from ..samples import generated_until
 
@@ -128,7 +128,7 @@ def _boot(asked: Mapping[str, str]) -> SafeString:
     }
     error = None
     try:
-        view = read_view(message)
+        view = queues_view(message)
     except BadView as wrong:
         view = QueuesView(limit=FIRST_ROWS)
         error = {"message": str(wrong), "field": wrong.field, "position": wrong.position}
