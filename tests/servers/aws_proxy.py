@@ -23,12 +23,13 @@ class AwsProxy:
 
     `entries` is asked about each entry of a batch, with the action: one for which it gives an error code is not passed
     on, and is among those that failed. `loses` is asked about each call when the peer has answered it: true = the
-    connection is cut instead of answering.
+    connection is cut instead of answering. `replies` may answer a call well instead of the peer.
     """
 
     def __init__(self, port: int) -> None:
         self.calls: Counter[str] = Counter()
         self.answers: Callable[[str, bytes], Answer] = lambda action, body: None
+        self.replies: Callable[[str, dict[str, Any]], dict[str, Any] | None] = lambda action, call: None
         self.entries: Callable[[str, dict[str, Any]], str] = lambda action, entry: ""
         self.loses: Callable[[str], bool] = lambda action: False
         self.garbage: bytes | None = None
@@ -49,6 +50,8 @@ class AwsProxy:
                 elif answer is not None:
                     status, code, message = answer
                     self._reply(status, _refusal(code, message, json=bool(action)))
+                elif (reply := outer.replies(action, orjson.loads(body) if action else {})) is not None:
+                    self._reply(200, orjson.dumps(reply))
                 else:
                     self._forward(action, body)
 

@@ -121,7 +121,7 @@ class SQSLease:
         by_queue: dict[str, tuple[Queue, list[Copy]]] = {}
         for parcel in parcels:
             try:
-                to = self._destination(parcel)
+                to = self._places.destination(parcel.to)
                 copy = copy_for(self._held[parcel.tag], parcel, to, self._once)
             except CollectorError as error:
                 self._receipts.put(Receipt(parcel.tag, Outcome.REFUSED, str(error)))
@@ -134,11 +134,6 @@ class SQSLease:
                 for batch in batches(copies):
                     self._next_lane += 1
                     self._lanes.put(self._next_lane, self._guarded(self._batch, to, batch))
-
-    def _destination(self, parcel: Parcel) -> Queue:
-        if parcel.to.exchange is not None:
-            raise NotSupported("SQS has no exchanges and no topics; name a queue.")
-        return self._places.queue(parcel.to.queue)
 
     def _send_groups(self, to: Queue, copies: Sequence[Copy]) -> None:
         """In the order of tags, in which SQS handed them out: within a group that is the order of sending.

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...errors import NotSupported
-from ...letters import Bounds, Destination, Look, Price
+from ...letters import Bounds, Destination, Look, MoveProgress, Price
+from . import moving
 from .asking import attributes_of
 from .attributes import Attributes
 from .copying import send_new
@@ -59,9 +60,25 @@ class KeepsLetters:
 
     def send_new(self, to: Destination, body: bytes, headers: Mapping[str, Any], properties: Mapping[str, str]) -> str:
         """Properties: `group` and `deduplication_id` for FIFO queues, `delay_seconds` for others."""
-        if to.exchange is not None:
-            raise NotSupported("SQS has no exchanges and no topics; name a queue.")
-        return send_new(self._places.queue(to.queue), body, headers, properties)
+        return send_new(self._places.destination(to), body, headers, properties)
+
+    # --- SQS's own move ------------------------------------------------------------------------------------------
+    def fits(self, key: str, to: Destination | None) -> str:
+        """Why SQS's own move cannot be used here."""
+        return moving.unfit(self._places.queue(key), self._to(to))
+
+    def start_move(self, key: str, to: Destination | None, rate: float | None) -> str:
+        return moving.start(self._places.queue(key), self._to(to), rate)
+
+    def move_progress(self, key: str, handle: str) -> MoveProgress:
+        return moving.progress(self._places.queue(key), handle)
+
+    def cancel_move(self, key: str, handle: str) -> None:
+        moving.cancel(self._places.queue(key), handle)
+
+    def _to(self, to: Destination | None) -> Queue | None:
+        """None = each letter to where it died."""
+        return None if to is None else self._places.destination(to)
 
     def _asked(self, key: str) -> tuple[Queue, Attributes]:
         """A queue, and what SQS tells of it now."""
