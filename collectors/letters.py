@@ -229,6 +229,7 @@ class Lease(Protocol):
 
     until      epoch seconds at which everything must be settled or given back: at most half of the broker's own limit
     random     letters can be taken by their ids; what is taken is not out of the sight of others
+    own_ids    ids are the broker's own: no two letters of this queue ever share one
     atomic     `send` moves in one step that is either done or not (Redis): its receipts say REMOVED at once
     most_held  how many letters may be held at once
     """
@@ -237,6 +238,8 @@ class Lease(Protocol):
     def until(self) -> float: ...
     @property
     def random(self) -> bool: ...
+    @property
+    def own_ids(self) -> bool: ...
     @property
     def atomic(self) -> bool: ...
     @property

@@ -34,6 +34,9 @@ DEEDS: Mapping[str, str] = {
     "look": Role.OPERATOR,  # into queues of dead letters; causes and counts are for everybody
     "see_payloads": Role.OPERATOR,  # bodies and headers of letters; WEIR_PAYLOADS withholds them
     "note_causes": Role.OPERATOR,  # notes on causes of death, snoozing
+    "replay": Role.OPERATOR,  # send letters again, move and copy them
+    "edit_letters": Role.OPERATOR,  # before they are sent again
+    "delete_letters": Role.OPERATOR,  # and purge queues; copies are kept for a while
     "share_views": Role.OPERATOR,  # saved views for everybody
     "delete_queues": Role.ADMIN,  # such as are gone, with their history
     "change_brokers": Role.ADMIN,  # add, edit and delete: holds passwords, and connects anywhere

@@ -11,6 +11,3 @@ class DashboardConfig(AppConfig):  # type: ignore[misc]
 
     def ready(self) -> None:
         from . import checks  # noqa: F401 - registers them
-        from .letters import view
-
-        view.register()

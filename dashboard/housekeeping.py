@@ -15,8 +15,8 @@ from django.utils import timezone
 from .alerts import clock
 from .alerts.sender import Sender
 from .archive import trim
-from .letters import pruning as letters
 from .models import Fact, SignInLink
+from .replay import keeping
 from .store.base import Retention, Store
 
 log = logging.getLogger("weir.work")
@@ -80,7 +80,7 @@ class Worker:
         trimmed = trim(self.store, now, max(settings.WEIR_RETENTION_RAW, settings.WEIR_RETENTION_HOUR))
         if trimmed:
             log.info("Archive: %d queues that are gone for long were deleted.", trimmed)
-        letters.prune(now.timestamp(), self._stopped.is_set)
+        keeping.prune()
         self._tidy_samples()
 
     def _tidy_samples(self) -> None:

@@ -216,6 +216,9 @@ class LettersContract:
         lease.close()
         assert self.same(bodies(queue), self.some)
 
+    def test_a_lease_says_whose_its_ids_are(self, lease: Lease) -> None:
+        assert lease.own_ids is self.own_ids
+
     def test_a_lease_that_ends_loses_nothing(self, broker: Any, queue: str, put: Puts, bodies: Bodies) -> None:
         for body in self.some:
             put(body)

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from ninja import NinjaAPI
 from ninja.renderers import BaseRenderer
 
-from . import audit, brokers, dead_letters, looks, masking, queue_marks, queues, series, views, wallboards
+from . import audit, brokers, dead_letters, looks, masking, queue_marks, queues, replays, series, views, wallboards
 from .docs import Page
 from .errors import handle_errors
 
@@ -45,7 +45,9 @@ api.add_router("/queues", queue_marks.router)  # first: its addresses are no ids
 api.add_router("/queues", queues.router)
 api.add_router("", series.router)
 api.add_router("", looks.router)
+api.add_router("", replays.deletions)  # before dead letters: its addresses are no ids
 api.add_router("/dead-letters", dead_letters.router)
+api.add_router("/replays", replays.router)
 api.add_router("/masking", masking.router)
 api.add_router("/views", views.router)
 api.add_router("/wallboards", wallboards.router)

@@ -8,6 +8,7 @@ from .letters import Cause, DeadLetterMark, Letter, LetterBody, LetterClock, Loo
 from .people import Role, SignInLink, Token, User
 from .places import Fact
 from .queues import Queue, Relation
+from .replays import Replay
 from .tags import TagRule
 from .views import SavedView
 from .wallboards import Wallboard
@@ -30,6 +31,7 @@ __all__ = [
     "Place",
     "Queue",
     "Relation",
+    "Replay",
     "Role",
     "Rule",
     "RuleMemory",

@@ -8,7 +8,7 @@ from django.urls import URLPattern, get_resolver
 
 from collectors.brokers.memory import world
 from dashboard.access import new_token
-from dashboard.models import Broker, Cause, Letter, Look, MaskRule, Queue, SavedView, User, Wallboard
+from dashboard.models import Broker, Cause, Letter, Look, MaskRule, Queue, Replay, SavedView, User, Wallboard
 from dashboard.secrets import encrypt
 
 from ..conftest import person, signed_in
@@ -22,7 +22,6 @@ PAGES = {
     ("get", "queues/<int:id>/"): VIEWER,
     ("post", "queues/<int:id>/tags/"): OPERATOR,
     ("post", "queues/<int:id>/hide/"): OPERATOR,
-    ("post", "queues/<int:id>/ignore/"): ADMIN,
     ("get", "queues/<int:id>/delete/"): ADMIN,
     ("get", "queues/delete/"): ADMIN,
     ("get", "sign-in/"): OPEN,
@@ -79,6 +78,20 @@ CALLS = {
     ("post", "api/v1/wallboards"): ADMIN,
     ("delete", "api/v1/wallboards/<id>"): ADMIN,
     ("get", "api/v1/audit"): ADMIN,
+    ("get", "api/v1/replays"): VIEWER,
+    ("post", "api/v1/replays"): OPERATOR,
+    ("get", "api/v1/replays/<id>"): VIEWER,
+    ("patch", "api/v1/replays/<id>"): OPERATOR,
+    ("post", "api/v1/replays/<id>/start"): OPERATOR,
+    ("post", "api/v1/replays/<id>/pause"): OPERATOR,
+    ("post", "api/v1/replays/<id>/resume"): OPERATOR,
+    ("post", "api/v1/replays/<id>/stop"): OPERATOR,
+    ("post", "api/v1/replays/<id>/repeat"): OPERATOR,
+    ("get", "api/v1/replays/<id>/messages"): VIEWER,
+    ("get", "api/v1/deletions"): VIEWER,
+    ("post", "api/v1/deletions/<id>/restore"): OPERATOR,
+    ("post", "api/v1/dead-letters/delete"): OPERATOR,
+    ("post", "api/v1/queues/<id>/purge"): OPERATOR,
     ("get", "api/v1/queues/<id>/look"): VIEWER,
     ("patch", "api/v1/queues/<id>/look"): OPERATOR,
     ("post", "api/v1/queues/<id>/looks"): OPERATOR,
@@ -108,7 +121,10 @@ def one_of_each(web):
     cause = Cause.objects.create(fingerprint="one", title="one", first_seen=1.0, revision=1)
     letter = Letter.objects.create(queue=queue, key="one", cause=cause, first_seen=1.0, last_seen=1.0, revision=1)
     look = Look.objects.create(queue=queue, by="one", at=1.0, expires_at=1e11, price="")
+    replay = Replay.objects.create(queue=queue, queue_name="q", broker_name="one", made_by="one")
     return {
+        "replays": replay.pk,
+        "deletions": replay.pk,
         "looks": look.pk,
         "dead-letters": letter.pk,
         "causes": cause.pk,

@@ -43,7 +43,7 @@ def letter_of(message: Message, body_bytes: int | None = None) -> Letter:
         body=message.body[:body_bytes],
         size=len(message.body),
         headers=message.headers,
-        properties=(("number", str(message.number)),),
+        properties=(("number", str(message.number)), ("message_id", str(message.headers.get("message-id", "")))),
         enqueued_at=message.at,
         died_at=(death.at or message.at) if death else None,
         attempts=death.count if death else None,
@@ -143,7 +143,7 @@ class Held:
 class MemoryLease:
     """Letters of one queue of a world."""
 
-    random, atomic, most_held = False, False, 10_000
+    random, own_ids, atomic, most_held = False, False, False, 10_000
 
     def __init__(self, world: World, key: str, until: float) -> None:
         self.world, self.key, self.until = world, key, until

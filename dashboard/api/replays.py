@@ -1,0 +1,361 @@
+"""`replays` and `deletions`: letters on their way back, what became of each, and what can be undone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Field, Router, Schema
+
+from ..models import Queue, Replay
+from ..replay import deeds, showing
+from ..replay.journal import JournalError
+from ..replay.places import journal_path
+from ..replay.report import KINDS, Reading
+from .auth import may
+from .errors import ApiError
+from .idempotency import once
+from .paging import USUAL_LIMIT, check_limit, decode_cursor, encode_cursor, listing
+
+router = Router(tags=["replays"])
+deletions = Router(tags=["replays"])
+
+
+class Selection(Schema):
+    """Which letters: exactly one of these."""
+
+    model_config = {"extra": "forbid"}
+    all: bool | None = None
+    ids: list[int | str] | None = Field(None, max_length=deeds.MOST_IDS, description="ids or keys of dead letters")
+    filter: str | None = Field(None, max_length=2000, description="the filter language of dead letters")
+    cause: str | None = Field(None, max_length=64, description="fingerprint of a cause")
+    oldest: int | None = Field(None, description="so many, the oldest first")
+
+
+class To(Schema):
+    """One queue of the same broker; or, where the broker knows them, an exchange, which reaches all who listen."""
+
+    model_config = {"extra": "forbid"}
+    queue_id: int | None = None
+    exchange: str | None = Field(None, max_length=300)
+    routing_key: str | None = Field(None, max_length=300)
+
+
+class Edit(Schema):
+    """The letter's new body, and headers that differ (null takes one away). What is masked stays as it was."""
+
+    model_config = {"extra": "forbid"}
+    body: str = Field(max_length=1024 * 1024)
+    headers: dict[str, Any] = {}
+
+
+class NewReplay(Schema):
+    """Letters of one queue, to be sent again, moved or copied."""
+
+    model_config = {"extra": "forbid"}
+    queue_id: int
+    selection: Selection
+    deed: str = Field("replay", pattern="^(replay|move|copy)$")
+    to: To | None = Field(None, description="null: each to the queue in which it died, which no other queue notices")
+    rate: float | None = Field(None, description="messages a second; null = no limit")
+    trial: int = Field(0, description="so many first, then it waits whether they come back; 0 = none")
+    dry_run: bool = Field(True, description="false starts it as soon as it is planned")
+    allow_replayed: bool = Field(False, description="also such as were replayed three times or more")
+    options: list[str] = Field([], description="of those in planned.options")
+    limits: dict[str, float | None] = Field(
+        {}, description="depth, lag (of the destination), came_back (per cent), watch, trial_wait (seconds)"
+    )
+    edit: Edit | None = None
+    confirm: int | None = Field(None, description="the count, where the plan asks for it")
+
+
+class Confirm(Schema):
+    model_config = {"extra": "forbid"}
+    confirm: int | None = Field(None, description="the count, where the plan asks for it")
+
+
+class RateChange(Schema):
+    model_config = {"extra": "forbid"}
+    rate: float | None = Field(description="messages a second; null = no limit")
+
+
+class NewDeletion(Confirm):
+    queue_id: int
+    selection: Selection
+    beyond_bound: bool = Field(False, description="delete also what there is no room to keep: that cannot be undone")
+
+
+class Purge(Confirm):
+    beyond_bound: bool = False
+
+
+class ReplayOut(Schema):
+    """A replay. `planned` is its plan: count, bytes, destinations, seconds, warnings, confirm ..."""
+
+    id: int
+    replay_id: str = Field(description="the first part of replay-id in the headers of its copies")
+    deed: str
+    queue_id: int | None
+    queue: str
+    broker: str
+    selection: dict[str, Any]
+    to: dict[str, Any] | None
+    rate: float | None
+    trial: int
+    allow_replayed: bool
+    options: list[str]
+    limits: dict[str, float | None]
+    edited: bool
+    repeats: int | None
+    state: str = Field(
+        description="planning, planned, trial, ramping, running, yielding, paused, watching, done, stopped, failed"
+    )
+    reason: str | None
+    trouble: str | None
+    total: int | None
+    sent: int
+    removed: int
+    came_back: int
+    failed: int
+    skipped: int
+    possibly_duplicated: int
+    per_second: float | None
+    seconds_left: float | None
+    made_at: str | None
+    made_by: str
+    started_at: str | None
+    started_by: str | None
+    told_at: str | None
+    ended_at: str | None
+    planned: dict[str, Any] | None
+
+
+class DeletionOut(ReplayOut):
+    """A deletion: `kept` copies until `kept_until`."""
+
+    kept: int
+    restored: int
+    not_restored: int
+    kept_until: str | None
+    can_restore: bool
+
+
+class ReplayList(Schema):
+    items: list[ReplayOut]
+    total: int
+    next: str | None
+
+
+class DeletionList(Schema):
+    items: list[DeletionOut]
+    total: int
+    next: str | None
+
+
+class MessageOut(Schema):
+    """What became of one message."""
+
+    n: int = Field(description="its copy bears replay-id REPLAY_ID.n")
+    key: str
+    state: str = Field(description="planned, leased, sending, sent, removed, failed, skipped, came_back")
+    size_bytes: int
+    destination: str | None
+    possibly_duplicated: bool
+    why: str | None
+    at: str | None
+
+
+class MessageList(Schema):
+    items: list[MessageOut]
+    total: int
+    next: str | None
+
+
+@router.get("", auth=may("see"), response=ReplayList, operation_id="list_replays", summary="All replays")
+def list_replays(
+    request: HttpRequest, state: str = "", queue_id: int = 0, limit: int = USUAL_LIMIT, cursor: str = ""
+) -> HttpResponse:
+    """The newest first, deletions left out. `state`: several with commas between."""
+    found = Replay.objects.exclude(deed__in=(Replay.Deed.DELETE, Replay.Deed.RESTORE))
+    if state:
+        found = found.filter(state__in=state.split(","))
+    if queue_id:
+        found = found.filter(queue=queue_id)
+    return _page(found, showing.replay, (state, str(queue_id)), limit, cursor)
+
+
+@router.post(
+    "", auth=may("replay"), response={201: ReplayOut, 202: ReplayOut}, operation_id="add_replay", summary="Plan, start"
+)
+@once
+def add_replay(request: HttpRequest, payload: NewReplay) -> tuple[int, Any]:
+    """With `dry_run` (the default) nothing is sent: the answer is the plan. 202: it is still being planned."""
+    to = payload.to.dict(exclude_none=True) if payload.to is not None else None
+    made = deeds.make(
+        request.auth,
+        _queue(payload.queue_id),
+        payload.selection.dict(exclude_none=True),
+        payload.deed,
+        to,
+        payload.rate,
+        payload.trial,
+        allow_replayed=payload.allow_replayed,
+        options=payload.options,
+        limits=payload.limits,
+        edit=payload.edit.dict() if payload.edit is not None else None,
+        start_at_once=not payload.dry_run,
+        confirm=payload.confirm,
+    )
+    return (202 if made.state == Replay.State.PLANNING else 201), showing.replay(made)
+
+
+@router.get("/{id}", auth=may("see"), response=ReplayOut, operation_id="get_replay", summary="One replay")
+def get_replay(request: HttpRequest, id: int) -> dict[str, Any]:
+    return showing.replay(find(id))
+
+
+@router.patch("/{id}", auth=may("replay"), response=ReplayOut, operation_id="change_replay", summary="Change its rate")
+@once
+def change_replay(request: HttpRequest, id: int, payload: RateChange) -> tuple[int, Any]:
+    """From the next batch on."""
+    return 200, showing.replay(deeds.change_rate(request.auth, find(id), payload.rate))
+
+
+@router.post("/{id}/start", auth=may("replay"), response=ReplayOut, operation_id="start_replay", summary="Start it")
+@once
+def start_replay(request: HttpRequest, id: int, payload: Confirm | None = None) -> tuple[int, Any]:
+    """What is planned. `confirm` where the plan asks for it."""
+    return 200, showing.replay(deeds.start(request.auth, find(id), payload.confirm if payload else None))
+
+
+@router.post("/{id}/pause", auth=may("replay"), response=ReplayOut, operation_id="pause_replay", summary="Pause it")
+@once
+def pause_replay(request: HttpRequest, id: int) -> tuple[int, Any]:
+    """Every letter goes back to its queue; none is held meanwhile."""
+    return 200, showing.replay(deeds.pause(request.auth, find(id)))
+
+
+@router.post("/{id}/resume", auth=may("replay"), response=ReplayOut, operation_id="resume_replay", summary="Go on")
+@once
+def resume_replay(request: HttpRequest, id: int) -> tuple[int, Any]:
+    """What is paused, or failed for a reason that is mended."""
+    return 200, showing.replay(deeds.resume(request.auth, find(id)))
+
+
+@router.post("/{id}/stop", auth=may("replay"), response=ReplayOut, operation_id="stop_replay", summary="Stop for good")
+@once
+def stop_replay(request: HttpRequest, id: int) -> tuple[int, Any]:
+    """What was sent stays sent, the rest stays where it is."""
+    return 200, showing.replay(deeds.stop(request.auth, find(id)))
+
+
+@router.post(
+    "/{id}/repeat", auth=may("replay"), response={201: ReplayOut}, operation_id="repeat_replay", summary="Repeat failed"
+)
+@once
+def repeat_replay(request: HttpRequest, id: int) -> tuple[int, Any]:
+    """A new replay, planned, of those that failed or were left out."""
+    return 201, showing.replay(deeds.repeat(request.auth, find(id)))
+
+
+@router.get(
+    "/{id}/messages", auth=may("see"), response=MessageList, operation_id="list_replay_messages",
+    summary="What became of each",
+)  # fmt: skip
+def list_messages(
+    request: HttpRequest, id: int, state: str = "", limit: int = USUAL_LIMIT, cursor: str = ""
+) -> HttpResponse:
+    """In the order in which they were taken. `state`: one of those of a message, or possibly_duplicated."""
+    replay = find(id)
+    check_limit(limit)
+    if state not in KINDS:
+        raise ApiError(400, f"state must be one of {', '.join(filter(None, KINDS))}.", "state")
+    after = decode_cursor(cursor, (str(id), state))
+    try:
+        with Reading(journal_path(replay.own)) as journal:
+            rows = journal.messages(state, after[1] if after else 0, limit + 1)
+            total = journal.count(state)
+    except JournalError as error:
+        if replay.started_at is None:
+            return listing([], 0, None)
+        raise ApiError(409, f"{error} It lies with the worker that ran it.") from None
+    more = len(rows) > limit
+    next = encode_cursor((str(id), state), None, rows[limit - 1].n) if more else None
+    return listing([showing.message(row) for row in rows[:limit]], total, next)
+
+
+# --- deletions -------------------------------------------------------------------------------------------------------
+@deletions.get("/deletions", auth=may("see"), response=DeletionList, operation_id="list_deletions", summary="Deletions")
+def list_deletions(request: HttpRequest, limit: int = USUAL_LIMIT, cursor: str = "") -> HttpResponse:
+    """The newest first, with what is kept of each, and until when."""
+    found = Replay.objects.filter(deed=Replay.Deed.DELETE)
+    return _page(found, showing.deletion, ("deletions",), limit, cursor)
+
+
+@deletions.post(
+    "/deletions/{id}/restore", auth=may("delete_letters"), response={201: ReplayOut}, operation_id="restore_deletion",
+    summary="Undo a deletion",
+)  # fmt: skip
+@once
+def restore_deletion(request: HttpRequest, id: int) -> tuple[int, Any]:
+    """Copies are put back into the queue; the answer is the replay that does it."""
+    return 201, showing.replay(deeds.restore(request.auth, find(id)))
+
+
+@deletions.post(
+    "/dead-letters/delete", auth=may("delete_letters"), response={201: DeletionOut, 202: DeletionOut},
+    operation_id="delete_dead_letters", summary="Delete letters",
+)  # fmt: skip
+@once
+def delete_letters(request: HttpRequest, payload: NewDeletion) -> tuple[int, Any]:
+    """A copy of each is kept first, for a week. More than a hundred have to be confirmed by their count."""
+    selection = payload.selection.dict(exclude_none=True)
+    return _delete(request, payload.queue_id, selection, payload.confirm, payload.beyond_bound)
+
+
+@deletions.post(
+    "/queues/{id}/purge", auth=may("delete_letters"), response={201: DeletionOut, 202: DeletionOut},
+    operation_id="purge_queue", summary="Delete all letters of a queue",
+)  # fmt: skip
+@once
+def purge_queue(request: HttpRequest, id: int, payload: Purge) -> tuple[int, Any]:
+    """Everything that lies there now, copied first. The count has to be confirmed."""
+    return _delete(request, id, {"all": True}, payload.confirm, payload.beyond_bound)
+
+
+def _delete(
+    request: HttpRequest, queue_id: int, selection: dict[str, Any], confirm: int | None, beyond: bool
+) -> tuple[int, Any]:
+    if beyond:
+        selection["beyond_bound"] = True
+    made = deeds.make(
+        request.auth, _queue(queue_id), selection, Replay.Deed.DELETE, start_at_once=True, confirm=confirm
+    )
+    return (202 if made.state == Replay.State.PLANNING else 201), showing.deletion(made)
+
+
+def find(id: int) -> Replay:
+    """The replay. Raises ApiError (404)."""
+    replay = Replay.objects.select_related("queue__broker", "repeats").filter(pk=id).first()
+    if replay is None:
+        raise ApiError(404, f"There is no replay {id}.")
+    return replay
+
+
+def _queue(id: int) -> Queue:
+    queue = Queue.objects.select_related("broker").filter(pk=id).first()
+    if queue is None:
+        raise ApiError(404, f"There is no queue {id}.", "queue_id")
+    return queue
+
+
+def _page(found: Any, show: Any, context: tuple[str, ...], limit: int, cursor: str) -> HttpResponse:
+    """The newest first, from behind the cursor on."""
+    check_limit(limit)
+    after = decode_cursor(cursor, context)
+    total = found.count()
+    if after is not None:
+        found = found.filter(pk__lt=after[1])
+    rows = list(found.select_related("queue").order_by("-pk")[: limit + 1])
+    next = encode_cursor(context, None, rows[limit - 1].pk) if len(rows) > limit else None
+    return listing([show(row) for row in rows[:limit]], total, next)

@@ -1,0 +1,89 @@
+"""The desk of a runner (`runner.Desk`): the row of its replay."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from typing import Any
+
+from django.db import DatabaseError, close_old_connections
+from django.utils import timezone
+
+from ..live.bus import Bus
+from ..live.feed import fleet
+from ..models import Queue, Replay
+from ..models.replays import ACTIVE, OVER
+from . import clock, guards, orders
+from .journal import Counts
+
+log = logging.getLogger("weir.replay")
+
+
+class RowDesk:
+    """The desk of one runner (`runner.Desk`): the replay's row."""
+
+    def __init__(self, replay: Replay, owner: str, bus: Bus) -> None:
+        self.id, self.own, self.owner, self.bus = replay.pk, replay.own, owner, bus
+        self.rate: float | None = replay.rate
+        self.until = 0.0
+        self.ordered: str = replay.state
+        self.ending = False
+        self.over = False
+        self._limits = orders.limits_of(replay)
+        self._targets = _targets(replay)
+
+    def go_on(self) -> bool:
+        return clock.now() < self.until and self.ordered in ACTIVE and not self.ending
+
+    def crowded(self, yielding: bool) -> str:
+        snapshot = fleet().snapshot() if self._targets else None
+        for id, name in self._targets.items():
+            row = snapshot.index(id) if snapshot is not None else None
+            if snapshot is None or row is None or snapshot.stale[row]:
+                continue
+            depth, lag = (_known(float(snapshot.column(name)[row])) for name in ("depth", "lag_seconds"))
+            why = guards.too_full(name, depth, lag, self._limits, yielding)
+            if why:
+                return why
+        return ""
+
+    def tell(self, state: str, reason: str, counts: Counts, total: int | None) -> None:
+        now = timezone.now()
+        columns: dict[str, Any] = {
+            "sent": counts.sent, "removed": counts.removed, "came_back": counts.came_back, "failed": counts.failed,
+            "skipped": counts.skipped, "possibly_duplicated": counts.possibly_duplicated,
+            "total": total, "told_at": now,
+        }  # fmt: skip
+        mine = Replay.objects.filter(pk=self.id, owner=self.owner)
+        over = state in OVER
+        said = columns | {"state": state, "reason": reason[:1000]} | ({"ended_at": now, "trouble": ""} if over else {})
+        try:
+            close_old_connections()
+            if not (state and mine.filter(state__in=ACTIVE).update(**said)):
+                mine.update(**columns)
+        except DatabaseError as error:
+            log.warning("How far replay %d is could not be written down: %s", self.id, error)
+            if over:
+                raise
+            return
+        self.over = over
+        self.bus.note("replay_told", replay=self.id)
+
+    def trouble(self, sentence: str) -> None:
+        with suppress(DatabaseError):
+            Replay.objects.filter(pk=self.id, owner=self.owner).update(trouble=sentence[:1000])
+            self.bus.note("replay_told", replay=self.id)
+
+
+def _targets(replay: Replay) -> dict[int, str]:
+    """The queues that copies go to, as far as they are known: id -> name."""
+    if replay.deed in (Replay.Deed.DELETE, Replay.Deed.RESTORE) or replay.queue is None:
+        return {}
+    if replay.to is None:
+        return {queue.pk: queue.name for queue in orders.sources_of(replay.queue)}
+    target = Queue.objects.filter(pk=replay.to.get("queue_id", 0)).first()
+    return {target.pk: target.name} if target is not None else {}
+
+
+def _known(value: float) -> float | None:
+    return None if value != value else value

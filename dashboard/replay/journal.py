@@ -1,0 +1,362 @@
+"""The journal of a replay: what became of each message, in a SQLite file of its own.
+
+A step is written down, and has reached the disk (WAL, synchronous=FULL), before it is done; what was done is written
+down before the next step that depends on it. So after a crash at any point the file says of each message that it
+was not yet sent (PLANNED, LEASED), that a copy may be on its way (SENDING), that a copy is safe and the original is
+to be removed (SENT), or that it is over. One process at a time writes: whoever opens a journal to write puts its
+name in, and a writer that finds another name there is fenced off (`Fenced`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+VERSION = 1
+
+_SCHEMA = """
+create table message (
+    n integer primary key, id text not null, state integer not null, size integer not null, destination text not null,
+    again integer not null default 0, came_back integer not null default 0, why text not null default '',
+    at real not null
+);
+create table before (id text primary key, count integer not null) without rowid;
+create table said (name text primary key, value text not null) without rowid;
+"""
+
+
+class State(IntEnum):
+    """How far a message is. The numbers are stored: never renumber them."""
+
+    PLANNED = 0  # chosen, still where it was
+    LEASED = 1  # in our hands, nothing sent
+    SENDING = 2  # a copy is being sent: after a crash it cannot be told whether it arrived
+    SENT = 3  # the broker confirmed the copy; the original is to be removed
+    REMOVED = 4  # the original is gone, the copy is there: done
+    FAILED = 5  # not sent; the original stayed where it was, unless `why` says otherwise
+    SKIPPED = 6  # left out, for the reason in `why`
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+class JournalError(Exception):
+    """A journal cannot be used; the message is one sentence for a person."""
+
+
+class Fenced(JournalError):
+    """Another worker has taken this replay over: nothing may be sent any more."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many messages are in which state; `sent` counts every confirmed copy."""
+
+    total: int = 0
+    sent: int = 0
+    removed: int = 0
+    came_back: int = 0
+    failed: int = 0
+    skipped: int = 0
+    possibly_duplicated: int = 0
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class Open:
+    """Messages that are not over, and those that are but still lie in the queue: id -> their numbers, oldest first."""
+
+    planned: dict[str, list[int]]
+    sending: dict[str, list[int]]
+    sent: dict[str, list[int]]
+    stayed: dict[str, list[int]]
+
+    @property
+    def unresolved(self) -> int:
+        """How many messages have begun and are not over."""
+        return sum(map(len, self.sending.values())) + sum(map(len, self.sent.values()))
+
+
+class Journal:
+    """Writes one journal. Changes are collected and reach the disk together, in `commit`.
+
+    For one thread at a time.
+    """
+
+    def __init__(self, path: Path, owner: str) -> None:
+        """Open it, make it when it is not there, and fence off whoever wrote before. Raises JournalError."""
+        self.path, self.owner = path, owner
+        self._new: list[tuple[Any, ...]] = []
+        self._moved: list[tuple[int, State]] = []
+        self._whys: list[tuple[State, str, int]] = []
+        self._again: list[int] = []
+        self._returned: list[int] = []
+        self._said: dict[str, str] = {}
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
+            path.chmod(0o600)
+            self._db.execute("pragma journal_mode=wal")
+            self._db.execute("pragma synchronous=full")
+            self._claim()
+            self.next = self._one("select coalesce(max(n), 0) + 1 from message")
+            self.counts = counts_of(self._db)
+        except (sqlite3.Error, OSError) as error:
+            raise JournalError(f"The journal {path.name} cannot be opened: {words(error)}") from error
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; what was not committed is forgotten."""
+        self._db.close()
+
+    # --- what there is -------------------------------------------------------------------------------------------
+    def said(self, name: str, default: str = "") -> str:
+        """What was written down under a name."""
+        row = self._db.execute("select value from said where name=?", (name,)).fetchone()
+        return row[0] if row else default
+
+    def open_messages(self) -> Open:
+        """Where every message is that may be met again in the queue."""
+        found: dict[State, dict[str, list[int]]] = {state: {} for state in State}
+        rows = self._db.execute("select n, id, state from message where state != ? order by n", (State.REMOVED,))
+        for n, id, state in rows:
+            found[State(state)].setdefault(id, []).append(n)
+        planned = found[State.PLANNED]
+        for id, numbers in found[State.LEASED].items():  # nothing was sent: as if it had not been taken
+            planned[id] = sorted(planned.get(id, []) + numbers)
+        stayed = found[State.SKIPPED]
+        for id, numbers in found[State.FAILED].items():
+            stayed[id] = sorted(stayed.get(id, []) + numbers)
+        return Open(planned, found[State.SENDING], found[State.SENT], stayed)
+
+    def gone(self) -> dict[str, tuple[int, int]]:
+        """Of each id how many were sent and removed, and how many of those came back."""
+        rows = self._db.execute(
+            "select id, count(*), sum(came_back) from message where state=? group by id", (State.REMOVED,)
+        )
+        return {id: (count, back) for id, count, back in rows}
+
+    def gone_since(self) -> Iterator[dict[str, int]]:
+        """Ids that were removed since this was last asked, each so often, some at a time."""
+        last = int(self.said("told", "0"))
+        while True:
+            rows = self._db.execute(
+                "select n, id from message where n > ? and state=? order by n limit 2000", (last, State.REMOVED)
+            ).fetchall()
+            if not rows:
+                return
+            last = rows[-1][0]
+            yield dict(Counter(id for _, id in rows))
+            self.say("told", str(last))
+
+    def numbers_of(self, id: str, most: int) -> list[int]:
+        """So many of the messages of an id that are gone and have not come back."""
+        rows = self._db.execute(
+            "select n from message where id=? and state=? and not came_back order by n limit ?",
+            (id, State.REMOVED, most),
+        )
+        return [n for (n,) in rows]
+
+    def before(self) -> Counter[str] | None:
+        """What lay in the queue when the replay began, by ids; None = that was not noted."""
+        if not self.said("before"):
+            return None
+        return Counter(dict(self._db.execute("select id, count from before").fetchall()))
+
+    # --- what changes --------------------------------------------------------------------------------------------
+    def add(self, id: str, state: State, size: int, destination: str, why: str = "") -> int:
+        """A message that was not known before; its number."""
+        n = self.next
+        self.next += 1
+        self._new.append((n, id, state, size, destination, why, time.time()))
+        self.counts.total += 1
+        self.counts.bytes += size
+        self._count(None, state, 1)
+        return n
+
+    def move(self, numbers: Sequence[int], was: State, state: State) -> None:
+        """These messages, which were in one state, are now in another."""
+        self._moved.extend((n, state) for n in numbers)
+        self._count(was, state, len(numbers))
+
+    def end(self, n: int, was: State, state: State, why: str) -> None:
+        """A message ends in a state for a reason."""
+        self._whys.append((state, why[:500], n))
+        self._count(was, state, 1)
+
+    def again(self, n: int) -> None:
+        """It is sent again, though its first copy may have arrived."""
+        if n not in self._again and self._is_news(n, "again"):
+            self.counts.possibly_duplicated += 1
+        self._again.append(n)
+
+    def came_back(self, numbers: Iterable[int]) -> int:
+        """The copies of these were found in the queue again; for how many that is news."""
+        news = [n for n in set(numbers) if n not in self._returned and self._is_news(n, "came_back")]
+        self._returned.extend(news)
+        self.counts.came_back += len(news)
+        return len(news)
+
+    def _is_news(self, n: int, column: str) -> bool:
+        row = self._db.execute(f"select {column} from message where n=?", (n,)).fetchone()
+        return row is not None and not row[0]
+
+    def say(self, name: str, value: str) -> None:
+        """Write something down under a name."""
+        self._said[name] = value
+
+    def note_before(self, counts: Counter[str]) -> None:
+        """What lies in the queue now: at once, since it is written once."""
+        with self._transaction() as db:
+            db.executemany("insert or replace into before values (?, ?)", counts.items())
+            db.execute("insert or replace into said values ('before', '1')")
+
+    @property
+    def dirty(self) -> bool:
+        """Whether anything waits for a commit."""
+        return bool(self._new or self._moved or self._whys or self._again or self._returned or self._said)
+
+    def commit(self) -> None:
+        """Bring everything to the disk, in order. Raises Fenced, JournalError: then nothing was written."""
+        if not self.dirty:
+            return
+        now = time.time()
+        with self._transaction() as db:
+            db.executemany(
+                "insert into message (n, id, state, size, destination, why, at) values (?, ?, ?, ?, ?, ?, ?)", self._new
+            )
+            for state, moved in groupby(self._moved, key=lambda one: one[1]):
+                spans = [(state, now, first, last) for first, last in ranges([n for n, _ in moved])]
+                db.executemany("update message set state=?, at=? where n between ? and ?", spans)
+            db.executemany("update message set state=?, why=? where n=?", self._whys)
+            for column, numbers in (("again", self._again), ("came_back", self._returned)):
+                db.executemany(f"update message set {column}={column}+1 where n=?", ((n,) for n in numbers))
+            db.executemany("insert or replace into said values (?, ?)", self._said.items())
+        self._new, self._moved, self._whys, self._again, self._returned, self._said = [], [], [], [], [], {}
+
+    def recount(self) -> Counts:
+        """The counts as the file has them."""
+        self.counts = counts_of(self._db)
+        return self.counts
+
+    # --- inside --------------------------------------------------------------------------------------------------
+    def _count(self, was: State | None, state: State, many: int) -> None:
+        for one, sign in ((was, -many), (state, many)):
+            if one in (State.SENT, State.REMOVED):
+                self.counts.sent += sign
+            if one == State.REMOVED:
+                self.counts.removed += sign
+            elif one == State.FAILED:
+                self.counts.failed += sign
+            elif one == State.SKIPPED:
+                self.counts.skipped += sign
+
+    def _claim(self) -> None:
+        db = self._db
+        db.execute("begin immediate")
+        try:
+            version = self._one("pragma user_version")
+            if version == 0:
+                for statement in _SCHEMA.split(";"):
+                    db.execute(statement)
+                db.execute(f"pragma user_version={VERSION}")
+            elif version > VERSION:
+                raise JournalError(f"The journal {self.path.name} was written by a newer Weir; use that one.")
+            db.execute("insert or replace into said values ('owner', ?)", (self.owner,))
+        except BaseException:
+            db.execute("rollback")
+            raise
+        db.execute("commit")
+
+    def _one(self, query: str) -> int:
+        return int(self._db.execute(query).fetchone()[0])
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._db, self.owner, self.path.name)
+
+
+class _Transaction:
+    """All or nothing, and only while the journal is ours."""
+
+    def __init__(self, db: sqlite3.Connection, owner: str, name: str) -> None:
+        self.db, self.owner, self.name = db, owner, name
+
+    def __enter__(self) -> sqlite3.Connection:
+        try:
+            self.db.execute("begin immediate")
+            (owner,) = self.db.execute("select value from said where name='owner'").fetchone()
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        if owner != self.owner:
+            self.db.execute("rollback")
+            raise Fenced("Another worker has taken this replay over.")
+        return self.db
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.db.execute("rollback" if error else "commit")
+        except sqlite3.Error as broken:
+            if self.db.in_transaction:
+                self.db.execute("rollback")
+            raise self._failed(broken) from broken
+        if isinstance(error, sqlite3.Error):
+            raise self._failed(error) from error
+
+    def _failed(self, error: sqlite3.Error) -> JournalError:
+        return JournalError(f"The journal {self.name} cannot be written: {words(error)}")
+
+
+def counts_of(db: sqlite3.Connection) -> Counts:
+    """The counts of a journal, from its rows."""
+    rows = db.execute("select state, count(*), sum(size), sum(came_back), sum(again > 0) from message group by state")
+    counts = Counts()
+    for state, count, size, came_back, again in rows:
+        counts.total += count
+        counts.bytes += size or 0
+        counts.came_back += came_back or 0
+        counts.possibly_duplicated += again or 0
+        if state in (State.SENT, State.REMOVED):
+            counts.sent += count
+        if state == State.REMOVED:
+            counts.removed = count
+        elif state == State.FAILED:
+            counts.failed = count
+        elif state == State.SKIPPED:
+            counts.skipped = count
+    return counts
+
+
+def ranges(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Numbers as spans (first, last): a batch that went well is one span."""
+    if not numbers:
+        return
+    ordered = sorted(numbers)
+    first = last = ordered[0]
+    for n in ordered[1:]:
+        if n != last + 1:
+            yield first, last
+            first = n
+        last = n
+    yield first, last
+
+
+def words(error: Exception) -> str:
+    return f"{' '.join(str(error).split())[:200].rstrip('.')}."

@@ -1,0 +1,144 @@
+"""From a row to what a runner does: where copies go, which letters are chosen, through which adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import orjson
+
+from collectors import registry
+from collectors.errors import NotSupported
+from collectors.letters import Destination, HoldsLetters, Taken
+
+from ..brokers import acting_url_of, url_of
+from ..letters import choosing
+from ..models import Broker, DeadLetterMark, Letter, Queue, Relation, Replay
+from ..refused import DeedRefused
+from ..secrets import decrypt
+from .guards import Limits
+from .runner import Order
+from .tasks import Task
+
+GUARD = 3  # letters that were replayed so often are left out, unless allowed
+
+__all__ = ["adapter", "destination", "limits_of", "named_letters", "order_of", "sources_of", "stamped"]
+
+
+def adapter(broker: Broker) -> Any:
+    """Something that leases letters of a broker, by the stronger credential where there is one.
+
+    Raises CollectorError, SecretError.
+    """
+    made = registry.connect(acting_url_of(broker) or url_of(broker))
+    if not isinstance(made, HoldsLetters):
+        made.close()
+        raise NotSupported(f"Letters of {broker.kind} cannot be replayed from here.")
+    return made
+
+
+def destination(to: Mapping[str, Any] | None, queue: Queue) -> Destination | None:
+    """Where copies go; None = each to where it died. Raises DeedRefused."""
+    if to is None:
+        return None
+    if "queue_id" in to:
+        target = Queue.objects.filter(pk=to["queue_id"]).first()
+        if target is None or target.gone_at is not None:
+            raise DeedRefused("to", f"There is no queue {to['queue_id']} to send to.")
+        if target.broker_id != queue.broker_id:
+            raise DeedRefused("to", f"{target.name} is on another broker than {queue.name}; that cannot be done.")
+        if target.pk == queue.pk:
+            raise DeedRefused("to", f"{queue.name} is where the letters are: choose another queue.")
+        return Destination(target.key)
+    return Destination("", str(to.get("exchange", "")), str(to.get("routing_key", "")))
+
+
+def sources_of(queue: Queue) -> list[Queue]:
+    """The queues whose dead letters arrive in this one: by the broker, by names, and by what people said."""
+    ids = set(Relation.objects.filter(target=queue, kind="dead_letters").values_list("source_id", flat=True))
+    mark = DeadLetterMark.objects.filter(queue=queue).first()
+    if mark is not None:
+        ids |= set(mark.sources.values_list("pk", flat=True))
+    return list(Queue.objects.filter(pk__in=ids - {queue.pk}, gone_at=None).order_by("name"))
+
+
+def limits_of(replay: Replay) -> Limits:
+    """The limits that were chosen, else the usual ones."""
+    return replace(Limits(), **replay.limits)
+
+
+def stamped(replay: Replay) -> bool:
+    """Whether copies say of which replay they are: those of a move, a copy or a deletion do not."""
+    return replay.deed == Replay.Deed.REPLAY
+
+
+def named_letters(queue: Queue, selection: Mapping[str, Any]) -> dict[str, int] | None:
+    """The ids that were chosen by hand, each so often; None = letters are judged when they are met."""
+    if "ids" not in selection:
+        return None
+    numbers = [id for id in selection["ids"] if isinstance(id, int)]
+    found = {id: 1 for id in selection["ids"] if isinstance(id, str)}
+    for at in range(0, len(numbers), 500):
+        rows = Letter.objects.filter(queue=queue, pk__in=numbers[at : at + 500])
+        found.update(dict(rows.values_list("key", "count")))
+    return found
+
+
+def order_of(replay: Replay, broker: HoldsLetters) -> Order:
+    """What a runner is to do. Raises DeedRefused (the selection), CollectorError."""
+    queue = replay.queue
+    if queue is None:
+        raise DeedRefused("queue_id", f"{replay.queue_name} is no longer known here.")
+    to, sources, selection = destination(replay.to, queue), sources_of(queue), replay.selection
+    planned = named_letters(queue, selection)
+    edit = orjson.loads(decrypt(replay.secret_edit)) if replay.secret_edit else {}
+    stamps = stamped(replay) and not broker.stamps(queue.key, to or Destination(sources[0].key if sources else ""))
+    deletes = replay.deed == Replay.Deed.DELETE
+    task = Task(
+        own=replay.own,
+        to=Destination("kept") if deletes else to,
+        by=replay.started_by or replay.made_by,
+        at=replay.made_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        wants=_wants(queue, selection),
+        named=planned is not None,
+        guard=0 if replay.allow_replayed or not stamped(replay) else GUARD,
+        stamps=stamps,
+        keeps=replay.deed == Replay.Deed.COPY,
+        body=edit["body"].encode("latin-1") if edit.get("body") is not None else None,
+        headers=edit.get("headers"),
+        options=frozenset(replay.options),
+        fallback=Destination(sources[0].key) if len(sources) == 1 else None,
+    )
+    return Order(
+        queue.key,
+        task,
+        trial=replay.trial,
+        limits=limits_of(replay),
+        ramp=replay.trial > 0,
+        planned=planned,
+        sizes=_sizes(queue, planned or {}),
+        oldest=selection.get("oldest"),
+        holds=planned is not None or "filter" in selection or "cause" in selection or replay.deed == Replay.Deed.COPY,
+        judges=stamped(replay),
+    )
+
+
+def _wants(queue: Queue, selection: Mapping[str, Any]) -> Callable[[Taken], bool]:
+    text, cause = selection.get("filter", ""), selection.get("cause", "")
+    if not text and not cause:
+        return lambda taken: True
+    return partial(_matches, choosing.tester(queue, text, cause))
+
+
+def _matches(test: Callable[[Any], bool], taken: Taken) -> bool:
+    return test(taken.letter())
+
+
+def _sizes(queue: Queue, planned: Mapping[str, int]) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    keys = list(planned)
+    for at in range(0, len(keys), 500):
+        sizes.update(dict(Letter.objects.filter(queue=queue, key__in=keys[at : at + 500]).values_list("key", "size")))
+    return sizes

@@ -1,0 +1,298 @@
+"""What a replay would do, before anything is sent: how many, how large, where to, for how long, and what to mind.
+
+A dry run asks the broker for counts and prices, which is free, and Weir's own index of letters. It takes no letter.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import close_old_connections
+from django.utils import timezone
+
+from collectors.errors import CollectorError
+from collectors.letters import Bounds, Destination, HoldsLetters, MovesByItself, Price
+
+from .. import filters
+from ..letters import choosing
+from ..live.feed import fleet
+from ..models import Letter, Queue, Replay
+from ..refused import DeedRefused
+from ..secrets import SecretError
+from ..snapshot import iso
+from . import orders
+from .guards import RAMP_STEP
+from .passes import MOST_UNDERWAY
+
+#: Letters that can be held for sure while a queue is read through for a filter.
+HOLDS = 10_000
+#: Deleting more, purging, and every wide replay ask for the count to be typed.
+MANY = 100
+
+#: What becomes of a copy's own fields, by the kind of its broker.
+CHANGES = {
+    "rabbitmq": "Copies go without x-death, CC and user_id, which the broker or other queues would act on, and without "
+    "an expiration; all else is as it was, byte for byte.",
+    "sqs": "Copies get a new message id and a new time; on FIFO queues also a new deduplication id, since SQS would "
+    "swallow the old one within five minutes.",
+}
+
+
+@dataclass(slots=True)
+class Plan:
+    """A plan as it is kept, shown and answered.
+
+    count, exact   letters that would be sent, as far as is known: None = it shows only when the queue is read
+    of             letters that lie there
+    bytes          of their bodies together, estimated from those that Weir knows; None = none is known
+    seconds        estimate; None = as fast as the broker confirms
+    confirm        the number that has to be typed to start; None = none
+    refused        why it cannot be done, a sentence; "" = it can
+    """
+
+    at: str = ""
+    count: int | None = None
+    exact: bool = True
+    of: int | None = None
+    bytes: int | None = None
+    destinations: list[dict[str, Any]] = field(default_factory=list)
+    wide: bool = False
+    seconds: float | None = None
+    replayed_before: int = 0
+    left_out: int = 0
+    price: str = ""
+    stamps: str = ""
+    safety: str = ""
+    options: dict[str, str] = field(default_factory=dict)
+    own_move: str = ""
+    confirm: int | None = None
+    refused: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def make_plan(id: int) -> None:
+    """Plan a replay that is in the state planning, and write the plan into its row."""
+    close_old_connections()
+    replay = Replay.objects.select_related("queue__broker").get(pk=id)
+    state, reason = Replay.State.PLANNED, ""
+    plan = Plan(at=iso(time.time()) or "")
+    try:
+        fill(plan, replay)
+    except (CollectorError, SecretError, DeedRefused, filters.FilterError) as error:
+        plan.refused = str(error)
+    if plan.refused:
+        state, reason = Replay.State.FAILED, plan.refused
+    ended = {"ended_at": timezone.now()} if plan.refused else {}
+    Replay.objects.filter(pk=id, state=Replay.State.PLANNING).update(
+        state=state, reason=reason[:1000], plan=plan.as_json(), total=plan.count, **ended
+    )
+
+
+def fill(plan: Plan, replay: Replay) -> None:
+    """Everything that can be known beforehand. Raises DeedRefused, CollectorError."""
+    queue = replay.queue
+    if queue is None:
+        raise DeedRefused("queue_id", f"{replay.queue_name} is no longer known here.")
+    broker = orders.adapter(queue.broker)
+    try:
+        price = broker.price(queue.key)
+        look = broker.look(queue.key, Bounds(messages=0))
+        plan.of, plan.exact = look.of, look.exact
+        plan.price = price.sentence
+        plan.options = dict(broker.options)
+        _count(plan, replay, queue)
+        to = orders.destination(replay.to, queue)
+        if replay.deed != Replay.Deed.DELETE:
+            _destinations(plan, replay, queue, broker, to)
+            _stamps(plan, replay, queue, broker, to)
+        _own_move(plan, replay, queue, broker, to)
+    finally:
+        broker.close()
+    _mind(plan, replay, queue, price)
+    _time(plan, replay)
+    _confirm(plan, replay)
+
+
+# --- how many --------------------------------------------------------------------------------------------------------
+def _count(plan: Plan, replay: Replay, queue: Queue) -> None:
+    selection = replay.selection
+    known = _known(queue, selection)
+    sizes = [(size, count) for size, count, _ in known.values()]
+    chosen = sum(count for _, count in sizes)
+    if "ids" in selection:
+        named = orders.named_letters(queue, selection) or {}
+        plan.count = sum(named.values())
+    elif "filter" in selection or "cause" in selection:
+        taken = sum(Letter.objects.filter(queue=queue, gone_at=None).values_list("count", flat=True))
+        plan.count, plan.exact = chosen, plan.exact and plan.of is not None and taken >= plan.of
+        if not plan.exact:
+            plan.warnings.append(
+                f"Weir has looked at {taken:,} of {_words(plan.of)} letters here: how many match shows when the queue "
+                "is read."
+            )
+    else:
+        plan.count = plan.of
+        if "oldest" in selection:
+            plan.count = min(selection["oldest"], plan.of if plan.of is not None else selection["oldest"])
+    if chosen and plan.count is not None:
+        plan.bytes = round(sum(size * count for size, count in sizes) / chosen * plan.count)
+    plan.replayed_before = sum(count for _, count, times in known.values() if times)
+    guard = 0 if replay.allow_replayed or not orders.stamped(replay) else orders.GUARD
+    plan.left_out = sum(count for _, count, times in known.values() if guard and times >= guard)
+
+
+def _known(queue: Queue, selection: Mapping[str, Any]) -> dict[str, tuple[int, int, int]]:
+    """What the index knows of the letters that are chosen: key -> (size, how many, how often replayed)."""
+    rows = Letter.objects.filter(queue=queue, gone_at=None)
+    found = {key: (size, count, times) for key, size, count, times in
+             rows.values_list("key", "size", "count", "replayed").iterator()}  # fmt: skip
+    chosen: Mapping[str, int] | None = None
+    if "ids" in selection:
+        chosen = orders.named_letters(queue, selection)
+    elif "filter" in selection or "cause" in selection:
+        chosen = choosing.chosen(queue.pk, selection.get("filter", ""), selection.get("cause", ""))
+    if chosen is None:
+        return found
+    return {key: (size, chosen[key], times) for key, (size, _, times) in found.items() if key in chosen}
+
+
+# --- where to --------------------------------------------------------------------------------------------------------
+def _destinations(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters, to: Destination | None) -> None:
+    if to is not None and to.exchange is not None:
+        plan.wide = True
+        names = broker.receivers(to)
+        if names == []:
+            plan.refused = f"Nothing receives what is sent to '{to.exchange}' with the routing key '{to.routing_key}'."
+        elif names is None:
+            plan.warnings.append("Which queues receive what is sent there is not known: it may be many.")
+        else:
+            plan.destinations = [{"queue_id": None, "name": name} for name in names]
+            plan.warnings.append(f"Not only where they died: {', '.join(names[:20])} receive a copy of each.")
+        return
+    if to is not None:
+        targets = list(Queue.objects.filter(broker=queue.broker, key=to.queue))
+    else:
+        targets = orders.sources_of(queue)
+        origins = Letter.objects.filter(queue=queue, gone_at=None).exclude(origin="")
+        keys = set(origins.values_list("origin", flat=True).distinct()[:100])
+        targets += list(
+            Queue.objects.filter(broker=queue.broker, key__in=keys).exclude(pk__in=[one.pk for one in targets])
+        )
+        if not targets:
+            plan.warnings.append(
+                f"From which queue letters come into {queue.name} is not known: such as do not tell it are left out."
+            )
+    plan.destinations = [{"queue_id": one.pk, "name": one.name} for one in targets]
+    _at_the_other_end(plan, replay, targets)
+
+
+def _at_the_other_end(plan: Plan, replay: Replay, targets: Sequence[Queue]) -> None:
+    snapshot = fleet().snapshot()
+    limits = orders.limits_of(replay)
+    for target in targets:
+        row = snapshot.index(target.pk)
+        if row is None:
+            continue
+        if snapshot.column("consumers")[row] == 0:
+            plan.warnings.append(f"Nobody reads {target.name} now: what is sent there waits.")
+        lag = float(snapshot.column("lag_seconds")[row])
+        if limits.lag is not None and lag > limits.lag:
+            plan.warnings.append(
+                f"{target.name} waits {lag:.0f} s already: the replay yields until it is below {limits.lag * 0.8:g} s."
+            )
+
+
+def _stamps(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters, to: Destination | None) -> None:
+    if not orders.stamped(replay):
+        return
+    target = to or Destination(plan.destinations[0]["name"] if plan.destinations else "")
+    plan.stamps = broker.stamps(queue.key, target)
+    if plan.stamps:
+        plan.warnings.append(f"{plan.stamps} What comes back is recognised by its contents.")
+
+
+def _own_move(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters, to: Destination | None) -> None:
+    if isinstance(broker, MovesByItself) and replay.selection.get("all") and replay.deed == Replay.Deed.MOVE:
+        why = broker.fits(queue.key, to)
+        if not why:
+            plan.own_move = (
+                "The broker could move all of them on its own: it tells only roughly how far it is, knows no trial, "
+                "and keeps no journal; Weir does it letter by letter instead."
+            )
+
+
+# --- what to mind ----------------------------------------------------------------------------------------------------
+def _mind(plan: Plan, replay: Replay, queue: Queue, price: Price) -> None:
+    if plan.replayed_before:
+        left = f" {plan.left_out} of them, {orders.GUARD} times or more, are left out unless you allow it." if (
+            plan.left_out
+        ) else ""  # fmt: skip
+        plan.warnings.append(f"{plan.replayed_before} have been replayed before.{left}")
+    if queue.broker.kind in CHANGES and replay.deed != Replay.Deed.DELETE:
+        plan.warnings.append(CHANGES[queue.broker.kind])
+    holds = "filter" in replay.selection or "cause" in replay.selection or "ids" in replay.selection
+    if holds and not price.free:
+        _holding(plan, price)
+    expires = Letter.objects.filter(queue=queue, gone_at=None, expires_at__gt=0).order_by("expires_at")
+    first = expires.values_list("expires_at", flat=True).first()
+    if first is not None and first - time.time() < 86400:
+        plan.warnings.append(f"The first of them expires in {_long(max(0.0, first - time.time()))}.")
+    if price.refused:
+        plan.refused = price.refused
+    if replay.deed == Replay.Deed.DELETE:
+        plan.safety = "A copy of each is kept, encrypted, for 7 days; until then they can be restored."
+    elif queue.broker.kind == "redis":
+        plan.safety = (
+            "Each is copied and removed in one step of the broker. After a crash the replay resumes by itself."
+        )
+    else:
+        plan.safety = (
+            "Each is kept until the broker confirms its copy. After a crash it resumes; at most "
+            f"{MOST_UNDERWAY:,} may be sent twice, and those are named."
+        )
+
+
+def _holding(plan: Plan, price: Price) -> None:
+    """The queue has to be read through, and what is not chosen is held meanwhile."""
+    if plan.of is not None and plan.of > HOLDS:
+        plan.refused = (
+            f"{plan.of:,} letters lie there, which is more than can be held at once while the queue is read: move all "
+            "of them to a staging queue, and choose there."
+        )
+    if price.limit is not None and not price.renews:
+        plan.warnings.append(
+            f"The queue is read through: each letter that is not chosen is delivered once more; after {price.limit} "
+            f"deliveries {price.beyond or 'the broker gives it up'}."
+        )
+
+
+def _time(plan: Plan, replay: Replay) -> None:
+    if replay.rate is None or plan.count is None:
+        return
+    limits = orders.limits_of(replay)
+    seconds = plan.count / replay.rate
+    if replay.trial:
+        steps = max(0.0, (replay.rate / max(1.0, replay.rate / 10)))
+        seconds += limits.trial_wait + RAMP_STEP * steps / 4
+    plan.seconds = round(seconds, 1)
+
+
+def _confirm(plan: Plan, replay: Replay) -> None:
+    many = plan.count is None or plan.count > MANY or "all" in replay.selection
+    if plan.wide or (replay.deed == Replay.Deed.DELETE and many):
+        plan.confirm = plan.count
+
+
+def _words(count: int | None) -> str:
+    return "an unknown number of" if count is None else f"{count:,}"
+
+
+def _long(seconds: float) -> str:
+    hours, minutes = int(seconds // 3600), int(seconds % 3600 // 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

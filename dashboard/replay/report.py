@@ -1,0 +1,91 @@
+"""What a journal says, read while a worker writes it: messages, counts, what happened when."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from .journal import Counts, JournalError, State, counts_of, words
+
+
+@dataclass(slots=True, frozen=True)
+class Row:
+    """One message of a replay. `again`: how often it was sent again without knowing that it had not arrived."""
+
+    n: int
+    id: str
+    state: State
+    size: int
+    destination: str
+    again: int
+    came_back: bool
+    why: str
+    at: float
+
+
+class Reading:
+    """Reads a journal, while another process writes it."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises JournalError."""
+        if not path.exists():
+            raise JournalError("This replay has no journal on this machine.")
+        try:
+            self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5.0)
+        except sqlite3.Error as error:
+            raise JournalError(f"The journal {path.name} cannot be read: {words(error)}") from error
+
+    def __enter__(self) -> Reading:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def counts(self) -> Counts:
+        return counts_of(self._db)
+
+    def messages(self, which: str = "", after: int = 0, most: int = 100) -> list[Row]:
+        """Messages in order from behind `after` on; `which` as the keys of KINDS, "" = all."""
+        rows = self._db.execute(
+            f"select * from message where n > ? and {KINDS[which]} order by n limit ?", (after, most)
+        )
+        return list(_rows(rows))
+
+    def count(self, which: str) -> int:
+        return int(self._db.execute(f"select count(*) from message where {KINDS[which]}").fetchone()[0])
+
+    def by_time(self, points: int = 120) -> list[tuple[float, int, int]]:
+        """(epoch seconds, sent until then, came back until then) for a chart, at most so many."""
+        rows = self._db.execute("select at, came_back from message where state in (3, 4) order by at").fetchall()
+        if not rows:
+            return []
+        first, last = rows[0][0], rows[-1][0]
+        step = max((last - first) / points, 1e-9)
+        line: list[tuple[float, int, int]] = []
+        sent = back = 0
+        for _, group in groupby(rows, key=lambda row: int((row[0] - first) / step)):
+            for at, returned in group:  # noqa: B007 - the last one counts
+                sent, back = sent + 1, back + returned
+            line.append((at, sent, back))
+        return line
+
+
+#: What messages can be asked for by.
+KINDS = {
+    "": "1",
+    **{state.word: f"state={state.value}" for state in State},
+    "came_back": "came_back",
+    "possibly_duplicated": "again",
+}
+
+
+def _rows(rows: Iterable[tuple[Any, ...]]) -> Iterator[Row]:
+    for n, id, state, size, destination, again, came_back, why, at in rows:
+        yield Row(n, id, State(state), size, destination, again, bool(came_back), why, at)

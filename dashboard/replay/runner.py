@@ -1,0 +1,396 @@
+"""One replay from its beginning to its end: trial, ramp, the rest, watching for returns.
+
+It goes on from whatever its journal says, so a runner that takes over after a crash, and one that goes on after a
+pause, do the same. Between passes it holds no lease: while it waits after a trial, yields to a destination that is
+full, waits for its next turn at a slow rate, or is paused, every letter lies in its queue.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from collectors.errors import CollectorError, Expired
+from collectors.letters import Bounds, Lease
+
+from . import clock, returns
+from .guards import Limits, Pace, too_many_back
+from .journal import Counts, Fenced, Journal, JournalError, State
+from .passes import Pass
+from .tasks import End, Task
+
+LEASE, LONG_LEASE = 60.0, 600.0  # seconds; the long one where letters are held that were not chosen
+CHECK = 15.0  # seconds of sending between two looks whether something came back
+POLL = 0.2  # seconds between looks at orders while nothing is to be done
+PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)  # seconds between tries while a broker is away
+GIVEN_UP = 900.0  # seconds of trying in vain after which a replay fails; it can be resumed
+HELD_ON = 1.0  # seconds after the end of a dead worker's lease at which its letters are back for certain
+TELL = 0.5  # seconds between two words on how far it is
+
+
+class Desk(Protocol):
+    """What a runner is told, and whom it tells."""
+
+    @property
+    def rate(self) -> float | None:
+        """Messages a second as ordered now; None = no limit."""
+
+    def go_on(self) -> bool:
+        """Whether the replay is still this worker's, and to go on. Cheap: asked before each batch."""
+
+    def crowded(self, yielding: bool) -> str:
+        """Why to hold back because of the destination, a sentence; "" = go on."""
+
+    def tell(self, state: str, reason: str, counts: Counts, total: int | None) -> None:
+        """How far it is. `state` is ignored when somebody ordered another one meanwhile."""
+
+    def trouble(self, sentence: str) -> None:
+        """What is in the way just now; "" = it is over."""
+
+
+@dataclass(slots=True, frozen=True)
+class Order:
+    """What is to be done with the letters of the queue `key`.
+
+    planned   ids that were chosen, each so often; None = letters are judged when they are met (`task.wants`)
+    oldest    at most so many, the oldest first; None = all
+    holds     letters that are not chosen are met too, and held until a pass is over
+    judges    whether moving letters back is to be judged by what comes back (a deletion is not)
+    """
+
+    key: str
+    task: Task
+    trial: int = 0
+    limits: Limits = field(default_factory=Limits)
+    ramp: bool = False
+    planned: dict[str, int] | None = None
+    sizes: dict[str, int] = field(default_factory=dict)
+    oldest: int | None = None
+    holds: bool = False
+    judges: bool = True
+    lease_seconds: float | None = None
+
+
+class Halted(Exception):
+    """Somebody said so, or the replay is another worker's now."""
+
+
+class Stopped(Exception):
+    """It stops by itself; the message says why, `state` what it is then."""
+
+    def __init__(self, state: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.state = state
+
+
+class Runner:
+    """Runs one replay in the calling thread. `connect` gives an adapter; `wrap` puts something around a lease."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        connect: Callable[[], Any],
+        order: Order,
+        journal: Journal,
+        wrap: Callable[[Lease, Journal], Lease] | None = None,
+    ) -> None:
+        self.desk, self.connect, self.order, self.journal, self.wrap = desk, connect, order, journal, wrap
+        self.task = order.task
+        self.pace = Pace(desk.rate, order.ramp)
+        self.broker: Any = None
+        self._state, self._reason = "running", ""
+        self._told, self._told_state = 0.0, ""
+        self._checked = clock.now()
+        self._crowded_at, self._crowded = 0.0, ""
+
+    # --- the whole -----------------------------------------------------------------------------------------------
+    def run(self) -> None:
+        """Until it is over, or halted. Raises nothing that a person has to know: it is told at the desk."""
+        tries, since = 0, None
+        while True:
+            try:
+                if self.broker is None:
+                    self.broker = self.connect()
+                self._stages()
+                return
+            except (Halted, Fenced):
+                self._last_word()
+                return
+            except Stopped as stopped:
+                self._tell(stopped.state, str(stopped), now=True)
+                return
+            except Expired:
+                since, tries = None, 0
+            except CollectorError as error:
+                since = since or clock.now()
+                if error.permanent or clock.now() - since > GIVEN_UP:
+                    return self._tell("failed", str(error), now=True)
+                if not self._wait_out(error, tries):
+                    return self._last_word()
+                tries += 1
+            except JournalError as error:
+                return self._tell("failed", str(error), now=True)
+            finally:
+                self._let_go()
+
+    def _stages(self) -> None:
+        if not self.journal.said("began"):
+            self._begin()
+        bound = self.journal.said("bound")
+        self.task = replace(self.task, bound=int(bound) if bound else None)
+        self.desk.trouble("")
+        if self.order.trial and self.journal.said("trial") != "done":
+            self._trial()
+        if self.journal.said("sent_all") != "1":
+            self._rest()
+        if self.order.judges:
+            self._watch()
+        self._tell("done", self._summary(), now=True)
+
+    def _begin(self) -> None:
+        """The snapshot: how many lie there now, which were chosen. Nothing that comes later is replayed."""
+        count = self.broker.look(self.order.key, Bounds(messages=0)).of
+        bound = count if self.order.oldest is None else min(self.order.oldest, count or self.order.oldest)
+        if not self.task.stamps and self.order.judges:
+            returns.note_before(self.broker, self.order.key, self.journal)
+        for id, times in (self.order.planned or {}).items():
+            for _ in range(times):
+                self.journal.add(id, State.PLANNED, self.order.sizes.get(id, 0), "")
+        self.journal.say("bound", "" if bound is None else str(bound))
+        self.journal.say("began", str(time.time()))
+        self.journal.commit()
+
+    # --- stages --------------------------------------------------------------------------------------------------
+    def _trial(self) -> None:
+        self._state = "trial"
+        while self.journal.said("trial") == "":
+            self._hold_back()
+            found = self.journal.open_messages()
+            begun = self.journal.counts.sent + sum(map(len, found.sending.values()))
+            end = self._pass(limit=max(0, self.order.trial - begun))
+            if end in (End.LIMIT, End.OVER):
+                self.journal.say("trial", str(time.time() + self.order.limits.trial_wait))
+                self.journal.commit()
+            else:
+                self._after(end)
+        until = float(self.journal.said("trial"))
+        self._wait(until, f"The trial of {self.journal.counts.sent} was sent; waiting whether they come back.")
+        self._judge(trial=True)
+        self.journal.say("trial", "done")
+        self.journal.commit()
+        self.pace = Pace(self.desk.rate, self.order.ramp)
+
+    def _rest(self) -> None:
+        while True:
+            self._hold_back()
+            self._state = "ramping" if self.pace.ramping else "running"
+            end = self._pass()
+            if end is End.OVER and self._resolved():
+                break
+            if end is not End.OVER:
+                self._after(end)
+        self.journal.say("sent_all", "1")
+        self.journal.say("watch_until", str(time.time() + self.order.limits.watch))
+        self.journal.commit()
+
+    def _after(self, end: End) -> None:
+        """What a pass that did not come to the end of the queue calls for."""
+        if not self.desk.go_on():
+            raise Halted
+        if end is End.FULL:
+            raise Stopped(
+                "failed",
+                "More letters were not chosen than may be held at once while the queue is read: move all of them to a "
+                "staging queue, and choose there.",
+            )
+        if end is End.REFUSED:
+            raise Stopped("failed", f"The destination takes nothing: {self._why or 'it refused every copy.'}")
+        if end is End.SLOW:
+            self._wait(time.time() + min(self.pace.wait(), 5.0), self._reason)
+        if end is End.BROKEN:
+            self._let_go()
+            self.broker = self.connect()
+            self._wait(time.time() + 0.2, self._reason)
+        if self._check_due:
+            self._judge()
+
+    def _resolved(self) -> bool:
+        """After a whole pass: what was not met again is brought to an end, once nobody else can still hold it."""
+        found = self.journal.open_messages()
+        if found.unresolved and not self.task.keeps:
+            held_until = float(self.journal.said("held_until", "0")) + HELD_ON
+            if time.time() < held_until:
+                self._wait(min(held_until, time.time() + 2.0), "Waiting for letters that the worker before held.")
+                if time.time() < held_until:
+                    return False
+                self.journal.say("held_until", "0")
+                return False  # one more look, now that nobody holds them
+        for numbers in found.planned.values():
+            for n in numbers:
+                self.journal.end(n, State.PLANNED, State.SKIPPED, "It is no longer in the queue.")
+        if not self.task.keeps:
+            for numbers in found.sent.values():
+                self.journal.move(numbers, State.SENT, State.REMOVED)
+            self._lost_sight(found.sending)
+        self.journal.commit()
+        return True
+
+    def _lost_sight(self, sending: dict[str, list[int]]) -> None:
+        for numbers in sending.values():
+            if self._atomic:  # sent and removed in one step: it is not there, so the step was done
+                self.journal.move(numbers, State.SENDING, State.REMOVED)
+                continue
+            for n in numbers:
+                self.journal.end(
+                    n, State.SENDING, State.FAILED,
+                    "It was being sent when the connection or the worker ended, and is no longer in the queue: "
+                    "somebody else took it, or it expired. A copy may have arrived or not.",
+                )  # fmt: skip
+
+    def _watch(self) -> None:
+        self._state = "watching"
+        until = float(self.journal.said("watch_until", "0"))
+        checked = 0.0
+        while time.time() < until and self.journal.counts.sent:
+            self._wait(min(until, time.time() + 5.0), "Everything was sent; watching for returns.")
+            more = returns.arrived(self.broker, self.order.key, self.journal, self.task)
+            if more is not None and more > self.journal.counts.came_back and clock.now() - checked > CHECK:
+                checked = clock.now()
+                returns.check(self.broker, self.order.key, self.journal, self.task)
+        if self.journal.counts.sent:
+            found = returns.check(self.broker, self.order.key, self.journal, self.task)
+            if not found.sure and found.arrived != 0:
+                self.journal.say("unsure", found.sentence)
+        self.journal.commit()
+
+    def _summary(self) -> str:
+        counts, unsure = self.journal.counts, self.journal.said("unsure")
+        if counts.came_back:
+            return f"{counts.came_back} of {counts.sent} came back."
+        return f"Whether any came back is not known: {unsure}" if unsure else ""
+
+    # --- passes --------------------------------------------------------------------------------------------------
+    def _pass(self, limit: int | None = None) -> End:
+        seconds = self.order.lease_seconds or (LONG_LEASE if self.order.holds else LEASE)
+        lease: Lease = self.broker.lease(self.order.key, seconds)
+        self._atomic = lease.atomic
+        if self.wrap is not None:
+            lease = self.wrap(lease, self.journal)
+        before = float(self.journal.said("held_until", "0"))
+        self.journal.say("held_until", str(max(lease.until, before)))
+        self.journal.commit()
+        try:
+            one = Pass(lease, self.journal, self.task, self.pace, self._may, limit, self._working)
+            end = one.run()
+            self._why = one.why
+        finally:
+            with suppress(CollectorError):  # else what was held comes back when the lease ends by itself
+                lease.close()
+                self.journal.say("held_until", str(before))
+        self.journal.commit()
+        if end is End.TIME and self.order.holds and one.held and not one.sent:
+            raise Stopped(
+                "failed",
+                "Reading the queue to its end takes longer than letters may be held: move all of them to a staging "
+                "queue, and choose there.",
+            )
+        return end
+
+    _atomic = False
+    _why = ""
+
+    def _may(self) -> bool:
+        """Whether a pass is to go on: orders, the destination, and whether it is time to look for returns."""
+        if not self.desk.go_on():
+            return False
+        if clock.now() - self._crowded_at > 1.0:
+            self._crowded_at, self._crowded = clock.now(), self.desk.crowded(False)
+        return not self._crowded and not self._check_due
+
+    @property
+    def _check_due(self) -> bool:
+        return self.order.judges and not self.order.holds and clock.now() - self._checked > CHECK
+
+    def _working(self) -> None:
+        """A word from inside a pass."""
+        self.pace.rate = self.desk.rate
+        if self._state in ("ramping", "running"):
+            self._state = "ramping" if self.pace.ramping else "running"
+        self._tell(self._state, "")
+
+    def _hold_back(self) -> None:
+        """While the destination is too full: yield, without a lease."""
+        self._crowded_at, self._crowded = clock.now(), self.desk.crowded(False)
+        while self._crowded:
+            self._tell("yielding", self._crowded, now=self._reason != self._crowded)
+            self._sleep(1.0)
+            self._crowded = self.desk.crowded(True)
+
+    def _judge(self, trial: bool = False) -> None:
+        """Look for returns, and stop when there are too many. No lease is held."""
+        self._checked = clock.now()
+        counts = self.journal.counts
+        if not counts.sent:
+            return
+        found = returns.check(self.broker, self.order.key, self.journal, self.task)
+        back = counts.came_back
+        if not found.sure and found.arrived:
+            back = max(back, found.arrived)
+        why = too_many_back(back, counts.sent, self.order.limits, trial)
+        if why and back > counts.came_back:
+            why = f"{back} letters arrived in the queue since the replay began, of which {found.sentence.lower()} {why}"
+        if why:
+            raise Stopped("stopped", why)
+
+    # --- waiting and telling -------------------------------------------------------------------------------------
+    def _wait(self, until: float, reason: str) -> None:
+        """Until a moment (epoch seconds). Raises Halted."""
+        while (left := until - time.time()) > 0:
+            self._tell(self._state, reason)
+            self._sleep(min(POLL, left))
+
+    def _sleep(self, seconds: float) -> None:
+        until = clock.now() + seconds
+        while (left := until - clock.now()) > 0:
+            if not self.desk.go_on():
+                raise Halted
+            time.sleep(min(POLL, left))
+        if not self.desk.go_on():
+            raise Halted
+
+    def _wait_out(self, error: CollectorError, tries: int) -> bool:
+        """A broker that is away: say so, wait; whether to try again."""
+        self.desk.trouble(str(error))
+        with suppress(Halted):
+            self._tell(self._state, self._reason)
+            self._sleep(PAUSES[min(tries, len(PAUSES) - 1)])
+            return True
+        return False
+
+    def _last_word(self) -> None:
+        """The counts of a replay that was halted; its state is for who halted it to say."""
+        self._tell("", self._reason, now=True)
+
+    def _tell(self, state: str, reason: str, now: bool = False) -> None:
+        self._reason = reason
+        if now or state != self._told_state or clock.now() - self._told > TELL:
+            self._told, self._told_state = clock.now(), state
+            bound = self.task.bound if self.order.planned is None and not self.order.holds else None
+            over = state in ("done", "stopped", "failed", "watching")
+            total = self.journal.counts.total if bound is None or over else max(bound, self.journal.counts.total)
+            self.desk.tell(state, reason, self.journal.counts, total)
+
+    def _let_go(self) -> None:
+        if self.broker is not None:
+            with suppress(CollectorError):
+                self.broker.close()
+            self.broker = None
+
+
+def stamp_time() -> str:
+    """Now, as copies bear it."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,110 @@
+"""Replays as the API, the live view, pages and the terminal show them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from collectors.decoding import visible
+
+from ..models import Replay
+from ..snapshot import iso
+from . import keeping
+from .guards import Limits
+from .orders import limits_of
+from .report import Row
+
+#: What a message can be asked for by, beside its state.
+FLAGS = ("came_back", "possibly_duplicated")
+
+
+def replay(row: Replay) -> dict[str, Any]:
+    """One replay, with its plan."""
+    limits = limits_of(row)
+    return {
+        "id": row.pk,
+        "replay_id": row.own,
+        "deed": row.deed,
+        "queue_id": row.queue_id,
+        "queue": row.queue_name,
+        "broker": row.broker_name,
+        "selection": row.selection,
+        "to": row.to,
+        "rate": row.rate,
+        "trial": row.trial,
+        "allow_replayed": row.allow_replayed,
+        "options": row.options,
+        "limits": {name: getattr(limits, name) for name in Limits.__dataclass_fields__},
+        "edited": bool(row.secret_edit),
+        "repeats": row.repeats_id,
+        "state": row.state,
+        "reason": row.reason or None,
+        "trouble": row.trouble or None,
+        "total": row.total,
+        "sent": row.sent,
+        "removed": row.removed,
+        "came_back": row.came_back,
+        "failed": row.failed,
+        "skipped": row.skipped,
+        "possibly_duplicated": row.possibly_duplicated,
+        "per_second": per_second(row),
+        "seconds_left": seconds_left(row),
+        "made_at": _time(row.made_at),
+        "made_by": row.made_by,
+        "started_at": _time(row.started_at),
+        "started_by": row.started_by or None,
+        "told_at": _time(row.told_at),
+        "ended_at": _time(row.ended_at),
+        "planned": row.plan,
+    }
+
+
+def deletion(row: Replay) -> dict[str, Any]:
+    """A deletion: what was deleted, what is kept of it, and for how long."""
+    kept = keeping.counts(row.own)
+    open_ = row.undone_until is not None and row.undone_until > timezone.now()
+    return (
+        replay(row)
+        | kept
+        | {
+            "kept_until": _time(row.undone_until),
+            "can_restore": open_ and kept["kept"] > kept["restored"] and not row.active,
+        }
+    )
+
+
+def message(row: Row) -> dict[str, Any]:
+    """What became of one message."""
+    return {
+        "n": row.n,
+        "key": visible(row.id),
+        "state": "came_back" if row.came_back else row.state.word,
+        "size_bytes": row.size,
+        "destination": visible(row.destination) or None,
+        "possibly_duplicated": row.again > 0,
+        "why": row.why or None,
+        "at": iso(row.at),
+    }
+
+
+def per_second(row: Replay) -> float | None:
+    """Messages a second since it started; None = nothing was sent yet."""
+    end = row.ended_at or row.told_at
+    if row.started_at is None or end is None or not row.sent or row.state == Replay.State.WATCHING:
+        return None
+    seconds = (end - row.started_at).total_seconds()
+    return round(row.sent / seconds, 2) if seconds > 0.5 else None
+
+
+def seconds_left(row: Replay) -> float | None:
+    """Until the last one is sent at the pace of until now; None = that cannot be told."""
+    pace = per_second(row)
+    if not pace or row.total is None or row.over or row.state == Replay.State.PAUSED:
+        return None
+    return round(max(0.0, (row.total - row.sent - row.skipped - row.failed) / pace), 1)
+
+
+def _time(at: datetime | None) -> str | None:
+    return iso(at.timestamp()) if at else None

@@ -1,0 +1,69 @@
+"""What a pass is to do, and why it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from collectors.letters import Destination, Taken
+
+
+class End(StrEnum):
+    """Why a pass ended."""
+
+    OVER = "over"  # everything that was to be met was met
+    LIMIT = "limit"  # as many were sent as this pass was to send
+    ORDERS = "orders"  # somebody said so: pause, stop, yield
+    TIME = "time"  # the lease is about to end
+    SLOW = "slow"  # the next one may be sent in a while: nothing is held until then
+    FULL = "full"  # as much is held as can be held
+    REFUSED = "refused"  # the destination takes nothing
+    BROKEN = "broken"  # of some copies it cannot be told whether they arrived
+
+
+@dataclass(slots=True, frozen=True)
+class Task:
+    """What a pass does with the letters that it takes.
+
+    own          id of this replay; copies bear it with their number, "own.n"
+    to           where copies go; None = each to where it died
+    by, at       who replays, since when: for the stamps
+    wants        whether a letter is to be sent; not asked where the journal names them
+    named        the journal names them (PLANNED): whatever else is met is held
+    guard        letters that were replayed so often are left out; 0 = none is
+    stamps       copies bear stamps
+    keeps        originals stay (a copy)
+    bound        how many letters lay there when the replay began; None = not known
+    body         of an edited copy
+    headers      changed headers of an edited copy
+    options      those of the broker that were chosen
+    fallback     where letters go that do not tell where they died
+    """
+
+    own: str
+    to: Destination | None
+    by: str
+    at: str
+    wants: Callable[[Taken], bool] = lambda taken: True
+    named: bool = False
+    guard: int = 0
+    stamps: bool = True
+    keeps: bool = False
+    bound: int | None = None
+    body: bytes | None = None
+    headers: Mapping[str, Any] | None = None
+    options: frozenset[str] = frozenset()
+    fallback: Destination | None = None
+
+
+def has_own_id(taken: Taken) -> bool:
+    """Whether its producer gave the message an id, so that two that are equal are one message."""
+    return any(name == "message_id" and value for name, value in taken.letter().properties)
+
+
+def words_of(to: Destination | None) -> str:
+    if to is None:
+        return ""
+    return to.queue if to.exchange is None else f"{to.exchange} {to.routing_key}".strip()

@@ -1,0 +1,229 @@
+"""The worker of replays: which of them this process runs, and what their runners tell.
+
+A replay belongs to one worker at a time, by a lease in its row that is taken and renewed by a conditional update.
+A worker that did not renew it (it was stopped, or the database was away) sends nothing more: its desk says so
+before each batch, by a clock that goes on while the process stands still.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+from contextlib import suppress
+from datetime import timedelta
+from threading import Event, Lock, Thread
+from typing import Any
+
+from django.db import DatabaseError, close_old_connections, connections
+from django.db.models import Q
+from django.utils import timezone
+
+from collectors.errors import CollectorError
+
+from .. import audit
+from ..letters import taking
+from ..live.bus import Bus
+from ..models import Queue, Replay
+from ..models.replays import ACTIVE
+from ..refused import DeedRefused
+from ..secrets import SecretError
+from . import clock, keeping, orders
+from .desks import RowDesk
+from .journal import Counts, Journal, JournalError
+from .places import journal_path, place
+from .runner import Runner
+
+log = logging.getLogger("weir.replay")
+
+LEASE = 20.0  # seconds; a worker that says nothing for so long has lost its replays
+RENEW = 4.0
+ROUND = 0.4  # seconds between looks at orders
+AT_ONCE = 4  # replays that one process runs
+
+
+class Replayer:
+    """Runs the replays that it could lease, each in a thread. `run` blocks until `stop`."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"[:64]
+        self.place = place()
+        self._desks: dict[int, RowDesk] = {}
+        self._threads: dict[int, Thread] = {}
+        self._renewed = 0.0
+        self._wake, self._stopped, self._lock = Event(), Event(), Lock()
+        self._unsubscribe = bus.subscribe(None, self._noted)
+
+    def start(self) -> None:
+        """Run in a thread of its own."""
+        Thread(target=self.run, name="replayer", daemon=True).start()
+
+    def run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                close_old_connections()
+                self.round()
+            except DatabaseError as error:  # locked or away: leases run out by themselves, and nothing is sent then
+                log.warning("Replays wait for the database: %s", error)
+            except Exception:
+                log.exception("A round of replays failed; the next one tries again.")
+            self._wake.wait(ROUND)
+            self._wake.clear()
+
+    def stop(self, timeout: float = 20.0) -> None:
+        """Let every runner come to a stop between two batches, and give the leases back."""
+        self._stopped.set()
+        self._wake.set()
+        self._unsubscribe()
+        for desk in list(self._desks.values()):
+            desk.ending = True
+        until = clock.now() + timeout
+        for thread in list(self._threads.values()):
+            thread.join(max(0.1, until - clock.now()))
+
+    def round(self) -> None:
+        """Hear orders, renew leases, take on what is free."""
+        self._hear()
+        if clock.now() - self._renewed > RENEW:
+            self._renewed = clock.now()
+            self._renew()
+        with self._lock:
+            running = len(self._desks)
+        if running < AT_ONCE and not self._stopped.is_set():
+            self._take_on(AT_ONCE - running)
+
+    def _hear(self) -> None:
+        desks = dict(self._desks)
+        if not desks:
+            return
+        for id, state, rate, owner in Replay.objects.filter(pk__in=list(desks)).values_list(
+            "pk", "state", "rate", "owner"
+        ):
+            desk = desks.pop(id)
+            desk.ordered, desk.rate = (state if owner == self.name else "lost"), rate
+        for gone in desks.values():
+            gone.ordered = "gone"
+
+    def _renew(self) -> None:
+        for id, desk in list(self._desks.items()):
+            began = clock.now()
+            until = timezone.now() + timedelta(seconds=LEASE)
+            if Replay.objects.filter(pk=id, owner=self.name).update(owned_until=until):
+                desk.until = began + LEASE
+            else:
+                desk.ordered = "lost"
+
+    def _take_on(self, most: int) -> None:
+        now = timezone.now()
+        free = Q(owner="") | Q(owned_until__lt=now) | Q(owned_until=None)
+        there = Replay.objects.filter(free, state__in=ACTIVE, place__in=("", self.place)).order_by("pk")
+        for id in there.values_list("pk", flat=True)[:most]:
+            if id in self._desks:
+                continue
+            began = clock.now()
+            taken = Replay.objects.filter(free, pk=id, state__in=ACTIVE, place__in=("", self.place)).update(
+                owner=self.name, owned_until=now + timedelta(seconds=LEASE), place=self.place
+            )
+            if taken:
+                self._begin(Replay.objects.select_related("queue__broker").get(pk=id), began)
+
+    def _begin(self, replay: Replay, began: float) -> None:
+        desk = RowDesk(replay, self.name, self.bus)
+        desk.until = began + LEASE
+        thread = Thread(target=self._run, args=(replay, desk), name=f"replay-{replay.pk}", daemon=True)
+        with self._lock:
+            self._desks[replay.pk], self._threads[replay.pk] = desk, thread
+        thread.start()
+
+    def _run(self, replay: Replay, desk: RowDesk) -> None:
+        """In a thread of its own: one replay, until it is over or halted."""
+        try:
+            self._run_one(replay, desk)
+        except (DeedRefused, SecretError, JournalError, CollectorError) as error:
+            desk.tell(Replay.State.FAILED, str(error), _counts(replay), replay.total)
+        except Exception:
+            log.exception("Replay %d failed.", replay.pk)
+            with suppress(DatabaseError):
+                desk.tell(Replay.State.FAILED, "Weir itself failed at this; its log says where.", _counts(replay), None)
+        finally:
+            try:
+                self._let_go(replay, desk)
+            except DatabaseError as error:  # then the lease runs out by itself
+                log.warning("Replay %d could not be given back: %s", replay.pk, error)
+            with self._lock:
+                self._desks.pop(replay.pk, None)
+                self._threads.pop(replay.pk, None)
+            connections.close_all()
+
+    def _run_one(self, replay: Replay, desk: RowDesk) -> None:
+        if replay.deed == Replay.Deed.RESTORE:
+            keeping.restore(replay, desk)
+            return
+        queue = replay.queue
+        if queue is None:
+            raise DeedRefused("queue_id", f"{replay.queue_name} is no longer known here.")
+        broker = orders.adapter(queue.broker)
+        try:
+            order = orders.order_of(replay, broker)
+        finally:
+            broker.close()
+        wrap = keeping.wrapper(replay) if replay.deed == Replay.Deed.DELETE else None
+        with Journal(journal_path(replay.own), f"{self.name}-{secrets.token_hex(4)}") as journal:
+            one = Runner(desk, lambda: orders.adapter(queue.broker), order, journal, wrap)
+            try:
+                one.run()
+            finally:
+                _tell_index(queue, journal)
+
+    def _let_go(self, replay: Replay, desk: RowDesk) -> None:
+        """Give the lease back; of what is over, write the last line of the audit trail."""
+        replay.refresh_from_db()
+        if replay.owner != self.name:
+            return
+        now = timezone.now()
+        columns: dict[str, Any] = {"owner": "", "owned_until": None, "trouble": ""}
+        if replay.over and replay.ended_at is None:
+            columns["ended_at"] = now
+        Replay.objects.filter(pk=replay.pk, owner=self.name).update(**columns)
+        if replay.over:
+            _note_end(replay)
+        self.bus.note("replay_told", replay=replay.pk)
+
+    def _noted(self, kind: str, fields: Any) -> None:
+        if kind == "replays_changed":
+            self._wake.set()
+
+
+def _note_end(replay: Replay) -> None:
+    audit.record(
+        "Weir",
+        f"end {replay.deed}",
+        f"{replay.deed} {replay.pk} of {replay.queue_name}",
+        replay.state,
+        reason=replay.reason,
+        sent=replay.sent,
+        removed=replay.removed,
+        came_back=replay.came_back,
+        failed=replay.failed,
+        skipped=replay.skipped,
+        possibly_duplicated=replay.possibly_duplicated,
+    )
+
+
+def _counts(replay: Replay) -> Counts:
+    return Counts(
+        replay.total or 0, replay.sent, replay.removed, replay.came_back, replay.failed, replay.skipped,
+        replay.possibly_duplicated,
+    )  # fmt: skip
+
+
+def _tell_index(queue: Queue, journal: Journal) -> None:
+    """The index of dead letters need not look to know that these are gone."""
+    try:
+        for keys in journal.gone_since():
+            taking.removed(queue.pk, keys)
+        journal.commit()
+    except (DatabaseError, JournalError) as error:
+        log.info("The index of %s learns by its next look what was removed: %s", queue.name, error)

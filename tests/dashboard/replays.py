@@ -1,0 +1,127 @@
+"""Replays in tests: a desk that needs no database, and a world of letters whose every fate is checked."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+
+from collectors import registry
+from collectors.brokers.memory import World, world
+from collectors.letters import Death, Destination
+from dashboard.replay.guards import Limits
+from dashboard.replay.journal import Counts, Journal
+from dashboard.replay.report import Reading
+from dashboard.replay.runner import Order, Runner
+from dashboard.replay.tasks import Task
+
+QUICK = Limits(lag=None, watch=0.0, trial_wait=0.0)
+
+
+class Desk:
+    """Says go on until it is told otherwise; keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.rate: float | None = None
+        self.going = True
+        self.full = ""
+        self.state, self.reason, self.total = "", "", None
+        self.states: list[str] = []
+        self.troubles: list[str] = []
+        self.counts = Counts()
+
+    def go_on(self) -> bool:
+        return self.going
+
+    def crowded(self, yielding: bool) -> str:
+        return self.full
+
+    def tell(self, state: str, reason: str, counts: Counts, total: int | None) -> None:
+        self.state, self.reason, self.counts, self.total = state or self.state, reason, counts, total
+        if state and self.states[-1:] != [state]:
+            self.states.append(state)
+
+    def trouble(self, sentence: str) -> None:
+        if sentence:
+            self.troubles.append(sentence)
+
+
+def fill(
+    shop: World, count: int, queue: str = "orders.dead", origin: str = "orders", equal: int = 1, ids: bool = False
+) -> list[bytes]:
+    """Dead letters, each body `equal` times, with ids of their producer or without; all bodies, in order."""
+    bodies = [b"letter %d" % (n // equal) for n in range(count)]
+    shop.queue(origin)
+    for n, body in enumerate(bodies):
+        headers = {"message-id": f"m{n}"} if ids else {}
+        shop.put_letter(queue, body, [Death(origin, "rejected", 1, 1000.0)], **headers)
+    return bodies
+
+
+def in_queue(shop: World, queue: str) -> list[bytes]:
+    with shop.still() as queues:
+        return [message.body for message in queues[queue].ready] if queue in queues else []
+
+
+def order(key: str = "orders.dead", to: str | None = None, limits: Limits = QUICK, **more) -> Order:
+    """What is to be done; names of Task go to the task."""
+    task = {name: more.pop(name) for name in list(more) if name in Task.__dataclass_fields__}
+    made = Task("own", Destination(to) if to else None, "ana", "2026-11-25T12:00:00Z", **task)
+    return Order(key, made, limits=limits, lease_seconds=more.pop("lease_seconds", 30.0), **more)
+
+
+def runner(path: Path, what: Order, desk: Desk | None = None, url: str = "memory://shop", owner: str = "me") -> Runner:
+    def connect():
+        return registry.connect(registry.parse(url))
+
+    return Runner(desk or Desk(), connect, what, Journal(path, owner))
+
+
+def run(path: Path, what: Order, desk: Desk | None = None, url: str = "memory://shop") -> Desk:
+    """One replay, until it is over or halted."""
+    desk = desk or Desk()
+    one = runner(path, what, desk, url)
+    try:
+        one.run()
+    finally:
+        one.journal.close()
+    return desk
+
+
+def check_nothing_lost(path: Path, bodies: list[bytes], left: list[bytes], arrived: list[bytes]) -> Counter[bytes]:
+    """Every message is exactly where the journal says; returns what arrived more than once, which was named."""
+    lost = Counter(bodies) - Counter(left) - Counter(arrived)
+    assert not lost, f"lost: {lost}"
+    with Reading(path) as journal:
+        counts = journal.counts()
+        rows = journal.messages(most=10**6)
+    double = (Counter(left) + Counter(arrived)) - Counter(bodies)
+    again = sum(row.again for row in rows)
+    assert sum(double.values()) <= again, (double, counts)
+    assert counts.possibly_duplicated == sum(row.again > 0 for row in rows)
+    gone = sum(row.state.word == "removed" for row in rows)
+    twins = again if len(set(bodies)) < len(bodies) else 0  # an equal one may have gone under the number of another
+    assert len(bodies) - gone - twins <= len(left) <= len(bodies) - gone, (len(left), len(bodies), gone, counts)
+    assert counts.sent <= len(arrived) <= counts.sent + again, (counts, len(arrived))
+    return double
+
+
+class Crash(BaseException):
+    """The process was killed here."""
+
+
+def crash_at(shop: World, steps: int, chance: random.Random) -> None:
+    """The world raises Crash at the step that comes so many steps from now; then it is quiet again."""
+    left = [steps]
+
+    def interrupt(step: str, numbers) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            shop.interrupt = None
+            raise Crash(step)
+
+    shop.interrupt = interrupt
+
+
+def shop() -> World:
+    return world("shop")

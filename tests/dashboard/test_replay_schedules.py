@@ -1,0 +1,112 @@
+"""Random schedules of crashes, cuts, pauses and take-overs on a memory broker: nothing is ever lost.
+
+Each schedule is one number: it is the seed of everything that happens in it, and stands in the failure.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+
+from collectors.errors import Unreachable
+from dashboard.replay.journal import Journal
+from dashboard.replay.report import Reading
+
+from .replays import Crash, Desk, check_nothing_lost, fill, in_queue, order, runner, shop
+
+SCHEDULES = 480
+
+
+class FailingJournal(Journal):
+    """Dies right before, or right after, one of its commits reaches the disk."""
+
+    left, after = 0, False
+
+    def commit(self) -> None:
+        self.left -= 1
+        if self.left == 0 and not self.after:
+            raise Crash("before a commit")
+        super().commit()
+        if self.left == 0:
+            raise Crash("after a commit")
+
+
+def disturbed(chance: random.Random, world, desk: Desk):
+    """What the world does at each step: mostly nothing, now and then a crash, a cut or an order to pause."""
+    kind = chance.choice(("crash", "cut", "pause", "mixed"))
+    odds = chance.choice((0.01, 0.03, 0.1))
+
+    def interrupt(step: str, numbers) -> None:
+        if step == "give back" or chance.random() > odds:
+            return
+        what = chance.choice(("crash", "cut", "pause")) if kind == "mixed" else kind
+        if what == "pause":
+            desk.going = False
+        elif what == "cut":
+            raise Unreachable(f"cut at {step}")
+        else:
+            world.interrupt = None  # the broker takes back what a dead connection held
+            raise Crash(step)
+
+    return interrupt
+
+
+def one_life(path, what, chance: random.Random, disturb: bool) -> str:
+    """A worker's life, until it is over, paused or killed; the state of the replay then."""
+    world, desk = shop(), Desk()
+    one = runner(path, what, desk)
+    one._wait_out = lambda error, tries: desk.going  # no pauses between tries
+    if disturb:
+        if chance.random() < 0.3:
+            one.journal.close()
+            one.journal = FailingJournal(path, "me")
+            one.journal.left, one.journal.after = chance.randint(1, 12), chance.random() < 0.5
+        world.interrupt = disturbed(chance, world, desk)
+    try:
+        one.run()
+    except Crash:
+        pass
+    finally:
+        world.interrupt = None
+        one.journal.close()
+    return desk.state if desk.going else "paused"
+
+
+@pytest.mark.parametrize("first", range(0, SCHEDULES, 80))
+def test_after_any_schedule_every_message_is_where_the_journal_says(tmp_path, first, monkeypatch):
+    monkeypatch.setattr("dashboard.replay.passes.BATCH", 7)
+    monkeypatch.setattr("dashboard.replay.passes.MOST_UNDERWAY", 20)
+    monkeypatch.setattr("dashboard.replay.passes.PATIENCE", 0.0)
+    monkeypatch.setattr("dashboard.replay.runner.HELD_ON", -100.0)
+    for seed in range(first, first + 80):
+        chance = random.Random(seed)
+        world = shop()
+        for name in ("orders", "orders.dead"):
+            world.delete(name)
+        bodies = fill(world, chance.randint(1, 60), equal=chance.choice((1, 1, 3)), ids=chance.random() < 0.5)
+        what, path = _order(chance), tmp_path / str(seed)
+        lives = chance.randint(1, 6)
+        state = ""
+        for life in range(lives + 1):
+            state = one_life(path, what, chance, disturb=life < lives)
+            if state in ("done", "failed", "stopped"):
+                break
+        assert state == "done", (seed, state)
+        left, arrived = in_queue(world, "orders.dead"), in_queue(world, "orders")
+        check_nothing_lost(path, bodies, left, arrived)
+        if not what.holds and what.oldest is None:
+            assert left == [], seed
+        with Reading(path) as journal:
+            named = {row.id for row in journal.messages("possibly_duplicated", most=1000)}
+        assert len(named) >= len(Counter(arrived) - Counter(bodies)), seed
+
+
+def _order(chance: random.Random):
+    kind = chance.randrange(4)
+    if kind == 0:
+        return order(holds=True, wants=lambda one: one.letter().body[-1] % 2 == 0)
+    if kind == 1:
+        return order(oldest=chance.randint(1, 30), trial=chance.randint(0, 5))
+    return order(trial=chance.choice((0, 0, 4)))
