@@ -7,6 +7,7 @@ error headers; Azure Service Bus' dead-letter properties; AWS Lambda's attribute
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -145,11 +146,39 @@ def own_headers(headers: Headers, value: Any) -> Failure | None:
     )
     if not (name or message or trace):
         return None
+    if not name and message != text(folded.get("error")) and _CLASS.fullmatch(short := text(folded.get("error"))):
+        name = short  # error: KeyError, error_message: ...
     return Failure("headers", name, message, trace)
+
+
+#: What a class of errors looks like, when it stands under a word that may mean anything.
+_CLASS = re.compile(r"[A-Za-z_][\w.:$]{2,119}")
+
+
+def own_envelope(headers: Headers, value: Any) -> Failure | None:
+    """What teams write around a message that they give up: {"error": {"type", "message", ...}, "message": ...}."""
+    if not isinstance(value, dict):
+        return None
+    for word in ("error", "exception", "failure", "lastError", "last_error"):
+        told = value.get(word)
+        if isinstance(told, dict):
+            name = next(
+                (text(told[key]) for key in ("type", "class", "name", "error_class", "code") if told.get(key)), ""
+            )
+            trace = next(
+                (lines(told[key]) for key in ("stack", "stacktrace", "traceback", "trace") if told.get(key)), ""
+            )
+            if name or told.get("message"):
+                return Failure("its envelope", name, text(told.get("message")), trace, queue=_short(value.get("queue")))
+    return None
+
+
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 #: In the order in which they are asked; the first that tells of an error is believed.
 READERS: tuple[Reader, ...] = (
     spring_amqp, spring_kafka, kafka_connect, mass_transit, nservice_bus, rebus, aws_lambda, service_bus,
-    own_headers, x_death,
+    own_headers, own_envelope, x_death,
 )  # fmt: skip

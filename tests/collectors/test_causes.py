@@ -112,3 +112,14 @@ def test_what_a_cause_says_hides_nothing():
 )
 def test_headers_of_strange_shape_harm_nothing(headers):
     assert cause_of(headers, {"result": 1, "traceback": [], "status": {}}, readers=FAILURES).fingerprint
+
+
+def test_an_error_that_stands_beside_its_message_is_its_class_and_what_is_in_an_envelope_is_found():
+    beside = cause_of({"error": "KeyError", "error_message": "'kettle-7' is not there"})
+    assert (beside.error_class, beside.title) == ("KeyError", "KeyError: <text> is not there")
+    assert cause_of({"error": "the bank is away"}).error_class == ""
+    envelope = {"message": {"id": 7}, "error": {"type": "CardDeclined", "message": "refused 81"}, "queue": "payments"}
+    inside = cause_of({}, envelope, queue="payments.dlq")
+    assert (inside.title, inside.queue) == ("CardDeclined: refused <n>", "payments")
+    for strange in ({"error": {"type": [{}]}}, {"error": {"message": {}}}, {"exception": {"stack": {}, "type": 7}}):
+        assert cause_of({}, strange).fingerprint
