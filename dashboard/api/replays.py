@@ -50,12 +50,12 @@ class Edit(Schema):
 
 
 class NewReplay(Schema):
-    """Letters of one queue, to be sent again, moved or copied."""
+    """Letters of one queue, to be sent again, moved, copied or deleted."""
 
     model_config = {"extra": "forbid"}
     queue_id: int
     selection: Selection
-    deed: str = Field("replay", pattern="^(replay|move|copy)$")
+    deed: str = Field("replay", pattern="^(replay|move|copy|delete)$")
     to: To | None = Field(None, description="null: each to the queue in which it died, which no other queue notices")
     rate: float | None = Field(None, description="messages a second; null = no limit")
     trial: int = Field(0, description="so many first, then it waits whether they come back; 0 = none")
@@ -66,6 +66,7 @@ class NewReplay(Schema):
         {}, description="depth, lag (of the destination), came_back (per cent), watch, trial_wait (seconds)"
     )
     edit: Edit | None = None
+    beyond_bound: bool = Field(False, description="of a deletion: also what there is no room to keep")
     confirm: int | None = Field(None, description="the count, where the plan asks for it")
 
 
@@ -191,10 +192,13 @@ def list_replays(
 def add_replay(request: HttpRequest, payload: NewReplay) -> tuple[int, Any]:
     """With `dry_run` (the default) nothing is sent: the answer is the plan. 202: it is still being planned."""
     to = payload.to.dict(exclude_none=True) if payload.to is not None else None
+    selection = payload.selection.dict(exclude_none=True)
+    if payload.beyond_bound:
+        selection["beyond_bound"] = True
     made = deeds.make(
         request.auth,
         _queue(payload.queue_id),
-        payload.selection.dict(exclude_none=True),
+        selection,
         payload.deed,
         to,
         payload.rate,

@@ -1,0 +1,213 @@
+// The plan of a replay, a move, a copy or a deletion: a dry run shown in words, changed, confirmed and started.
+//
+//   const plan = new ReplayPlan(document.getElementById("replay-plan"), base, { queues, started(replay) {}, closed() {} });
+//   plan.open({ queueId, selection: { ids: [...] }, deed: "replay", edit: { body, headers }, of: "41 that match cause:…" });
+//
+// `base` is the address of Weir; `queues()` may give [{id, name}] of the same broker to send to.
+
+import { count, duration } from "./format.js";
+
+const VERB = { replay: "Replay", move: "Move", copy: "Copy", delete: "Delete" };
+const many = (n) => `${count(n)} message${n === 1 ? "" : "s"}`;
+const size = (n) => (n < 1024 ? `${n} B` : n < 1048576 ? `${(n / 1024).toFixed(1)} KB` : `${(n / 1048576).toFixed(1)} MB`);
+
+export class ReplayPlan {
+  constructor(box, base, { queues = async () => [], started = () => {}, closed = () => {} } = {}) {
+    Object.assign(this, { box, base, queues, started, closed });
+    this.form = box.querySelector("form");
+    this.startButton = box.querySelector("[data-start]");
+    this.change = box.querySelector("[data-change]");
+    this.errorBox = box.querySelector("[data-error]");
+    this.confirmBox = box.querySelector("[data-confirm]");
+    this.form.addEventListener("submit", (event) => (event.preventDefault(), this.plan()));
+    this.startButton.addEventListener("click", () => this.start());
+    this.change.addEventListener("click", () => this.fold(this.form.hidden));
+    box.querySelector("[data-close]").addEventListener("click", () => this.close());
+    this.confirmBox.querySelector("input").addEventListener("input", () => this.ready());
+    box.addEventListener("keydown", (event) => event.key === "Escape" && this.close());
+  }
+
+  /** Plan something else; what was planned before and not started is dropped. */
+  async open(what) {
+    await this.drop();
+    this.what = { deed: "replay", ...what };
+    const verb = VERB[this.what.deed];
+    this.box.querySelector("[data-title]").textContent = this.what.deed === "delete" ? "Deletion plan" : `${verb} plan`;
+    this.box.hidden = false;
+    this.change.hidden = this.what.deed === "delete";
+    this.fold(false);
+    const target = this.form.elements.to;
+    while (target.options.length > 1) target.remove(1);
+    target.options[0].disabled = this.what.deed !== "replay";
+    if (this.what.deed !== "delete") for (const { id, name } of await this.queues(this.what.queueId)) target.add(new Option(name, id));
+    if (this.what.deed === "move" || this.what.deed === "copy") {
+      target.selectedIndex = target.options.length > 1 ? 1 : -1;
+      this.form.elements.trial.value = 0;
+    }
+    this.box.focus();
+    this.box.scrollIntoView({ block: "nearest" });
+    await this.plan();
+  }
+
+  async close() {
+    await this.drop();
+    this.box.hidden = true;
+    this.closed();
+  }
+
+  fold(open) {
+    this.form.hidden = !open;
+    this.change.setAttribute("aria-expanded", String(open));
+    if (open) this.form.elements.to.focus();
+  }
+
+  async drop() {
+    const id = this.replay?.state === "planned" ? this.replay.id : null;
+    this.replay = null;
+    if (id) await this.call("POST", `replays/${id}/stop`);
+  }
+
+  asked() {
+    const fields = this.form.elements;
+    const number = (name) => (fields[name].value === "" ? null : Number(fields[name].value));
+    const { deed, queueId, selection, edit } = this.what;
+    const asked = { queue_id: queueId, selection, deed };
+    if (edit) asked.edit = edit;
+    if (deed === "delete") return asked;
+    const limits = {};
+    if (this.seen) limits.lag = number("lag");
+    if (this.seen && number("came_back") !== null) limits.came_back = number("came_back");
+    return {
+      ...asked,
+      to: fields.to.value ? { queue_id: Number(fields.to.value) } : null,
+      rate: number("rate"),
+      trial: deed === "replay" ? number("trial") ?? 0 : 0,
+      allow_replayed: fields.allow_replayed.checked,
+      options: [...this.form.querySelectorAll("[data-options] input:checked")].map((box) => box.name),
+      limits,
+    };
+  }
+
+  async plan() {
+    await this.drop();
+    this.startButton.disabled = true;
+    this.startButton.textContent = "Planning …";
+    this.say("");
+    let answer = await this.call("POST", "replays", this.asked());
+    while (answer.state === "planning" && !this.box.hidden) {
+      await new Promise((done) => setTimeout(done, 1000));
+      answer = await this.call("GET", `replays/${answer.id}`);
+    }
+    if (answer.error) return this.failed(answer.error.message);
+    this.replay = answer;
+    if (!this.seen) {
+      this.form.elements.lag.value = answer.limits.lag ?? "";
+      this.form.elements.came_back.value = answer.limits.came_back;
+      this.seen = true;
+    }
+    if (answer.state === "failed") this.failed(answer.planned?.refused || answer.reason);
+    this.show(answer);
+  }
+
+  failed(sentence) {
+    this.startButton.textContent = "Cannot be started";
+    this.say(sentence);
+  }
+
+  say(sentence) {
+    this.errorBox.textContent = sentence;
+    this.errorBox.hidden = !sentence;
+  }
+
+  show(replay) {
+    const plan = replay.planned;
+    const list = this.box.querySelector(".planned");
+    const rows = [["Messages", this.messages(plan)]];
+    if (replay.deed !== "delete") {
+      rows.push(["To", plan.destinations.map((one) => one.name).join(", ") || "where each died"]);
+      const yields = replay.limits.lag === null ? "" : `, yields when lag > ${duration(replay.limits.lag)}`;
+      rows.push(["Rate", `${replay.rate === null ? "no limit" : `${replay.rate} /s`}${yields}`]);
+    }
+    if (replay.trial) rows.push(["Trial first", `${many(replay.trial)}, wait ${duration(replay.limits.trial_wait)}, stop if any returns`]);
+    if (plan.seconds !== null) rows.push(["Takes about", duration(plan.seconds)]);
+    rows.push(["Safety", plan.safety]);
+    for (const warning of plan.warnings) rows.push(["Mind", warning, "warn"]);
+    list.replaceChildren(
+      ...rows.flatMap(([label, text, look = ""]) => {
+        const term = document.createElement("dt");
+        const value = document.createElement("dd");
+        term.textContent = label;
+        term.className = look;
+        value.textContent = text ?? "";
+        return [term, value];
+      }),
+    );
+    this.showOptions(plan.options);
+    this.ready();
+  }
+
+  messages(plan) {
+    const about = plan.exact ? "" : "≈ ";
+    const number = plan.count === null ? "as many as match" : `${about}${count(plan.count)}`;
+    const bytes = plan.bytes ? `, about ${size(plan.bytes)}` : "";
+    return `${number}${plan.of !== null && plan.of !== plan.count ? ` of ${count(plan.of)}` : ""}${bytes}${this.what.of ? ` · ${this.what.of}` : ""}`;
+  }
+
+  showOptions(options) {
+    const place = this.form.querySelector("[data-options]");
+    if (place.childElementCount || this.what.deed === "delete") return;
+    for (const [name, words] of Object.entries(options ?? {})) {
+      const line = document.createElement("p");
+      const box = document.createElement("input");
+      const label = document.createElement("label");
+      line.className = "field inline";
+      Object.assign(box, { type: "checkbox", name, id: `plan-option-${name}` });
+      label.htmlFor = box.id;
+      label.textContent = words;
+      line.append(box, label);
+      place.append(line);
+    }
+  }
+
+  /** What the button says, and whether it may be pressed: the count has to be typed where the plan asks for it. */
+  ready() {
+    const { replay } = this;
+    if (!replay || replay.state !== "planned") return;
+    const { confirm, count: planned } = replay.planned;
+    const verb = VERB[replay.deed];
+    this.confirmBox.hidden = confirm === null;
+    this.confirmBox.querySelector("label").textContent = `Type ${confirm} to go on`;
+    const typed = this.confirmBox.querySelector("input").value.replaceAll(/[,\s]/g, "");
+    this.startButton.disabled = confirm !== null && typed !== String(confirm);
+    this.startButton.classList.toggle("danger", replay.deed === "delete");
+    this.startButton.classList.toggle("pri", replay.deed !== "delete");
+    this.startButton.textContent = replay.trial ? `Start trial of ${count(replay.trial)}` : `${verb} ${planned === null ? "what matches" : count(planned)}`;
+  }
+
+  async start() {
+    const body = this.replay.planned.confirm === null ? {} : { confirm: this.replay.planned.confirm };
+    this.startButton.disabled = true;
+    const answer = await this.call("POST", `replays/${this.replay.id}/start`, body);
+    if (answer.error) return this.say(answer.error.message), this.ready();
+    this.replay = null;
+    this.box.hidden = true;
+    this.confirmBox.querySelector("input").value = "";
+    this.started(answer);
+  }
+
+  async call(method, path, body) {
+    return call(this.base, this.form.querySelector("[name=csrfmiddlewaretoken]").value, method, path, body);
+  }
+}
+
+/** One call of the API; {error: {message}} when it was refused, or nobody answered. */
+export async function call(base, token, method, path, body) {
+  const headers = { "Content-Type": "application/json", "X-CSRFToken": token };
+  try {
+    const response = await fetch(`${base}api/v1/${path}`, { method, headers, body: body && JSON.stringify(body) });
+    const text = await response.text();
+    return text ? JSON.parse(text) : {};
+  } catch {
+    return { error: { message: "Weir does not answer; nothing was changed." } };
+  }
+}
