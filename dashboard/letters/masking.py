@@ -92,8 +92,8 @@ class Masking:
         """A decoded value with everything replaced that a rule masks."""
         return self._inside(value, ()) if self._rules else value
 
-    def decoded(self, decoded: Decoded, raw: bytes) -> Masked:
-        """A decoded letter as it may be shown; `raw` is its body."""
+    def decoded(self, decoded: Decoded, raw: bytes, whole: bool = True) -> Masked:
+        """A decoded letter as it may be shown; `raw` is its body, `whole` whether that is all of it."""
         headers, before = self.headers(decoded.headers), decoded.headers
         value = self.value(decoded.value) if decoded.structured else decoded.value
         text, hidden = "" if decoded.structured else decoded.text, ""
@@ -102,11 +102,11 @@ class Masking:
         steps = [(step.name, step.detail, self.headers(step.fields)) for step in decoded.steps]
         fields = [step.fields for step in decoded.steps]
         touched = bool(hidden) or value != decoded.value or headers != before or [s[2] for s in steps] != fields
-        return Masked(value, decoded.structured, text, hidden, headers, steps, touched or self._within(decoded))
+        return Masked(value, decoded.structured, text, hidden, headers, steps, touched or self._unseen(decoded, whole))
 
-    def _within(self, decoded: Decoded) -> bool:
+    def _unseen(self, decoded: Decoded, whole: bool) -> bool:
         """Whether only a part was read, so that the rest of the raw body may hold what is masked."""
-        return bool(self._rules) and any("the first" in note for note in decoded.notes)
+        return bool(self._rules) and (not whole or any("the first" in note for note in decoded.notes))
 
     def _suspects(self, text: str, raw: bytes) -> str:
         if not self._rules:

@@ -31,7 +31,7 @@ class Read:
 def read(letter: Letter, masking: Masking, queue: str) -> Read:
     """Read a letter that lies in the queue of this name. Raises nothing for what is in it."""
     decoded = decode(letter.body, letter.headers, letter.content_type, letter.content_encoding, SHAPES)
-    masked = masking.decoded(decoded, letter.body)
+    masked = masking.decoded(decoded, letter.body, letter.whole)
     cause = cause_of(
         masked.headers,
         masked.value,

@@ -107,6 +107,8 @@ def inside(one: Read) -> dict[str, Any]:
     grown = tree(masked.value) if masked.structured else None
     text = visible(masked.text[: SHOWN + 1])
     notes = [*one.decoded.notes]
+    if not letter.whole:
+        notes.insert(0, f"Kept: the first {len(letter.body):,} of {letter.size:,} bytes.")
     if len(text) > SHOWN:
         text, notes = text[: SHOWN - 1] + "…", [*notes, f"Shown: the first {SHOWN:,} characters."]
     if grown is not None and grown.left_out:

@@ -64,6 +64,7 @@ BENCHES = {
     "up": ("from `manage.py up` to ready", 40),
     "memory": ("memory while 10,000 queues are watched", 100),
     "judgement": ("states, lag and forecasts against series whose answer is known", 60),
+    "letters": ("the index of dead letters: groups and searches of a million, beside SQL", 150),
     "decode": ("reading letters", 20),
 }
 
