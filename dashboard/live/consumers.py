@@ -160,7 +160,7 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]
             self.hub.wake()
         else:
             wanted = view.read_view(message)
-            self.principal.must(view.deed_of(wanted))
+            self.principal.must(view.DEEDS[wanted.name])
             client.show(wanted if self.pin is None else view.pinned(wanted, *self.pin))
             self.hub.wake()
 

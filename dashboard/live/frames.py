@@ -22,7 +22,7 @@ however many clients look at it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -36,7 +36,6 @@ from ..snapshot import Snapshot, iso, number
 from ..ticks import Floats, Ints
 from . import attention, sorting, summary
 from .attention import SparksOf
-from .told import ToldView
 from .view import QueuesView, QueueView, View, WallboardView, mask
 
 _PLAIN, _POINT, _SPARK = b"."[0], b"p"[0], b"s"[0]
@@ -46,14 +45,14 @@ _PLAIN, _POINT, _SPARK = b"."[0], b"p"[0], b"s"[0]
 class Frame:
     """A frame, and what a client knows after it.
 
-    version   of the snapshot (or of what a teller says) that it shows; as long as that is the newest, nothing is new
+    version   of the snapshot that it shows; as long as that is the newest, nothing is new
     order     the ids of all queues of the view, as they were shown
     slots     queue id -> half minute of its newest sample, for the rows of the window
     """
 
     view: View
     text: str
-    version: Hashable
+    version: int
     order: Ints
     slots: dict[int, int]
 
@@ -97,7 +96,6 @@ class Frames:
 
     def frame(self, view: View, last: Frame | None = None, held: Ints | None = None) -> Frame:
         """The frame of a view for clients whose last frame was `last`; `held` is an order of ids to keep."""
-        assert not isinstance(view, ToldView), "a teller makes the frames of such a view"
         if isinstance(view, QueueView):
             order = np.array([view.id] if self._now_at.snapshot.index(view.id) is not None else [], np.int64)
             window = order
@@ -113,11 +111,6 @@ class Frames:
             text = self._join(view, len(order), self._fragments(rows, window, flags))
             made = self._made[key] = Frame(view, text, self.version, order, slots)
         return made
-
-    def told(self, view: ToldView, body: Mapping[str, Any], version: Hashable) -> Frame:
-        """The frame of a view whose rows are not queues."""
-        text = b"".join([b"{", self._head(view), b',"summary":', self._now_at.summary, b",", orjson.dumps(body)[1:]])
-        return Frame(view, text.decode(), version, np.empty(0, np.int64), {})
 
     def heartbeat(self, view: View) -> str:
         """The frame that says that nothing is new."""
@@ -168,8 +161,7 @@ class Frames:
     def _head(self, view: View) -> bytes:
         newest = self._now_at.newest
         age = None if np.isnan(newest) else max(0.0, round(self._now - newest, 1))
-        told = dict(view.asked) if isinstance(view, ToldView) else asdict(view)
-        asked = {"view": view.name, **told}
+        asked = {"view": view.name, **asdict(view)}
         return orjson.dumps({"seq": self._seq, "at": iso(self._now), "age": age, "view": asked})[1:-1]
 
     def _join(self, view: View, total: int, rows: Sequence[bytes]) -> str:

@@ -21,7 +21,6 @@ from typing import Any
 
 from autobahn.exception import Disconnected
 
-from . import told
 from .bus import Bus, the_bus
 from .client import Client
 from .feed import Feed, the_feed
@@ -105,8 +104,6 @@ class Hub:
             return
         if kind == "signed_out":
             asyncio.run_coroutine_threadsafe(self._sign_out(fields), self._loop)
-        elif kind in told.WAKE:
-            self._loop.call_soon_threadsafe(self._wake.set)
         elif kind == "bus_back":
             self._loop.call_soon_threadsafe(self._doubt)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +15,8 @@ from django.db import close_old_connections
 from ..fleet import Fleet
 from ..snapshot import Snapshot
 from ..ticks import Ints
-from . import told
 from .bus import Bus
 from .frames import Frame, Frames
-from .told import ToldView
 from .view import QueueView, View, same_list
 
 WATCH_EVERY = 20.0  # seconds; collectors forget after sixty
@@ -59,8 +56,6 @@ class Rounds:
         self._frames = Frames()
         self._seq = 0
         self._watched: dict[int, tuple[float, list[int]]] = {}
-        self._versions: dict[ToldView, Hashable] = {}  # of this round
-        self._bodies: dict[ToldView, Frame] = {}
 
     def make(self, requests: list[Request]) -> dict[Request, Made]:
         """The answers, leaving out requests for which nothing is new."""
@@ -69,15 +64,12 @@ class Rounds:
         snapshot = self._fleet.snapshot(now)
         self._seq += 1
         self._frames.begin(snapshot, self._fleet.sparks, self._seq, now)
-        self._versions, self._bodies = {}, {}
         answers = {request: self._answer(request) for request in requests}
         self._watch(snapshot, requests, answers)
         return {request: made for request, made in answers.items() if made is not None}
 
     def _answer(self, request: Request) -> Made | None:
-        last, view = request.last, request.view
-        if isinstance(view, ToldView):
-            return self._told(request, view)
+        last = request.last
         if request.fresh or last is None or last.version != self._frames.version:
             # after a change of list a client starts with nothing: it may have let go of what it had
             seen = last if last is not None and same_list(last.view, request.view) else None
@@ -85,23 +77,6 @@ class Rounds:
             return Made(self._seq, {"type": "websocket.send", "text": frame.text}, frame)
         if request.beat:
             return Made(self._seq, {"type": "websocket.send", "text": self._frames.heartbeat(request.view)}, None)
-        return None
-
-    def _told(self, request: Request, view: ToldView) -> Made | None:
-        """The answer in a view whose rows are not queues: each is asked for once in a round."""
-        teller = told.teller(view.name)
-        if teller is None:
-            return None
-        if view not in self._versions:
-            self._versions[view] = teller.version(view)
-        version, last = self._versions[view], request.last
-        if request.fresh or last is None or last.view != view or last.version != version:
-            if view not in self._bodies:
-                self._bodies[view] = self._frames.told(view, teller.body(view), version)
-            frame = self._bodies[view]
-            return Made(self._seq, {"type": "websocket.send", "text": frame.text}, frame)
-        if request.beat:
-            return Made(self._seq, {"type": "websocket.send", "text": self._frames.heartbeat(view)}, None)
         return None
 
     def _watch(self, snapshot: Snapshot, requests: list[Request], answers: dict[Request, Made | None]) -> None:

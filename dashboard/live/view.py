@@ -11,7 +11,7 @@ from typing import Any
 from .. import filters
 from ..filters import terms
 from ..snapshot import Snapshot
-from . import sorting, told
+from . import sorting
 
 LARGEST_LIMIT = 200
 _RANGE = re.compile(r"[1-9]\d{0,4}[smhd]")
@@ -52,13 +52,7 @@ class QueueView:
     id: int
 
 
-View = QueuesView | QueueView | told.ToldView
-
-
-def deed_of(view: View) -> str:
-    """What a person or a token must be allowed, to see a view."""
-    teller = told.teller(view.name)
-    return DEEDS[view.name] if teller is None else teller.deed
+View = QueuesView | QueueView
 
 
 def pinned(view: View, filter: str, sort: str) -> WallboardView:
@@ -81,19 +75,16 @@ def read_view(message: Mapping[str, Any]) -> View:
     if name == "queues":
         return _queues(message)
     if name == "queue":
-        known(message, "id", "range")
+        _known(message, "id", "range")
         range_ = message.get("range", "1h")
         if not isinstance(range_, str) or not _RANGE.fullmatch(range_):
             raise BadView("range must be a duration such as 15m, 1h or 2d.", "range")
-        return QueueView(whole(message, "id", None, 1, 2**53))
-    teller = told.teller(name)
-    if teller is not None:
-        return teller.read(message)
+        return QueueView(_whole(message, "id", None, 1, 2**53))
     raise BadView(f"view must be one of {', '.join(DEEDS)}.", "view")
 
 
 def _queues(message: Mapping[str, Any]) -> QueuesView:
-    known(message, "filter", "sort", "offset", "limit")
+    _known(message, "filter", "sort", "offset", "limit")
     text, sort = message.get("filter") or "", message.get("sort") or ""
     if not isinstance(text, str):
         raise BadView("filter must be a text.", "filter")
@@ -103,17 +94,17 @@ def _queues(message: Mapping[str, Any]) -> QueuesView:
         raise BadView(str(error), "filter", error.position) from None
     if not isinstance(sort, str) or sort.removeprefix("-") not in sorting.COLUMNS:
         raise BadView(f"sort must be one of {', '.join(filter(None, sorting.COLUMNS))}, or -name of one.", "sort")
-    offset = whole(message, "offset", 0, 0, 10_000_000)
-    return QueuesView(text.strip(), sort, offset, whole(message, "limit", 50, 1, LARGEST_LIMIT))
+    offset = _whole(message, "offset", 0, 0, 10_000_000)
+    return QueuesView(text.strip(), sort, offset, _whole(message, "limit", 50, 1, LARGEST_LIMIT))
 
 
-def known(message: Mapping[str, Any], *fields: str) -> None:
+def _known(message: Mapping[str, Any], *fields: str) -> None:
     for field in message:
         if field not in ("view", *fields):
             raise BadView(f"A view of this kind has no '{field[:40]}'; it has {', '.join(fields)}.", field[:40])
 
 
-def whole(message: Mapping[str, Any], field: str, default: int | None, least: int, most: int) -> int:
+def _whole(message: Mapping[str, Any], field: str, default: int | None, least: int, most: int) -> int:
     value = message.get(field, default)
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise BadView(f"{field} must be a whole number from {least} to {most}.", field)
