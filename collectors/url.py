@@ -18,6 +18,7 @@ COMMON = ("name", "interval", "include", "exclude", "tags", "look_only")
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h)?$")
 _PASSWORD = re.compile(r"://[^:/@\s,]*:([^\s,]*)@")
 _ENCODE = "where they are part of a name or a password write / as %2F, ? as %3F, # as %23 and @ as %40"
+_IN_QUERY = re.compile(r"[&#%+\s]")  # what would end a parameter, or be read as something else
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
 
@@ -27,6 +28,11 @@ def seconds(text: str, what: str) -> float:
     if not match:
         raise BadURL(f"{what}={text} is not a duration; write for example {what}=10s.")
     return float(match[1]) * _SECONDS[match[2]]
+
+
+def glob_of(name: str) -> str:
+    """The glob of include= and exclude= for one name; what separates globs is any one character in it."""
+    return re.sub(r"[\s,]", "?", re.sub(r"[*?\[]", r"[\g<0>]", name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +135,7 @@ class BrokerURL:
         names = ((f"[{host}]" if ":" in host else host, port) for host, port in self.hosts)
         host = ",".join(f"{name}:{port}" if port else name for name, port in names)
         user = f"{quote(self.user)}:•••@" if self.password else f"{quote(self.user)}@" if self.user else ""
-        query = "&".join(f"{k}={_hide(v)}" for k, v in self.parameters)
+        query = "&".join(f"{k}={_IN_QUERY.sub(lambda m: quote(m[0]), _hide(v))}" for k, v in self.parameters)
         return f"{self.scheme}://{user}{host}/{self.path}" + (f"?{query}" if query else "")
 
     def hide(self, text: str) -> str:

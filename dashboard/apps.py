@@ -11,3 +11,8 @@ class DashboardConfig(AppConfig):  # type: ignore[misc]
 
     def ready(self) -> None:
         from . import checks  # noqa: F401 - registers them
+        from .letters import view as letters
+        from .replay import view as replays
+
+        letters.register()
+        replays.register()

@@ -13,8 +13,6 @@ from channels.routing import ProtocolTypeRouter  # noqa: E402
 
 from . import processes  # noqa: E402
 from .live.routing import websocket_application  # noqa: E402
-from .replay import live as replay_live  # noqa: E402
 
 processes.needs_bus("The web process")
-replay_live.register()
 application = ProtocolTypeRouter({"http": _http, "websocket": websocket_application})

@@ -12,14 +12,24 @@ from typing import Any
 from django.db import transaction
 
 from collectors.errors import CollectorError
-from collectors.url import BrokerURL
+from collectors.url import BrokerURL, glob_of
 
 from . import audit
 from .access import Principal
 from .broker_check import Answer, check_broker
-from .brokers import BrokerRefused, acting_url_of, pause_broker, refuse_managed, save_broker, url_of, without
+from .brokers import (
+    LONGEST_URL,
+    BrokerRefused,
+    acting_url_of,
+    excluding,
+    pause_broker,
+    refuse_managed,
+    save_broker,
+    url_of,
+    without,
+)
 from .live.bus import the_bus
-from .models import Broker
+from .models import Broker, Queue
 from .samples import the_store
 from .secrets import SecretError
 from .store.base import Store, StoreError
@@ -49,6 +59,38 @@ def pause(principal: Principal, broker: Broker, paused: bool) -> Broker:
     pause_broker(broker, paused)
     _done(principal, "pause broker" if paused else "resume broker", broker)
     return broker
+
+
+def ignore(principal: Principal, queue: Queue, ignored: bool) -> None:
+    """Leave a queue out of the polls of its broker, by exclude= of the URL, or take it in again; its history stays.
+
+    Raises BrokerRefused, also for what is managed elsewhere.
+    """
+    with transaction.atomic():
+        broker = Broker.objects.select_for_update().get(pk=queue.broker_id)
+        refuse_managed(broker)
+        url = _url(broker)
+        if ignored and not url.wants(queue.name):
+            return
+        text = excluding(url, glob_of(queue.name), ignored)
+        if len(text) > LONGEST_URL:
+            sentence = f"The URL of {broker.name} names too many queues: write a glob in it, such as exclude=tmp-*."
+            raise BrokerRefused("ignored", sentence, conflict=True)
+        if not ignored and not BrokerURL.parse(text).wants(queue.name):
+            sentence = f"include= or exclude= of the URL of {broker.name} leaves {queue.name} out; change it there."
+            raise BrokerRefused("ignored", sentence, conflict=True)
+        as_it_was = {"name": broker.name, "interval": broker.interval, "look_only": broker.look_only}
+        save_broker(text, broker=broker, managed_by=broker.managed_by, **as_it_was)
+    audit.record(principal.who, "ignore queue" if ignored else "watch queue", queue.name, broker=broker.name)
+    the_bus().note("brokers_changed")
+
+
+def is_ignored(queue: Queue) -> bool:
+    """Whether the URL of its broker leaves the queue out; as far as that can be read."""
+    try:
+        return not url_of(queue.broker).wants(queue.name)
+    except (SecretError, CollectorError):
+        return False
 
 
 def keep(principal: Principal, broker: Broker) -> Broker:

@@ -19,6 +19,7 @@ from .secrets import SecretError, decrypt, encrypt
 
 DEFAULT_INTERVAL, LEAST_INTERVAL, LONGEST_INTERVAL = 10.0, 1.0, 3600.0
 HIDDEN = "•••"
+LONGEST_URL = 2000
 #: Who else manages a broker, in words; a broker that is managed there is read-only here.
 MANAGED_ELSEWHERE = {
     Broker.Managed.ENVIRONMENT: "by the environment (WEIR_BROKERS)",
@@ -153,6 +154,14 @@ def without(text: str, name: str) -> str:
     parts = urlsplit(text)
     kept = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k != name]
     return urlunsplit(parts._replace(query=urlencode(kept)))
+
+
+def excluding(url: BrokerURL, glob: str, out: bool) -> str:
+    """A broker URL with this glob among those of exclude=, or without it."""
+    parts = urlsplit(url.text)
+    kept = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k != "exclude"]
+    globs = [one for one in url.get_all("exclude") if one != glob] + ([glob] if out else [])
+    return urlunsplit(parts._replace(query=urlencode([*kept, *([("exclude", ",".join(globs))] if globs else [])])))
 
 
 def _address(url: BrokerURL) -> str:

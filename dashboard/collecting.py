@@ -31,6 +31,7 @@ from .brokers import url_of
 from .live.bus import Bus
 from .models import Broker, Queue
 from .pipeline import Ingest
+from .processes import is_alone
 from .secrets import SecretError
 from .store.base import Store, StoreError
 
@@ -53,6 +54,7 @@ class Collector:
         self._held: dict[int, int] = {}  # broker id -> revision that is polled
         self._until: dict[int, float] = {}  # broker id -> monotonic end of the lease
         self._troubles: dict[int, str] = {}  # broker id, or NOBODY -> what is the matter
+        self._unwritable = ""  # why the state database cannot be used; "" = it can
         self._watched: dict[int, dict[str, float]] = {}  # broker id -> key -> monotonic time of the last word
         self._wake, self._stopped, self._lock = Event(), Event(), Lock()
         self._sender: Sender | None = None
@@ -71,7 +73,8 @@ class Collector:
                 self._watch_the_clock()
                 self._say(NOBODY, "")
             except (DatabaseError, StoreError) as error:  # locked, full, absent: the next round tries again
-                self._say(NOBODY, _sentence(error))
+                self._unwritable = _sentence(error)
+                self._say(NOBODY, self._unwritable)
             except Exception:
                 log.exception("The list of brokers could not be brought in line; trying again.")
             self._wake.wait(RENEW)
@@ -112,6 +115,7 @@ class Collector:
             elif self._held.get(id) != broker.revision:
                 self._poll(broker)
         self._forget_unwatched()
+        self._unwritable = ""
 
     def _lease(self, id: int) -> bool:
         now = timezone.now()
@@ -200,17 +204,30 @@ class Collector:
             self._say(id, unsaid)
 
     def _mine(self, id: int) -> bool:
-        """Whether the lease still holds: a process that was paused past it must not write."""
+        """Whether the lease still holds: a process that was paused past it must not write.
+
+        One that is alone goes on while it cannot renew its leases: nobody else could have taken them.
+        """
         with self._lock:
-            return self._until.get(id, 0.0) > time.monotonic()
+            until = self._until.get(id)
+        if until is None:
+            return False
+        return until > time.monotonic() or (bool(self._unwritable) and is_alone())
 
     def _health(self, id: int, **columns: Any) -> str:
-        """Write down how a broker is; the sentence on why that could not be done, else ""."""
+        """Write down how a broker is; the sentence on why that could not be done, else "".
+
+        While the database is locked the rounds of `run` wait for it, not every poll.
+        """
+        if self._unwritable:
+            return self._unwritable
         try:
             close_old_connections()
             Broker.objects.filter(id=id, owner=self.name).update(**columns)
         except DatabaseError as error:
-            return _sentence(error)
+            self._unwritable = _sentence(error)
+            self._wake.set()  # a round finds out whether that is so for all
+            return self._unwritable
         return ""
 
     def _say(self, id: int, sentence: str) -> None:

@@ -15,6 +15,7 @@ from django.utils import timezone
 from .alerts import clock
 from .alerts.sender import Sender
 from .archive import trim
+from .letters import pruning as letters
 from .models import Fact, SignInLink
 from .replay import keeping
 from .store.base import Retention, Store
@@ -81,6 +82,7 @@ class Worker:
         if trimmed:
             log.info("Archive: %d queues that are gone for long were deleted.", trimmed)
         keeping.prune()
+        letters.prune(now.timestamp(), self._stopped.is_set)
         self._tidy_samples()
 
     def _tidy_samples(self) -> None:

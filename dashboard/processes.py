@@ -18,6 +18,11 @@ def all_in_one() -> None:
     _alone = True
 
 
+def is_alone() -> bool:
+    """Whether this process holds everything."""
+    return _alone
+
+
 def needs_bus(process: str) -> None:
     """Raise ImproperlyConfigured when `process` runs apart from the others without a bus."""
     if not _alone and not settings.REDIS_URL:

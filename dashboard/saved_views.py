@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 
 from . import audit
 from .access import Principal
-from .live.view import BadView, read_view
+from .live.view import BadView, queues_view
 from .models import SavedView
 from .refused import DeedRefused
 
@@ -53,7 +53,7 @@ def delete(principal: Principal, view: SavedView) -> None:
 def checked(filter: str, sort: str) -> tuple[str, str]:
     """A filter and an order as they are kept. Raises DeedRefused."""
     try:
-        read = read_view({"view": "queues", "filter": filter, "sort": sort})
+        read = queues_view({"view": "queues", "filter": filter, "sort": sort})
     except BadView as wrong:
         where = f" (position {wrong.position})" if wrong.position is not None else ""
         raise DeedRefused(wrong.field, f"{wrong}{where}") from None

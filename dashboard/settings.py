@@ -82,7 +82,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "dashboard.statics.StaticFiles",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -158,7 +158,7 @@ STATIC_URL = f"{_public.path}/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
-WHITENOISE_MAX_AGE = 0  # always revalidated by ETag; static/vendor is kept a day (dashboard.apps)
+WHITENOISE_MAX_AGE = 0  # always revalidated by ETag; static/vendor is kept a day (dashboard.statics)
 
 WEIR_LOG_LEVEL = env.choice("WEIR_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
 WEIR_LOG_FORMAT = env.choice("WEIR_LOG_FORMAT", ("text", "json"), "text")

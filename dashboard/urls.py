@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("queues/<int:id>/", queues.queue, name="queue"),
     path("queues/<int:id>/tags/", queue_marks.queue_tags, name="queue_tags"),
     path("queues/<int:id>/hide/", queue_marks.queue_hide, name="queue_hide"),
+    path("queues/<int:id>/ignore/", queue_marks.queue_ignore, name="queue_ignore"),
     path("queues/<int:id>/delete/", queue_marks.queue_delete, name="queue_delete"),
     path("queues/delete/", queue_marks.queues_delete, name="queues_delete"),
     path("wallboard/<str:text>/", wallboard.wallboard, name="wallboard"),

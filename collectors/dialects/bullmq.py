@@ -10,6 +10,10 @@ import orjson
 from collectors.causes import Failure, raised
 from collectors.decoding import Found, Piece, Step
 
+from .keeping import Apart, Told, number, seconds
+
+FAILED = b":failed"
+
 
 def job(value: Any, piece: Piece) -> Found | None:
     """Recognises a job by the fields of its hash."""
@@ -38,3 +42,32 @@ def failure(headers: Mapping[str, Any], value: Any) -> Failure | None:
 
 def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def apart(key: bytes) -> Apart | None:
+    """The failed jobs of a queue: `PREFIX:QUEUE:failed` holds their ids, `PREFIX:QUEUE:ID` is a job."""
+    base = key.removesuffix(FAILED)
+    if base == key or b":" not in base:
+        return None
+    return Apart(
+        "bullmq",
+        queue=base + b":wait",
+        hash_of=lambda id: base + b":" + id,
+        told=lambda id, fields, score: _told(base, id, fields, score),
+        body=b"data",
+        refused="Failed jobs of BullMQ can be looked at only: its own scripts, which differ from version to version, "
+        "have to put them back (Queue.retryJobs, or job.retry).",
+    )
+
+
+def _told(base: bytes, id: bytes, fields: Mapping[bytes, bytes], score: float) -> Told:
+    """The score is when it failed, in milliseconds."""
+    made = number(fields.get(b"atm") or fields.get(b"attemptsMade"))
+    return Told(
+        identity=id,
+        origin=base + b":wait",
+        enqueued_at=seconds(fields.get(b"timestamp")),
+        died_at=seconds(score),
+        attempts=int(made) if made is not None and made >= 0 else None,
+        properties=(("job", _text(id)[:100]), ("name", _text(fields.get(b"name", b""))[:200])),
+    )

@@ -129,7 +129,7 @@ class Engine:
 
     def judge(self, frame: Frame, scopes: Mapping[int, Bools | None]) -> list[Change]:
         """Take in one moment. `scopes`: which queues each rule is about, None = all of them."""
-        span = self._span(frame.at)
+        span = self.span(frame.at)
         self.remember(frame)
         changes = []
         for id, spec in self.specs.items():
@@ -144,7 +144,7 @@ class Engine:
                 )
         return changes
 
-    def _span(self, at: float) -> float:
+    def span(self, at: float) -> float:
         """Seconds since the last tick; a gap between polls is taken out of every clock."""
         span = self.interval if self.at is None else at - self.at
         if span > max(GAP_SECONDS, GAP_INTERVALS * self.interval) or span <= 0:  # or the clock went back
@@ -243,7 +243,7 @@ def levels(
 def _state(word: str, codes: Floats) -> tuple[Bools, Bools, Bools]:
     wanted = State[word.upper()]
     yes = codes == wanted
-    blind = codes == State.UNKNOWN if wanted != State.UNKNOWN else np.zeros(len(codes), bool)
+    blind = codes == State.UNKNOWN if wanted != State.UNKNOWN else np.zeros(codes.shape, bool)
     blind = blind | np.isnan(codes)
     return yes, ~(yes | blind), blind
 

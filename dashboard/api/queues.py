@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema
 from numpy.typing import NDArray
 
-from .. import queue_deeds
+from .. import broker_deeds, queue_deeds
 from ..filters import FilterError
 from ..live import sorting, view
 from ..live.feed import fleet
@@ -79,6 +79,7 @@ class QueueChange(Schema):
     dead_letter_of: list[int] | None = Field(
         None, max_length=100, description="with holds_dead_letters yes: ids of queues whose dead letters arrive in it"
     )
+    ignored: bool | None = Field(None, description="left out of the polls by exclude= of the broker's URL; for admins")
 
 
 class QueueList(Schema):
@@ -128,10 +129,13 @@ def get_queue(request: HttpRequest, id: int) -> HttpResponse:
 )
 @once
 def change_queue(request: HttpRequest, id: int, payload: QueueChange) -> tuple[int, Any]:
-    """In Weir's own books: its broker notices nothing."""
+    """In Weir's own books: its broker notices nothing. Who changes `ignored` must be an admin."""
     [queue] = find_queues([id])
     if payload.tags is not None:
         queue_deeds.tag(request.auth, queue, payload.tags)
+    if payload.ignored is not None:
+        request.auth.must("change_brokers")
+        broker_deeds.ignore(request.auth, queue, payload.ignored)
     if payload.hidden is not None:
         queue_deeds.hide(request.auth, [id], payload.hidden)
     if payload.holds_dead_letters is not None or payload.dead_letter_of is not None:

@@ -8,12 +8,14 @@ cannot follow step by step (another database, rows that were deleted meanwhile) 
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
 
 import numpy as np
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
 from numpy.typing import NDArray
@@ -97,7 +99,7 @@ class Index:
         numbers = np.concatenate([piece[0] for piece in pieces])
         codes = np.concatenate([piece[1] for piece in pieces])
         order = np.argsort(numbers[:, 0], kind="stable")
-        return _merged(known, numbers[order], codes[order], tuple(self._types))
+        return _without_old(_merged(known, numbers[order], codes[order], tuple(self._types)))
 
     def _changed(self, revision: int) -> Iterator[tuple[Floats, NDArray[np.int32]]]:
         """Rows above a revision, in pieces, past the models: a million rows in seconds."""
@@ -136,6 +138,19 @@ def _merged(known: Letters, numbers: Floats, codes: NDArray[np.int32], types: Se
             type=merged.type[order],
         )
     return merged
+
+
+def _without_old(index: Letters) -> Letters:
+    """Without rows that the database lets go of, once they are a tenth of all."""
+    old = index.floats["gone_at"] < time.time() - settings.WEIR_RETENTION_LETTERS
+    if old.sum() * 10 < len(index):
+        return index
+    return replace(
+        index,
+        whole={name: column[~old] for name, column in index.whole.items()},
+        floats={name: column[~old] for name, column in index.floats.items()},
+        type=index.type[~old],
+    )
 
 
 def distinct(ids: Ints) -> tuple[Ints, Ints]:

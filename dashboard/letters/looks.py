@@ -62,17 +62,24 @@ class Offer:
 @contextmanager
 def opened(queue: Queue) -> Iterator[HoldsLetters]:
     """The adapter for looking, built from the acting URL where there is one. Raises CollectorError."""
+    broker = connected(queue)
+    try:
+        yield broker
+    finally:
+        broker.close()  # type: ignore[attr-defined]
+
+
+def connected(queue: Queue) -> HoldsLetters:
+    """The same, for who closes it. Raises CollectorError."""
     try:
         url = acting_url_of(queue.broker) or url_of(queue.broker)
     except SecretError as error:
         raise NotSupported(str(error)) from error
     broker = registry.connect(url)
-    try:
-        if not isinstance(broker, HoldsLetters):
-            raise NotSupported(f"Weir cannot look into messages of {registry.NAMES[url.scheme]}.")
-        yield broker
-    finally:
+    if not isinstance(broker, HoldsLetters):
         broker.close()
+        raise NotSupported(f"Weir cannot look into messages of {registry.NAMES[url.scheme]}.")
+    return broker
 
 
 def place_of(queue: Queue) -> Place:
@@ -84,10 +91,11 @@ def place_of(queue: Queue) -> Place:
 def offer(queue: Queue) -> Offer:
     """What a look into a queue costs here and now. Touches no message. Raises CollectorError."""
     with opened(queue) as broker:
-        return _offer(queue, broker)
+        return offer_by(queue, broker)
 
 
-def _offer(queue: Queue, broker: HoldsLetters) -> Offer:
+def offer_by(queue: Queue, broker: HoldsLetters) -> Offer:
+    """The same, by an adapter that is at hand; it is written down."""
     price = broker.price(queue.key)
     place = place_of(queue)
     place.price, place.free, place.limit = price.sentence, price.free, price.limit
@@ -131,15 +139,25 @@ def look(principal: Principal, queue: Queue, limit: int = USUAL, stop: Stop = la
         raise DeedRefused("limit", f"A look takes from 1 to {MOST:,} letters.")
     try:
         with opened(queue) as broker:
-            price, seen = once(queue, broker, limit, stop)
+            return _kept(principal.who, queue, broker, limit, stop)
     except (DeedRefused, CollectorError) as error:
         audit.record(principal.who, "look", queue.name, str(error), broker=queue.broker.name, limit=limit)
         raise
+
+
+def by_itself(queue: Queue, broker: HoldsLetters) -> Look:
+    """A look that nobody asked for now, but somebody switched on. Raises as `look`."""
+    return _kept("Weir itself", queue, broker, MOST, lambda: False)
+
+
+def _kept(who: str, queue: Queue, broker: HoldsLetters, limit: int, stop: Stop) -> Look:
+    """One look, taken into the index, with its row."""
+    price, seen = once(queue, broker, limit, stop)
     ids = taking.take(queue, seen.letters, seen.at)
     note(queue, seen, ids)
     row = Look.objects.create(
         queue=queue,
-        by=principal.who[:150],
+        by=who[:150],
         at=seen.at,
         expires_at=time.time() + settings.WEIR_RETENTION_BODIES,
         price=price.sentence,
@@ -149,13 +167,13 @@ def look(principal: Principal, queue: Queue, limit: int = USUAL, stop: Stop = la
         notes=[taking.column_text(one, 500) for one in seen.notes[:20]],
         letters=ids.tolist(),
     )
-    audit.record(principal.who, "look", queue.name, broker=queue.broker.name, look=row.pk, limit=limit, seen=len(ids))
+    audit.record(who, "look", queue.name, broker=queue.broker.name, look=row.pk, limit=limit, seen=len(ids))
     return row
 
 
 def once(queue: Queue, broker: HoldsLetters, limit: int, stop: Stop) -> tuple[Price, protocol.Look]:
     """One look, within its bounds and its budget. Raises DeedRefused (conflict), CollectorError."""
-    offered = _offer(queue, broker)
+    offered = offer_by(queue, broker)
     if offered.refused:
         raise DeedRefused("", offered.refused, conflict=True)
     bounds = Bounds(limit, MOST_BYTES, MOST_OF_ONE, SECONDS)

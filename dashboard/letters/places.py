@@ -31,7 +31,7 @@ class Holder:
     sampled_at: float
     stale: bool
     empty: bool  # its broker says that nothing lies there, nor is in anybody's hands
-    head: tuple[float, float]  # changes when something came or went
+    lying: tuple[float, float]  # another one when something came or went
 
     @property
     def known(self) -> bool:
@@ -65,7 +65,7 @@ def _holder(snapshot: Snapshot, i: int, column: str) -> Holder:
         sampled_at=float(snapshot.sampled_at[i]),
         stale=stale,
         empty=not stale and value == 0 and flight == 0 and quality == Quality.EXACT,
-        head=(value, flight if np.isfinite(flight) else -1.0),
+        lying=(value, flight if np.isfinite(flight) else -1.0),
     )
 
 

@@ -159,8 +159,8 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]
             client.hold(message["hold"])
             self.hub.wake()
         else:
-            wanted = view.read_view(message)
-            self.principal.must(view.DEEDS[wanted.name])
+            wanted = view.read_view(message, self.principal)
+            self.principal.must(view.deed_of(wanted))
             client.show(wanted if self.pin is None else view.pinned(wanted, *self.pin))
             self.hub.wake()
 

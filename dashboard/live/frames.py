@@ -7,6 +7,8 @@
     view     the view as it was asked for, {"view": "queues", "filter", "sort", "offset", "limit"} or
              {"view": "queue", "id"}, so that a frame that comes late is recognised
 
+Views of other packages (`others`) have their own "total", "summary" and "rows".
+
 In the view of one queue "rows" holds that queue, or nothing when it is not known; "relations" are the
 queues that it dead-letters to and from, {kind, id, name}; "point" is what is new for its charts,
 {at (epoch seconds), depth, ...}.
@@ -22,7 +24,7 @@ however many clients look at it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -36,6 +38,7 @@ from ..snapshot import Snapshot, iso, number
 from ..ticks import Floats, Ints
 from . import attention, sorting, summary
 from .attention import SparksOf
+from .others import OtherView
 from .view import QueuesView, QueueView, View, WallboardView, mask
 
 _PLAIN, _POINT, _SPARK = b"."[0], b"p"[0], b"s"[0]
@@ -45,14 +48,14 @@ _PLAIN, _POINT, _SPARK = b"."[0], b"p"[0], b"s"[0]
 class Frame:
     """A frame, and what a client knows after it.
 
-    version   of the snapshot that it shows; as long as that is the newest, nothing is new
+    version   of the snapshot, or of whatever else it shows; as long as that is the newest, nothing is new
     order     the ids of all queues of the view, as they were shown
     slots     queue id -> half minute of its newest sample, for the rows of the window
     """
 
     view: View
     text: str
-    version: int
+    version: Hashable
     order: Ints
     slots: dict[int, int]
 
@@ -94,7 +97,7 @@ class Frames:
         if len(self._rows) > 2 * len(snapshot) + 100:
             self._rows.clear()
 
-    def frame(self, view: View, last: Frame | None = None, held: Ints | None = None) -> Frame:
+    def frame(self, view: QueuesView | QueueView, last: Frame | None = None, held: Ints | None = None) -> Frame:
         """The frame of a view for clients whose last frame was `last`; `held` is an order of ids to keep."""
         if isinstance(view, QueueView):
             order = np.array([view.id] if self._now_at.snapshot.index(view.id) is not None else [], np.int64)
@@ -111,6 +114,11 @@ class Frames:
             text = self._join(view, len(order), self._fragments(rows, window, flags))
             made = self._made[key] = Frame(view, text, self.version, order, slots)
         return made
+
+    def other(self, view: OtherView, told: Mapping[str, Any], version: Hashable) -> Frame:
+        """The frame of a view of another package, which says what is in it."""
+        text = (b"{" + self._head(view) + b"," + orjson.dumps(told)[1:]).decode()
+        return Frame(view, text, version, np.empty(0, np.int64), {})
 
     def heartbeat(self, view: View) -> str:
         """The frame that says that nothing is new."""
@@ -161,7 +169,7 @@ class Frames:
     def _head(self, view: View) -> bytes:
         newest = self._now_at.newest
         age = None if np.isnan(newest) else max(0.0, round(self._now - newest, 1))
-        asked = {"view": view.name, **asdict(view)}
+        asked = view.asked() if isinstance(view, OtherView) else {"view": view.name, **asdict(view)}
         return orjson.dumps({"seq": self._seq, "at": iso(self._now), "age": age, "view": asked})[1:-1]
 
     def _join(self, view: View, total: int, rows: Sequence[bytes]) -> str:

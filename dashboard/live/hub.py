@@ -106,6 +106,8 @@ class Hub:
             asyncio.run_coroutine_threadsafe(self._sign_out(fields), self._loop)
         elif kind == "bus_back":
             self._loop.call_soon_threadsafe(self._doubt)
+        elif kind in ("letters_changed", "replays_changed", "replay_told"):
+            self._loop.call_soon_threadsafe(self._wake.set)
 
     def _doubt(self) -> None:
         """Somebody may have signed out unheard: look again soon."""

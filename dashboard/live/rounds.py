@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..snapshot import Snapshot
 from ..ticks import Ints
 from .bus import Bus
 from .frames import Frame, Frames
+from .others import KINDS, OtherView
 from .view import QueueView, View, same_list
 
 WATCH_EVERY = 20.0  # seconds; collectors forget after sixty
@@ -54,14 +56,17 @@ class Rounds:
     def __init__(self, fleet: Fleet, bus: Bus) -> None:
         self._fleet, self._bus = fleet, bus
         self._frames = Frames()
-        self._seq = 0
+        self._seq, self._now = 0, 0.0
+        self._snapshot: Snapshot
+        self._others: dict[tuple[OtherView, Hashable], Frame] = {}  # of this round
         self._watched: dict[int, tuple[float, list[int]]] = {}
 
     def make(self, requests: list[Request]) -> dict[Request, Made]:
         """The answers, leaving out requests for which nothing is new."""
         close_old_connections()
-        now = time.time()
-        snapshot = self._fleet.snapshot(now)
+        now = self._now = time.time()
+        snapshot = self._snapshot = self._fleet.snapshot(now)
+        self._others = {}
         self._seq += 1
         self._frames.begin(snapshot, self._fleet.sparks, self._seq, now)
         answers = {request: self._answer(request) for request in requests}
@@ -69,12 +74,29 @@ class Rounds:
         return {request: made for request, made in answers.items() if made is not None}
 
     def _answer(self, request: Request) -> Made | None:
-        last = request.last
+        view, last = request.view, request.last
+        if isinstance(view, OtherView):
+            return self._other(request, view)
         if request.fresh or last is None or last.version != self._frames.version:
             # after a change of list a client starts with nothing: it may have let go of what it had
-            seen = last if last is not None and same_list(last.view, request.view) else None
-            frame = self._frames.frame(request.view, seen, request.held)
+            seen = last if last is not None and same_list(last.view, view) else None
+            frame = self._frames.frame(view, seen, request.held)
             return Made(self._seq, {"type": "websocket.send", "text": frame.text}, frame)
+        return self._beat(request)
+
+    def _other(self, request: Request, view: OtherView) -> Made | None:
+        """The same for a view of another package, which says itself whether something is new."""
+        kind, last = KINDS[view.name], request.last
+        version = kind.version(view, self._snapshot, self._now)
+        if request.fresh or last is None or last.view != view or last.version != version:
+            if (view, version) not in self._others:
+                told = kind.told(view, self._snapshot, self._now)
+                self._others[view, version] = self._frames.other(view, told, version)
+            frame = self._others[view, version]
+            return Made(self._seq, {"type": "websocket.send", "text": frame.text}, frame)
+        return self._beat(request)
+
+    def _beat(self, request: Request) -> Made | None:
         if request.beat:
             return Made(self._seq, {"type": "websocket.send", "text": self._frames.heartbeat(request.view)}, None)
         return None

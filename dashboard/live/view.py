@@ -9,9 +9,11 @@ from functools import lru_cache
 from typing import Any
 
 from .. import filters
+from ..access import Principal
 from ..filters import terms
 from ..snapshot import Snapshot
 from . import sorting
+from .others import KINDS, OtherView
 
 LARGEST_LIMIT = 200
 _RANGE = re.compile(r"[1-9]\d{0,4}[smhd]")
@@ -52,7 +54,7 @@ class QueueView:
     id: int
 
 
-View = QueuesView | QueueView
+View = QueuesView | QueueView | OtherView
 
 
 def pinned(view: View, filter: str, sort: str) -> WallboardView:
@@ -69,22 +71,35 @@ def same_list(one: View, other: View) -> bool:
     return one == other
 
 
-def read_view(message: Mapping[str, Any]) -> View:
-    """The view of a client's message. Raises BadView."""
+def deed_of(view: View) -> str:
+    """What a person or a token must be allowed, to see this."""
+    return KINDS[view.name].deed if isinstance(view, OtherView) else DEEDS[view.name]
+
+
+def read_view(message: Mapping[str, Any], principal: Principal) -> View:
+    """The view of a client's message, of whatever kind. Raises BadView."""
+    name = message.get("view")
+    if isinstance(name, str) and name in KINDS:
+        return KINDS[name].read(message, principal)
+    return queues_view(message)
+
+
+def queues_view(message: Mapping[str, Any]) -> QueuesView | QueueView:
+    """The view of queues, or of one, that a message asks for. Raises BadView."""
     name = message.get("view")
     if name == "queues":
         return _queues(message)
     if name == "queue":
-        _known(message, "id", "range")
+        known(message, "id", "range")
         range_ = message.get("range", "1h")
         if not isinstance(range_, str) or not _RANGE.fullmatch(range_):
             raise BadView("range must be a duration such as 15m, 1h or 2d.", "range")
         return QueueView(_whole(message, "id", None, 1, 2**53))
-    raise BadView(f"view must be one of {', '.join(DEEDS)}.", "view")
+    raise BadView(f"view must be one of {', '.join((*DEEDS, *KINDS))}.", "view")
 
 
 def _queues(message: Mapping[str, Any]) -> QueuesView:
-    _known(message, "filter", "sort", "offset", "limit")
+    known(message, "filter", "sort", "offset", "limit")
     text, sort = message.get("filter") or "", message.get("sort") or ""
     if not isinstance(text, str):
         raise BadView("filter must be a text.", "filter")
@@ -98,7 +113,8 @@ def _queues(message: Mapping[str, Any]) -> QueuesView:
     return QueuesView(text.strip(), sort, offset, _whole(message, "limit", 50, 1, LARGEST_LIMIT))
 
 
-def _known(message: Mapping[str, Any], *fields: str) -> None:
+def known(message: Mapping[str, Any], *fields: str) -> None:
+    """Raise BadView for a field that this kind of view has not."""
     for field in message:
         if field not in ("view", *fields):
             raise BadView(f"A view of this kind has no '{field[:40]}'; it has {', '.join(fields)}.", field[:40])

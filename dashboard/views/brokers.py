@@ -26,6 +26,11 @@ EXAMPLES = (
         "a user with the tag monitoring, and in each vhost permissions that allow nothing (^$)",
     ),
     ("Redis, Valkey", "redis://weir:password@cache.internal:6379/0", "a user whose ACL allows reading commands only"),
+    (
+        "Amazon SQS",
+        "sqs://eu-west-1?prefix=orders-",
+        "credentials from the usual AWS chain, with a policy that lists queues and reads their attributes",
+    ),
 )
 
 

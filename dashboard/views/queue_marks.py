@@ -11,8 +11,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from .. import queue_deeds
+from .. import broker_deeds, queue_deeds
 from ..access import require
+from ..brokers import BrokerRefused
 from ..filters import FilterError
 from ..live.feed import fleet
 from ..live.view import mask
@@ -47,6 +48,21 @@ def queue_hide(request: HttpRequest, id: int) -> HttpResponse:
     queue_deeds.hide(request.principal, [id], hidden)
     found = "hidden: neither shown nor counted, and found by is:hidden" if hidden else "shown again"
     messages.success(request, f"{row.name} is {found}.")
+    return redirect("queue", id)
+
+
+@require_POST
+@require("change_brokers")
+def queue_ignore(request: HttpRequest, id: int) -> HttpResponse:
+    """`ignored`: true leaves it out of the polls, false takes it in again."""
+    row, ignored = get_object_or_404(Queue, pk=id), request.POST.get("ignored") == "true"
+    try:
+        broker_deeds.ignore(request.principal, row, ignored)
+    except BrokerRefused as refused:
+        messages.error(request, str(refused))
+    else:
+        found = "ignored: it is polled no more, and goes to the archive" if ignored else "polled again from now on"
+        messages.success(request, f"{row.name} is {found}.")
     return redirect("queue", id)
 
 

@@ -15,12 +15,13 @@ from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_GET
 
-from .. import queue_deeds, saved_views
+from .. import broker_deeds, queue_deeds, saved_views
 from ..access import require
+from ..brokers import MANAGED_ELSEWHERE
 from ..charts import RANGES
 from ..live.feed import fleet
 from ..live.frames import Frames
-from ..live.view import BadView, QueuesView, QueueView, View, read_view
+from ..live.view import BadView, QueuesView, QueueView, View, queues_view
 from ..models import Broker, Queue, Relation
 from ..samples import generated_until
 
@@ -91,7 +92,9 @@ def queue(request: HttpRequest, id: int) -> HttpResponse:
         "ranges": ranges,
         "range": asked if asked in ranges else _usual_range(row, ranges),
         "relations": _relations(row),
-        "may": {deed: request.principal.can(deed) for deed in ("mark_queues", "delete_queues")},
+        "may": {deed: request.principal.can(deed) for deed in ("mark_queues", "delete_queues", "change_brokers")},
+        "ignored": broker_deeds.is_ignored(row),
+        "elsewhere": MANAGED_ELSEWHERE.get(row.broker.managed_by),
         "hidden": queue_deeds.is_hidden(row),
         "why_hidden": row.why_hidden if row.hidden_by_hand is None else f"by {row.hidden_by}",
         "tags": _tags(row),
@@ -125,7 +128,7 @@ def _boot(asked: Mapping[str, str]) -> SafeString:
     }
     error = None
     try:
-        view = read_view(message)
+        view = queues_view(message)
     except BadView as wrong:
         view = QueuesView(limit=FIRST_ROWS)
         error = {"message": str(wrong), "field": wrong.field, "position": wrong.position}

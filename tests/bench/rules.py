@@ -3,20 +3,29 @@
 Milliseconds of processor time (median over ticks) at 100, 1,000 and 10,000 queues x 10 and 200 rules, of which seven
 in ten are limits, the others states, changes, forecasts and verdicts over windows. Half of the rules are about every
 queue, half about one in ten. Each tick a tenth of the queues is beyond the limits, another tenth comes and goes.
+Then previews: a rule over 7 and 30 days of minutes of 10 and 100 queues, the first and the next with another limit.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
+import tempfile
 import time
 from typing import Any
 
+import django
 import numpy as np
 
+from collectors.protocol import METRICS as MEASURED
 from dashboard.alerts.conditions import METRICS, Condition
 from dashboard.alerts.rules import Engine, Spec
+from dashboard.store import open_store
+from dashboard.store.chunks import NOT_KNOWN
+from dashboard.store.rollups import Stats
+from dashboard.ticks import ROW
 
 INTERVAL, START = 10.0, 1_700_000_000.0
 SIZES = tuple((queues, rules) for queues in (100, 1_000, 10_000) for rules in (10, 200))
@@ -82,18 +91,58 @@ def measure(queues: int, rules: int, ticks: int) -> dict[str, float]:
     }
 
 
+def measure_preview(queues: int, days: int, folder: str) -> dict[str, float]:
+    """Milliseconds of processor time for a preview of minutes: the first one, and the next with another limit."""
+    from dashboard.alerts.preview import preview  # Django has to be set up
+
+    store, end = open_store(folder), START // 86400 * 86400
+    times = np.arange(end - days * 86400, end, 60.0)
+    random = np.random.default_rng(1)
+    given = {}
+    for id in range(1, queues + 1):
+        values = np.full((len(MEASURED), len(times)), np.nan)
+        wave = 100 + 80 * np.sin(times / 86400 * 2 * np.pi) + random.integers(0, 20, len(times))
+        wave[100 * id : 100 * id + 40] = 1000
+        for metric in ("lag_seconds", "depth", "in_rate", "out_rate"):
+            values[ROW[metric]] = wave
+        status = np.where(np.isnan(values), NOT_KNOWN, 0).astype(np.uint8)
+        given[id] = (times, Stats.of(values, status))
+    store.add_history(1, 60, given)
+    spent = []
+    for limit in (300.0, 400.0):
+        condition = Condition.read({"metric": "lag_seconds", "value": limit, "for_seconds": 120})
+        began = time.process_time()
+        found = preview(store, condition, {1: (INTERVAL, list(given))}, end - days * 86400, end)
+        spent.append((time.process_time() - began) * 1000)
+    store.close()
+    return {"queues": queues, "days": days, "ms": round(spent[0], 1), "again ms": round(spent[1], 1),
+            "incidents": found.incidents}  # fmt: skip
+
+
+def table(results: list[dict[str, float]]) -> None:
+    print(" ".join(f"{name:>15}" for name in results[0]))
+    for result in results:
+        print(" ".join(f"{value:>15,}" for value in result.values()))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--ticks", type=int, default=60)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
     results = [measure(queues, rules, options.ticks) for queues, rules in SIZES]
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    django.setup()
+    previews = []
+    for queues, days in ((10, 7), (100, 7), (100, 30)):
+        with tempfile.TemporaryDirectory() as folder:
+            previews.append(measure_preview(queues, days, folder))
     if options.json:
-        print(json.dumps(results, indent=1))
+        print(json.dumps({"judging": results, "previews": previews}, indent=1))
         return
-    print(" ".join(f"{name:>15}" for name in results[0]))
-    for result in results:
-        print(" ".join(f"{value:>15,}" for value in result.values()))
+    table(results)
+    print("previews on minutes")
+    table(previews)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -18,33 +17,8 @@ from collectors.letters import Bounds, Look
 from tests.servers.aws_proxy import in_front_of
 from tests.servers.sqs import REGION, Peer
 
+from .sqs_letters import counts, everything, in_groups
 from .sqs_polls import polling
-
-
-def everything(peer: Peer, url: str, at_least: int = 0, seconds: float = 5.0) -> list[dict[str, Any]]:
-    """What can be received now, deleted; waits for so many."""
-    client, found = peer.client(), []
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"])
-        for message in answer.get("Messages", []):
-            found.append(message)
-            client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        if not answer.get("Messages") and (len(found) >= at_least or time.monotonic() > deadline):
-            return found
-
-
-def counts(peer: Peer, url: str) -> tuple[int, int]:
-    """Visible, in flight."""
-    told = peer.client().get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-    return int(told["ApproximateNumberOfMessages"]), int(told["ApproximateNumberOfMessagesNotVisible"])
-
-
-def in_groups(peer: Peer, url: str, groups: int, each: int) -> None:
-    for n in range(groups * each):
-        peer.client().send_message(
-            QueueUrl=url, MessageBody=str(n), MessageGroupId=f"g{n % groups}", MessageDeduplicationId=str(n)
-        )
 
 
 # --- a queue that moves letters on -----------------------------------------------------------------------------------
@@ -52,7 +26,7 @@ def in_groups(peer: Peer, url: str, groups: int, each: int) -> None:
 def test_fifty_looks_at_a_queue_with_its_own_redrive_policy_move_nothing(sqs_peer: Peer, kind: str) -> None:
     last = sqs_peer.create(f"last{kind}")
     url = sqs_peer.create(f"dead{kind}", RedrivePolicy=sqs_peer.redrive(f"last{kind}", 3))
-    in_groups(sqs_peer, url, 3, 3) if kind else sqs_peer.send(url, 9)
+    in_groups(sqs_peer, sqs_peer.key("dead.fifo"), 3, 3) if kind else sqs_peer.send(url, 9)
     with polling(sqs_peer.url()) as broker:
         key = sqs_peer.key(f"dead{kind}")
         price = broker.price(key)
@@ -119,7 +93,7 @@ def test_who_may_not_renew_receives_nothing_where_that_may_be_needed(sqs_peer: P
 # --- FIFO ------------------------------------------------------------------------------------------------------------
 def test_a_look_into_a_fifo_queue_keeps_its_order(sqs_peer: Peer) -> None:
     url = sqs_peer.create("dead.fifo")
-    in_groups(sqs_peer, url, 1, 12)
+    in_groups(sqs_peer, sqs_peer.key("dead.fifo"), 1, 12)
     with polling(sqs_peer.url()) as broker:
         for _ in range(2):
             look = broker.look(sqs_peer.key("dead.fifo"), Bounds(seconds=4.0))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from collectors import registry
 from collectors.errors import BadURL, NotSupported
-from collectors.url import BrokerURL, seconds
+from collectors.url import BrokerURL, glob_of, seconds
 
 
 def test_every_part_is_read_and_decoded() -> None:
@@ -133,3 +133,10 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     except BadURL:
         return
     assert url.safe
+
+
+@given(st.text(min_size=1, max_size=40))
+def test_a_glob_of_a_name_leaves_it_out_and_survives_the_address(name: str) -> None:
+    url = BrokerURL("memory://h", "memory", parameters=(("exclude", glob_of(name)),))
+    assert not url.wants(name) and url.wants(name + "x")
+    assert BrokerURL.parse(url.safe).get_all("exclude") == url.get_all("exclude")

@@ -22,6 +22,7 @@ PAGES = {
     ("get", "queues/<int:id>/"): VIEWER,
     ("post", "queues/<int:id>/tags/"): OPERATOR,
     ("post", "queues/<int:id>/hide/"): OPERATOR,
+    ("post", "queues/<int:id>/ignore/"): ADMIN,
     ("get", "queues/<int:id>/delete/"): ADMIN,
     ("get", "queues/delete/"): ADMIN,
     ("get", "sign-in/"): OPEN,

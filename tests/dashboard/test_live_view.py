@@ -10,18 +10,18 @@ from dashboard.access import DEEDS
 from dashboard.live import client as clients
 from dashboard.live import view
 from dashboard.live.client import CREDIT, Client
-from dashboard.live.view import BadView, QueuesView, QueueView, read_view, same_list
+from dashboard.live.view import BadView, QueuesView, QueueView, queues_view, same_list
 
 
 def test_a_view_of_queues_has_defaults():
-    assert read_view({"view": "queues"}) == QueuesView("", "", 0, 50)
-    assert read_view({"view": "queues", "filter": None, "sort": None}) == QueuesView()
+    assert queues_view({"view": "queues"}) == QueuesView("", "", 0, 50)
+    assert queues_view({"view": "queues", "filter": None, "sort": None}) == QueuesView()
 
 
 def test_views_that_ask_the_same_are_equal():
     asked = {"view": "queues", "filter": " depth>5 ", "sort": "-lag", "offset": 20, "limit": 30}
-    assert read_view(asked) == QueuesView("depth>5", "-lag", 20, 30) and hash(read_view(asked))
-    assert read_view({"view": "queue", "id": 7, "range": "6h"}) == QueueView(7)
+    assert queues_view(asked) == QueuesView("depth>5", "-lag", 20, 30) and hash(queues_view(asked))
+    assert queues_view({"view": "queue", "id": 7, "range": "6h"}) == QueueView(7)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_views_that_ask_the_same_are_equal():
 )
 def test_a_wrong_view_is_told_its_field_in_a_sentence(asked, field):
     with pytest.raises(BadView) as wrong:
-        read_view(asked)
+        queues_view(asked)
     assert wrong.value.field == field and len(str(wrong.value)) > 20
 
 

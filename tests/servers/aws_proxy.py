@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import orjson
 
@@ -18,11 +19,19 @@ Answer = tuple[int, str, str] | None
 
 
 class AwsProxy:
-    """`answers` is asked about each call, with its action ("ListQueues") and body; `garbage` goes out with a 200."""
+    """`answers` is asked about each call, with its action ("ListQueues") and body; `garbage` goes out with a 200.
+
+    `entries` is asked about each entry of a batch, with the action: one for which it gives an error code is not passed
+    on, and is among those that failed. `loses` is asked about each call when the peer has answered it: true = the
+    connection is cut instead of answering. `replies` may answer a call well instead of the peer.
+    """
 
     def __init__(self, port: int) -> None:
         self.calls: Counter[str] = Counter()
         self.answers: Callable[[str, bytes], Answer] = lambda action, body: None
+        self.replies: Callable[[str, dict[str, Any]], dict[str, Any] | None] = lambda action, call: None
+        self.entries: Callable[[str, dict[str, Any]], str] = lambda action, entry: ""
+        self.loses: Callable[[str], bool] = lambda action: False
         self.garbage: bytes | None = None
         self._lock = threading.Lock()
         outer = self
@@ -41,15 +50,23 @@ class AwsProxy:
                 elif answer is not None:
                     status, code, message = answer
                     self._reply(status, _refusal(code, message, json=bool(action)))
+                elif (reply := outer.replies(action, orjson.loads(body) if action else {})) is not None:
+                    self._reply(200, orjson.dumps(reply))
                 else:
-                    self._forward(body)
+                    self._forward(action, body)
 
-            def _forward(self, body: bytes) -> None:
+            def _forward(self, action: str, body: bytes) -> None:
+                body, failed = outer._without_failing(action, body)
                 peer = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
                 try:
-                    peer.request("POST", self.path, body, dict(self.headers.items()))
+                    headers = {**self.headers, "Content-Length": str(len(body))}
+                    peer.request("POST", self.path, body, headers)
                     reply = peer.getresponse()
-                    self._reply(reply.status, reply.read(), reply.getheader("Content-Type") or "")
+                    answer = _with_failed(reply.read(), failed)
+                    if outer.loses(action):
+                        self.close_connection = True
+                    else:
+                        self._reply(reply.status, answer, reply.getheader("Content-Type") or "")
                 finally:
                     peer.close()
 
@@ -68,6 +85,16 @@ class AwsProxy:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
+    def _without_failing(self, action: str, body: bytes) -> tuple[bytes, list[dict[str, Any]]]:
+        """A call without the entries that are to fail, and what is to be said of those."""
+        if not action.endswith("Batch"):
+            return body, []
+        call = orjson.loads(body)
+        codes = [(entry, self.entries(action, entry)) for entry in call["Entries"]]
+        failed = [{"Id": entry["Id"], "Code": code, "SenderFault": True} for entry, code in codes if code]
+        call["Entries"] = [entry for entry, code in codes if not code]
+        return (orjson.dumps(call), failed) if failed else (body, [])
+
     @property
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -76,6 +103,10 @@ class AwsProxy:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
+
+
+def _with_failed(answer: bytes, failed: list[dict[str, Any]]) -> bytes:
+    return orjson.dumps({**orjson.loads(answer), "Failed": failed}) if failed else answer
 
 
 def _refusal(code: str, message: str, json: bool) -> bytes:

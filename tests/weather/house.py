@@ -9,6 +9,7 @@ import json
 import logging
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ if __name__ == "__main__":
 from django.db import connections
 
 from collectors.brokers import memory
+from dashboard import collecting, processes
 from dashboard.brokers import save_broker
 from dashboard.collecting import Collector
 from dashboard.live.bus import InProcess
@@ -35,6 +37,8 @@ from dashboard.store import connections as store_connections
 from dashboard.store import open_store
 from dashboard.ticks import Tick
 from tests.weather.watch import until
+
+LEASE = 4.0  # seconds, in the scenes
 
 
 class House:
@@ -94,6 +98,10 @@ def play_locked(house: House, data: Path) -> dict[str, Any]:
         said = house.said()
         memory.world("shop").put("orders-0", 5)
         until(lambda: 8 in house.depths())  # the page goes on
+        time.sleep(LEASE + 1)
+        memory.world("shop").put("orders-0", 5)
+        until(lambda: 13 in house.depths())  # also when no lease could be renewed
+        house.polls(3)
     until(lambda: house.said() == "")
     until(lambda: Broker.objects.get(id=house.broker.id).state() == "reporting")
     return {"said": said, "state_afterwards": Broker.objects.get(id=house.broker.id).state()}
@@ -136,7 +144,8 @@ def main(scene: str) -> None:
     logging.getLogger().addHandler(kept)
     call_command("migrate", verbosity=0)
     data = Path(settings.WEIR_DATA)
-    store_connections.BUSY_SECONDS = 1.0
+    store_connections.BUSY_SECONDS, collecting.LEASE, collecting.RENEW = 1.0, LEASE, 1.0
+    processes.all_in_one()
     for n in range(300):
         memory.world("shop").put(f"orders-{n}", 3)
     house = House(data / "samples")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from collectors.errors import BadURL
 from collectors.letters import Bounds, Destination, Look, Price
@@ -19,6 +20,7 @@ from .flow import Flows
 from .handling import Letters
 from .http import TIMEOUT, Http
 from .inventory import QueueRow, queue_key, sample_name
+from .lease import RabbitLease
 from .management import Management
 from .measure import Measure
 from .prometheus import QueueKey
@@ -104,6 +106,13 @@ class RabbitMQ:
     def look(self, key: str, bounds: Bounds, after: str = "", stop: Callable[[], bool] = lambda: False) -> Look:
         """Streams are read from any offset (`after`), or their latest letters with `after="recent"`."""
         return self._letters.look(key, bounds, after, stop)
+
+    def lease(self, key: str, seconds: float) -> RabbitLease:
+        """At most half of the queue's consumer timeout. Streams have no leases: raises NotSupported."""
+        return self._letters.lease(key, seconds)
+
+    def send_new(self, to: Destination, body: bytes, headers: Mapping[str, Any], properties: Mapping[str, str]) -> str:
+        return self._letters.send_new(to, body, headers, properties)
 
     def stamps(self, key: str, to: Destination) -> str:
         return self._letters.stamps(key, to)

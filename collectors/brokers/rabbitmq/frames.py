@@ -66,7 +66,7 @@ class Arriving:
     missing: int = 0
     pieces: list[bytes] = field(default_factory=list)
     kept: int = 0
-    digest: Any = field(default_factory=hashlib.sha256)
+    digest: Any = None
 
 
 class Reader:
@@ -128,6 +128,7 @@ class Reader:
         if arriving.missing < 0:
             raise BadAnswer("RabbitMQ sent more of a message than it had announced.")
         if self.keep is not None and message.size > self.keep:
+            arriving.digest = arriving.digest or hashlib.sha256()
             arriving.digest.update(payload)
             payload = payload[: max(0, self.keep - arriving.kept)]
             arriving.kept += len(payload)
@@ -136,7 +137,7 @@ class Reader:
         if arriving.missing:
             return False
         message.body = arriving.pieces[0] if len(arriving.pieces) == 1 else b"".join(arriving.pieces)
-        if arriving.kept or len(message.body) < message.size:
+        if arriving.digest is not None:
             message.digest = arriving.digest.digest()
         return True
 

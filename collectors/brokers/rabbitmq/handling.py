@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import unquote
 
 from collectors.errors import NotSupported
@@ -10,8 +12,10 @@ from collectors.letters import Bounds, Destination, Look, Price
 from collectors.url import BrokerURL
 
 from .copies import OPTIONS
+from .lease import RabbitLease, mean_size
 from .look import Looking
 from .management import Management
+from .new import send_new
 from .places import Surroundings
 from .streams import StreamLook
 
@@ -39,8 +43,21 @@ class Letters:
             return StreamLook(self._url, where, of, self._around, bounds, stop).look(after)
         return Looking(self._url, where, rules, self._around, bounds, stop).look()
 
+    def lease(self, key: str, seconds: float) -> RabbitLease:
+        where, rules, row = self._around.rules(key, seconds)
+        if rules.kind == "stream":
+            raise NotSupported("A stream keeps its messages: none can be taken out of it, or removed.")
+        if rules.price.refused:
+            raise NotSupported(rules.price.refused)
+        until = time.time() + min(seconds, rules.timeout / 2)
+        around = self._around
+        return RabbitLease(self._url, where, rules, mean_size(row), until, around, around.refuses_when_full)
+
     def stamps(self, key: str, to: Destination) -> str:
         return ""  # every message has headers to spare
 
     def receivers(self, to: Destination) -> list[str] | None:
         return self._around.receivers(to, self._vhost)
+
+    def send_new(self, to: Destination, body: bytes, headers: Mapping[str, Any], properties: Mapping[str, str]) -> str:
+        return send_new(self._url, self._vhost, to, body, headers, properties)

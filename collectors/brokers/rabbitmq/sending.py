@@ -60,6 +60,13 @@ class Sender:
         """How many messages have not been settled."""
         return len(self._posted)
 
+    @property
+    def blocked(self) -> str:
+        """Why the broker takes no messages now, "" = it does."""
+        if self.link is not None and self.link.blocked:
+            self.hear(0.0)
+        return self.link.blocked if self.link is not None else ""
+
     def open(self) -> None:
         """Connect, and ask for confirmations. What was on its way on a link that was lost is UNKNOWN."""
         if self.link is not None:
@@ -89,10 +96,12 @@ class Sender:
         """Write messages, all at once but for the first one to an exchange, whose fate tells whether it can be used."""
         self.open()
         batch: list[bytes] = []
+        stuck = False
         for message in messages:
             exchange = message.target[0]
-            if self.link is None:  # it was lost on the way: this one was never written
-                self.receipts.append(Receipt(message.tag, Outcome.REFUSED, f"It was not sent: {self._lost}"))
+            if self.link is None or stuck:  # this one was never written
+                why = self._lost if self.link is None else "RabbitMQ takes no messages now."
+                self.receipts.append(Receipt(message.tag, Outcome.REFUSED, f"It was not sent: {why}"))
                 continue
             if exchange in self._tried:
                 batch.append(self._written(message))
@@ -101,8 +110,9 @@ class Sender:
             self._settle_all()
             if self.link is not None:
                 self._write([self._written(message)])
-                self._tried.add(exchange)
-                self._settle_all()
+                stuck = not self._settle_all()
+                if self.link is not None and not stuck:
+                    self._tried.add(exchange)
         self._write(batch)
 
     def _written(self, message: Posted) -> bytes:
@@ -124,9 +134,15 @@ class Sender:
                 self._lose(str(error))
         batch.clear()
 
-    def _settle_all(self) -> None:
+    def _settle_all(self) -> bool:
+        """Wait until nothing is on its way; False = the broker says nothing, or takes nothing for now."""
+        deadline = time.monotonic() + (self.link.timeout if self.link is not None else 0.0)
         while self._posted and self.link is not None:
-            self.hear(self.link.timeout)
+            left = deadline - time.monotonic()
+            if left <= 0 or self.link.blocked:
+                return False
+            self.hear(left)
+        return True
 
     # --- what became of them -------------------------------------------------------------------------------------
     def hear(self, seconds: float) -> None:

@@ -24,34 +24,50 @@ LOOKING, REPLAYING = "looking", "replaying"
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command as it is tried on a key: which power needs it, what it gives, its words before and after the key."""
+    """A command as it is tried on a key: which power needs it, what it gives, its words after and before the key."""
 
     power: str
     gives: str
-    after: tuple[str, ...]
+    after: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
 
     def on(self, name: str, key: bytes) -> bytes:
-        twice = (key,) if name == "LMOVE" else ()
-        return pack(name, key, *twice, *self.after)
+        return pack(name, *self.before, key, *self.after)
 
+
+_APART = "what RQ, Dramatiq and BullMQ keep beside a job's id cannot be read"
+_BACK = "jobs of RQ and Dramatiq cannot go back"
 
 COMMANDS: dict[str, Command] = {
+    "TYPE": Command(LOOKING, "it is unknown what lies under a key, so nothing can be looked at"),
     "LRANGE": Command(LOOKING, "messages in lists cannot be looked at", ("0", "0")),
     "XRANGE": Command(LOOKING, "entries of streams cannot be looked at", ("-", "+", "COUNT", "1")),
+    "XLEN": Command(LOOKING, "entries of streams cannot be looked at"),
     "ZRANGE": Command(LOOKING, "dead and scheduled jobs of Sidekiq cannot be looked at", ("0", "0")),
-    "RPUSH": Command(REPLAYING, "nothing can be sent to the end of a list", ("x",)),
-    "LPUSH": Command(REPLAYING, "nothing can be sent to the beginning of a list", ("x",)),
-    "LMOVE": Command(REPLAYING, "nothing can be moved between lists", ("LEFT", "RIGHT")),
+    "HGET": Command(LOOKING, _APART, ("x",)),
+    "HMGET": Command(LOOKING, _APART, ("x",)),
+    "HKEYS": Command(LOOKING, _APART),
+    "HSTRLEN": Command(LOOKING, _APART, ("x",)),
+    "XREVRANGE": Command(LOOKING, _APART, ("+", "-", "COUNT", "1")),
+    "EVAL": Command(REPLAYING, "nothing can be moved in one step", before=("return 1", "1")),
+    "RPUSH": Command(REPLAYING, "nothing can be sent to the right end of a list", ("x",)),
+    "LPUSH": Command(REPLAYING, "nothing can be sent to the left end of a list", ("x",)),
     "LREM": Command(REPLAYING, "nothing can be taken out of a list", ("1", "x")),
     "XADD": Command(REPLAYING, "nothing can be sent to a stream", ("*", "x", "x")),
     "XACK": Command(REPLAYING, "pending entries of a stream cannot be settled", ("x", "0-1")),
     "XDEL": Command(REPLAYING, "entries cannot be taken out of a stream", ("0-1",)),
-    "ZADD": Command(REPLAYING, "jobs cannot be scheduled again", ("0", "x")),
+    "ZADD": Command(REPLAYING, "deleted jobs of Sidekiq cannot be restored", ("0", "x")),
     "ZREM": Command(REPLAYING, "dead jobs of Sidekiq cannot be taken out", ("x",)),
+    "ZSCORE": Command(REPLAYING, "dead jobs of Sidekiq cannot be taken out", ("x",)),
+    "SADD": Command(REPLAYING, "Sidekiq and RQ may not know the queue to which a job goes back", ("x",)),
+    "HSET": Command(REPLAYING, _BACK, ("x", "x")),
+    "HDEL": Command(REPLAYING, _BACK, ("x",)),
+    "EXISTS": Command(REPLAYING, _BACK),
+    "PERSIST": Command(REPLAYING, _BACK),
 }
 
-#: The rules, beside those of polling (`powers.RECIPE`), of a user that can look and replay.
-ACTING_RECIPE = " ".join(f"+{name.lower()}" for name in ("MULTI", "EXEC", "DISCARD", *COMMANDS))
+#: The rules, beside those of polling (`powers.RECIPE`), of a user that can look and replay; in a cluster `+wait` too.
+ACTING_RECIPE = " ".join(f"+{name.lower()}" for name in ("MULTI", "DISCARD", *COMMANDS))
 
 
 def check_acting(wire: Wire, url: BrokerURL, keys: Sequence[str], replaying: bool) -> list[Check]:

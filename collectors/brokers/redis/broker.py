@@ -14,6 +14,7 @@ from . import facts, names, relations, server
 from .acting import check_acting
 from .channels import Channels
 from .groups import Group, Stream
+from .holding import HoldsLetters
 from .inventory import MOST_KEYS, Inventory
 from .lists import LOOKS_BYTES, Lists
 from .names import Wanted
@@ -25,7 +26,7 @@ from .wire import AnyWire, Wire
 FACTS_SECONDS = 60.0
 
 
-class Redis:
+class Redis(HoldsLetters):
     """Watches one database of one server. `keys` (globs of Redis) narrows what is searched for.
 
     `timeout` is that of each network operation, `ca_file` the certificates that rediss:// trusts.
@@ -34,6 +35,7 @@ class Redis:
     PARAMETERS: ClassVar[tuple[str, ...]] = ("keys", "timeout", "ca_file")
 
     def __init__(self, url: BrokerURL) -> None:
+        super().__init__()
         self._url = url
         self._wire = self._new_wire(url)
         self._wanted = Wanted(url)
@@ -78,8 +80,9 @@ class Redis:
         return poll
 
     def close(self) -> None:
-        """Let go of the connection. May be called twice, from another thread too."""
+        """Let go of the connections. May be called twice, from another thread too."""
         self._wire.close()
+        self._close_letters()
 
     def watch(self, keys: Sequence[str]) -> None:
         """Look at the ends of these lists first, where the ends of all would be too much."""

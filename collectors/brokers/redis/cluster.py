@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError
 
 from ...errors import BadAnswer, BadURL, CollectorError, Unreachable
 from ...url import BrokerURL
 from .broker import Redis
 from .failures import Silent, line, refused
+from .meter import TooLarge
 from .topology import SLOTS, Address, Topology, slot_of, written
 from .wire import AnyWire, Refusal, Wire, pack
 
@@ -25,6 +27,8 @@ from .wire import AnyWire, Refusal, Wire, pack
 FRESH_SECONDS = 60.0
 #: How often a command follows a slot that moved, within one poll.
 HOPS = 3
+#: How long is waited for a replica to have what was written.
+WAIT_MILLISECONDS = 500
 _ASKING = pack("ASKING")
 
 
@@ -107,6 +111,15 @@ class ClusterWire:
         """The reply to one command, or its `Refusal`."""
         return self.ask([pack(*parts)])[0]
 
+    def replicated(self, keys: Sequence[bytes]) -> str:
+        holders = {self._holder(key_slot(key)) for key in keys}
+        with_replica = [one for one in holders if one is not None and self._topology.replicas.get(one)]
+        replies = self._ask([(address, pack("WAIT", 1, WAIT_MILLISECONDS)) for address in with_replica])
+        behind = [written(address) for address, n in zip(with_replica, replies, strict=True) if n == 0]
+        if not behind:
+            return ""
+        return f"No replica of {', '.join(behind)} has it yet; should that node fail now, the copy is lost."
+
     def close(self) -> None:
         self._closed = True
         for wire in list(self._wires.values()):
@@ -161,6 +174,8 @@ class ClusterWire:
                 self.requests += len(commands)
                 self.received += wire.received - before
                 return answers
+            except TooLarge:  # the node is well
+                raise
             except CollectorError as error:
                 self._note_silent(address, error)
         return [Silent(self._silent[address])] * len(commands)

@@ -19,6 +19,10 @@ from ...errors import BadAnswer
 LARGEST_REPLY = 12 * 1024 * 1024
 
 
+class TooLarge(BadAnswer):
+    """A reply was larger than is read."""
+
+
 class Meter:
     """A socket that reads no more than it is allowed to. Everything else is the socket's own."""
 
@@ -39,7 +43,7 @@ class Meter:
         self._left = LARGEST_REPLY
 
     def recv(self, size: int) -> bytes:
-        """Raises TimeoutError after the deadline, BadAnswer when a reply is too large."""
+        """Raises TimeoutError after the deadline, TooLarge when a reply is too large."""
         remaining = self._deadline - time.monotonic()
         if remaining < self._timeout:
             if remaining <= 0:
@@ -48,7 +52,7 @@ class Meter:
         data = self._real.recv(size)
         self._left -= len(data)
         if self._left < 0:
-            raise BadAnswer(
+            raise TooLarge(
                 f"Redis at {self._place} sent a reply of more than {LARGEST_REPLY >> 20} MB; "
                 "leave out the key that holds such large messages with exclude= or keys=."
             )

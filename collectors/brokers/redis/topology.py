@@ -11,7 +11,19 @@ from redis.crc import key_slot
 SLOTS = 16_384
 
 #: Commands whose key is not their first argument: where it is, 0 = they have none.
-_KEY_AT = {b"XINFO": 2, b"MEMORY": 2, b"SCAN": 0, b"INFO": 0, b"TIME": 0, b"PUBSUB": 0, b"CLIENT": 0, b"CONFIG": 0}
+_KEY_AT = {
+    b"XINFO": 2,
+    b"MEMORY": 2,
+    b"EVAL": 3,
+    b"EVALSHA": 3,
+    b"WAIT": 0,
+    b"SCAN": 0,
+    b"INFO": 0,
+    b"TIME": 0,
+    b"PUBSUB": 0,
+    b"CLIENT": 0,
+    b"CONFIG": 0,
+}
 
 #: Host and port.
 Address = tuple[str, int]

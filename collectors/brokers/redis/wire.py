@@ -76,6 +76,12 @@ class AnyWire(Protocol):
     def one(self, *parts: bytes | str | int) -> Any:
         """The reply to one command, or its `Refusal`; to one about no key, that of any node."""
 
+    def replicated(self, keys: Sequence[bytes]) -> str:
+        """Wait until a replica has what was just written under these keys, where their nodes have one.
+
+        A sentence where none came to have it in time.
+        """
+
     def close(self) -> None:
         """Let go of every connection for good; may be called from another thread."""
 
@@ -108,6 +114,10 @@ class Wire:
 
     def all(self, *parts: bytes | str | int) -> list[Any]:
         return [self.one(*parts)]
+
+    def replicated(self, keys: Sequence[bytes]) -> str:
+        """On one server what belongs together is written in one step, and replicated so."""
+        return ""
 
     def ask(self, commands: Sequence[bytes]) -> list[Any]:
         """The reply to each command, in order; one that was refused stands there as a `Refusal`.

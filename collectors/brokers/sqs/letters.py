@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from ...letters import Bounds, Look, Price
+from ...errors import NotSupported
+from ...letters import Bounds, Destination, Look, MoveProgress, Price
+from . import moving
 from .asking import attributes_of
 from .attributes import Attributes
+from .copying import send_new
+from .failures import Gone
+from .lease import SQSLease
 from .looking import Looking, price_of
 from .places import Places
 from .queue import Queue
@@ -30,6 +36,49 @@ class KeepsLetters:
     def look(self, key: str, bounds: Bounds, after: str = "", stop: Callable[[], bool] = lambda: False) -> Look:
         """See letters, in no order that SQS would promise; `after` means nothing here: no place can be gone back to."""
         return Looking(*self._asked(key), bounds, stop).look(self._look_only)
+
+    def lease(self, key: str, seconds: float) -> SQSLease:
+        """Hold letters for at most so long, six hours at most. Raises NotSupported where a look would be refused."""
+        queue, attributes = self._asked(key)
+        if refused := price_of(queue, attributes, Bounds(), self._look_only).refused:
+            raise NotSupported(refused)
+        return SQSLease(queue, attributes, self._places, seconds)
+
+    def stamps(self, key: str, to: Destination) -> str:
+        """Copies bear as many as there is room for: a letter with ten attributes of its own bears none."""
+        return ""
+
+    def receivers(self, to: Destination) -> list[str] | None:
+        """A queue reaches itself. What subscribes to topics is not known to SQS."""
+        if to.exchange is not None:
+            return []
+        try:
+            queue, _ = self._asked(to.queue)
+        except Gone:
+            return []
+        return [queue.short]
+
+    def send_new(self, to: Destination, body: bytes, headers: Mapping[str, Any], properties: Mapping[str, str]) -> str:
+        """Properties: `group` and `deduplication_id` for FIFO queues, `delay_seconds` for others."""
+        return send_new(self._places.destination(to), body, headers, properties)
+
+    # --- SQS's own move ------------------------------------------------------------------------------------------
+    def fits(self, key: str, to: Destination | None) -> str:
+        """Why SQS's own move cannot be used here."""
+        return moving.unfit(self._places.queue(key), self._to(to))
+
+    def start_move(self, key: str, to: Destination | None, rate: float | None) -> str:
+        return moving.start(self._places.queue(key), self._to(to), rate)
+
+    def move_progress(self, key: str, handle: str) -> MoveProgress:
+        return moving.progress(self._places.queue(key), handle)
+
+    def cancel_move(self, key: str, handle: str) -> None:
+        moving.cancel(self._places.queue(key), handle)
+
+    def _to(self, to: Destination | None) -> Queue | None:
+        """None = each letter to where it died."""
+        return None if to is None else self._places.destination(to)
 
     def _asked(self, key: str) -> tuple[Queue, Attributes]:
         """A queue, and what SQS tells of it now."""

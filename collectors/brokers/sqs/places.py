@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...errors import NotSupported
+from ...letters import Destination
 from .failures import Gone
 from .names import short
 from .queue import Queue
@@ -31,3 +33,9 @@ class Places:
                 raise Gone(f"There is no queue '{key}' in the regions and accounts of this URL.")
             self._known[key] = Queue(key, short(key), target.queue_url(account, name), target)
         return self._known[key]
+
+    def destination(self, to: Destination) -> Queue:
+        """Where copies are to go. Raises NotSupported for an exchange."""
+        if to.exchange is not None:
+            raise NotSupported("SQS has no exchanges and no topics; name a queue.")
+        return self.queue(to.queue)

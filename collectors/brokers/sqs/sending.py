@@ -116,7 +116,7 @@ def _judged(answer: Mapping[str, Any], batch: Sequence[Copy]) -> list[Receipt | 
     judged: list[Receipt | None] = []
     for n, copy in enumerate(batch):
         if one := sent.get(str(n)):
-            fine = _as_sent(one, copy.entry)
+            fine = as_sent(one, copy.entry)
             why = "" if fine else "SQS says that it stored something else than was sent (MD5)."
             judged.append(Receipt(copy.tag, Outcome.SENT if fine else Outcome.UNKNOWN, why))
         elif one := failed.get(str(n)):
@@ -130,7 +130,7 @@ def _judged(answer: Mapping[str, Any], batch: Sequence[Copy]) -> list[Receipt | 
     return judged
 
 
-def _as_sent(told: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
+def as_sent(told: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
     """Whether the digests, where there are any, are those of what was sent."""
     expected = {
         "MD5OfMessageBody": digests.of_body(entry["MessageBody"]),

@@ -129,6 +129,10 @@ class Target:
         """The URL of a queue, whether it exists or not."""
         return f"{self._client('sqs').meta.endpoint_url.rstrip('/')}/{account}/{name}"
 
+    def queue_arn(self, key: str) -> str:
+        """The ARN of the queue of this key."""
+        return f"arn:{self._client('sqs').meta.partition}:sqs:{key}"
+
     def _client(self, service: str, once: bool = False) -> Any:
         with self._lock:
             if time.monotonic() > self._until - EARLY:

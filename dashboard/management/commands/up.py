@@ -111,6 +111,7 @@ class Command(BaseCommand):
         from dashboard.asgi import application
         from dashboard.collecting import Collector
         from dashboard.housekeeping import Worker
+        from dashboard.letters.reader import Reader
         from dashboard.live import feed
         from dashboard.live.bus import the_bus
         from dashboard.replay.working import Replayer
@@ -118,17 +119,19 @@ class Command(BaseCommand):
         from dashboard.server import serve
 
         stack.callback(close_store)
-        collector, worker = Collector(the_store(), the_bus()), Worker(the_store())
+        collector, worker, reader = Collector(the_store(), the_bus()), Worker(the_store()), Reader()
         replayer = Replayer(the_bus())
         feed.fleet()  # refilled before the first tick comes
         stack.callback(worker.stop)
         stack.callback(replayer.stop)
+        stack.callback(reader.stop)
         stack.callback(collector.stop)
 
         def listening(at: int) -> None:
             collector.start()
             worker.start()
             replayer.start()
+            reader.start()
             self.stdout.write(self._address(host, at))
             self.stdout.flush()
 

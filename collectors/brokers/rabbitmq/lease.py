@@ -1,0 +1,289 @@
+"""Leases of letters: a consumer holds them, confirmed copies are sent on other connections, originals acknowledged.
+
+Two connections at least, because a broker that is short of memory stops reading from whoever publishes, and would then
+hear no acknowledgement either. What was measured, and why it is built so: `tests/bench/lease_rabbitmq.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from struct import unpack_from
+from typing import Any
+
+from collectors.errors import BadAnswer, CollectorError, Expired, NotSupported, TimedOut
+from collectors.letters import Destination, Outcome, Parcel, Receipt
+from collectors.url import BrokerURL
+
+from . import frames
+from .copies import copied
+from .frames import Arrived
+from .inventory import queue_key, sample_name
+from .letters import Held, Places
+from .link import Link
+from .price import Rules
+from .prometheus import QueueKey
+from .returning import Source
+from .sending import Posted, Sender, Target
+
+#: Letters that may be held at once, and bytes of their bodies by their mean size.
+MOST_HELD, MOST_BYTES = 2000, 64 << 20
+TAG = "weir"
+TEND_EVERY = 5.0
+
+RefusesWhenFull = Callable[[QueueKey], bool]
+
+
+class RabbitLease:
+    """Letters of one classic or quorum queue (`collectors.letters.Lease`)."""
+
+    random, atomic = False, False
+
+    def __init__(
+        self,
+        url: BrokerURL,
+        where: QueueKey,
+        rules: Rules,
+        mean_size: float,
+        until: float,
+        places: Places,
+        refuses_when_full: RefusesWhenFull,
+    ) -> None:
+        self.until = until
+        self.most_held = max(1, min(MOST_HELD, int(MOST_BYTES / max(1.0, mean_size))))
+        self._url, self._where, self._places, self._refuses = url, where, places, refuses_when_full
+        self._name = sample_name(*where)
+        self._held: dict[int, Held] = {}  # everything unsettled, in the order of its tags
+        self._fresh: deque[Held] = deque()  # of these, what nobody has taken yet
+        self._let_go: set[int] = set()  # of these, what goes back as soon as it can
+        self._senders: dict[str, Sender] = {}
+        self._receipts: deque[Receipt] = deque()
+        self._targets: dict[Destination, tuple[str, Target]] = {}
+        self._consuming = self._closed = False
+        self._tended_at = time.monotonic()
+        link = Link(url, where[0])
+        try:
+            self._source = Source(link, link.open_channel(), where[1], rules)
+            self._source.ready()  # says at once that the queue is not there, or not to be read
+        except CollectorError:
+            link.hang_up()
+            raise
+
+    # --- taking --------------------------------------------------------------------------------------------------
+    def take(self, most: int, seconds: float = 1.0) -> Sequence[Held]:
+        self._alive()
+        self._consume()
+        self._tend()
+        deadline = time.monotonic() + seconds
+        room = max(0, min(most, self.most_held - (len(self._held) - len(self._fresh))))
+        while not self._fresh and room:
+            left = deadline - time.monotonic()
+            self._read(max(0.0, left))
+            if left <= 0:
+                break
+        return [self._fresh.popleft() for _ in range(min(room, len(self._fresh)))]
+
+    def take_these(self, ids: Mapping[str, int]) -> Sequence[Held]:
+        raise NotSupported("A queue of RabbitMQ is read in its order, not by ids.")
+
+    def _consume(self) -> None:
+        if not self._consuming:
+            link, channel = self._source.link, self._source.channel
+            link.call(frames.prefetch(channel, self.most_held), channel, frames.QOS_OK)
+            link.call(frames.consume(channel, self._where[1], TAG), channel, frames.CONSUME_OK)
+            self._consuming = True
+
+    def _read(self, seconds: float) -> None:
+        link = self._source.link
+        if not link.events:
+            link.read(seconds)
+        link.check(self._source.channel)
+        self._take_events()
+
+    def _take_events(self) -> None:
+        events = self._source.link.events
+        while events:
+            event = events.popleft()
+            if isinstance(event, Arrived):
+                (tag,) = unpack_from(">Q", event.arguments, 1 + event.arguments[0])
+                self._held[tag] = held = Held(tag, event, self._where[0], self._places)
+                self._fresh.append(held)
+            elif event.name == frames.CANCEL:
+                raise BadAnswer(f"RabbitMQ no longer delivers from '{self._name}': the queue is gone, or its node.")
+
+    # --- sending -------------------------------------------------------------------------------------------------
+    def send(self, parcels: Sequence[Parcel]) -> None:
+        """Raises TimedOut, with nothing sent, while the broker takes no messages (memory or disk alarm)."""
+        self._alive()
+        self._hear_first()
+        batches: dict[str, list[Posted]] = {}
+        for parcel in parcels:
+            held = self._held.get(parcel.tag)
+            if held is None:
+                self._refuse(parcel, "This letter is not in the hands of this lease.")
+                continue
+            try:
+                vhost, target = self._target(parcel.to)
+                properties = copied(held.fields, parcel.stamp, parcel.options, parcel.headers)
+            except BadAnswer as error:
+                self._refuse(parcel, str(error))
+                continue
+            body = held.message.body if parcel.body is None else parcel.body
+            batches.setdefault(vhost, []).append(Posted(parcel.tag, target, properties, body))
+        for vhost, posts in batches.items():
+            self._sender(vhost).post(posts)
+
+    def _hear_first(self) -> None:
+        """Before something is sent: whether the originals are still ours, and the broker takes copies."""
+        link = self._source.link
+        link.read(0.0)
+        link.check(self._source.channel)
+        for sender in self._senders.values():
+            if sender.blocked:
+                raise TimedOut(f"RabbitMQ at {link.place} takes no messages now: {sender.blocked}.")
+
+    def _refuse(self, parcel: Parcel, why: str) -> None:
+        self._receipts.append(Receipt(parcel.tag, Outcome.REFUSED, why))
+
+    def _target(self, to: Destination) -> tuple[str, Target]:
+        """The virtual host, and the exchange and routing key in it."""
+        found = self._targets.get(to)
+        if found is None:
+            found = target_of(to, self._where[0])
+            frames.short(found[1][0]), frames.short(found[1][1])  # both fit
+            if len(self._targets) < 1000:
+                self._targets[to] = found
+        return found
+
+    def _sender(self, vhost: str) -> Sender:
+        if vhost not in self._senders:
+            self._senders[vhost] = Sender(self._url, vhost, lambda queue: self._refuses((vhost, queue)))
+        return self._senders[vhost]
+
+    def settled(self, seconds: float = 1.0) -> Sequence[Receipt]:
+        self._tend()
+        deadline = time.monotonic() + seconds
+        while True:
+            busy = [sender for sender in self._senders.values() if sender.waiting]
+            for sender in busy:
+                sender.hear(0.0)
+            self._gather()
+            left = deadline - time.monotonic()
+            if self._receipts or left <= 0 or not busy:
+                break
+            busy[0].hear(min(left, 1.0 if len(busy) == 1 else 0.02))
+        receipts = list(self._receipts)
+        self._receipts.clear()
+        return receipts
+
+    def _gather(self) -> None:
+        for sender in self._senders.values():
+            self._receipts.extend(sender.receipts)
+            sender.receipts.clear()
+
+    # --- settling ------------------------------------------------------------------------------------------------
+    def remove(self, tags: Sequence[int]) -> Sequence[Receipt]:
+        self._alive()
+        known = sorted(tag for tag in set(tags) if tag in self._held)
+        receipts = [Receipt(tag, Outcome.UNKNOWN, "It is not held any more.") for tag in tags if tag not in self._held]
+        if not known:
+            return receipts
+        link, channel = self._source.link, self._source.channel
+        try:
+            link.send(self._acks(known))
+            # an answer to anything said after them tells that the broker has heard them
+            link.call(frames.prefetch(channel, self.most_held), channel, frames.QOS_OK)
+        except CollectorError as error:
+            return receipts + [Receipt(tag, Outcome.UNKNOWN, str(error)) for tag in known]
+        for tag in known:
+            del self._held[tag]
+        return receipts + [Receipt(tag, Outcome.REMOVED) for tag in known]
+
+    def _acks(self, tags: Sequence[int]) -> bytes:
+        """As few acknowledgements as can be: one for all that are held up to a tag, the rest one by one."""
+        channel, together = self._source.channel, 0
+        for held, tag in zip(self._held, tags, strict=False):
+            if held != tag:
+                break
+            together += 1
+        first = frames.ack(channel, tags[together - 1], multiple=True) if together else b""
+        return first + b"".join(frames.ack(channel, tag) for tag in tags[together:])
+
+    def give_back(self, tags: Sequence[int]) -> None:
+        """Where a queue keeps places only when a channel is closed, they go back once nothing else is held."""
+        self._let_go.update(tag for tag in tags if tag in self._held)
+        self._stop_consuming()
+        fresh = {held.tag for held in self._fresh}
+        everything = len(self._let_go | fresh) == len(self._held)
+        if self._source.rules.by_closing and not everything:
+            return
+        self._fresh.clear()
+        self._return(sorted(self._let_go | fresh), everything)
+        self._let_go.clear()
+
+    def _stop_consuming(self) -> None:
+        """Letters given back while a consumer waits would be delivered to it again."""
+        if self._consuming:
+            link, channel = self._source.link, self._source.channel
+            link.call(frames.cancel(channel, TAG), channel, frames.CANCEL_OK)
+            self._consuming = False
+            self._take_events()
+
+    def _return(self, tags: Sequence[int], everything: bool) -> None:
+        if tags:
+            renewer = Sender(self._url, self._where[0], lambda _: True)
+            limited = self._source.rules.limit is not None
+            try:
+                held = [self._held[tag] for tag in tags]
+                self._source.give_back(held, renewer if limited else None, everything)
+            finally:
+                renewer.close()
+            for tag in tags:
+                del self._held[tag]
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        with suppress(CollectorError):  # on a link that is lost the broker has everything back already
+            self._stop_consuming()
+            self._fresh.clear()
+            self._return(list(self._held), everything=True)
+        self._source.link.close()
+        for sender in self._senders.values():
+            sender.close()
+
+    # --- keeping it alive ----------------------------------------------------------------------------------------
+    def _alive(self) -> None:
+        if self._closed or time.time() >= self.until:
+            raise Expired(f"The lease on '{self._name}' has passed its time.")
+
+    def _tend(self) -> None:
+        """Listen to the links that are not just being used, so that neither side takes the other for dead."""
+        now = time.monotonic()
+        if now - self._tended_at > TEND_EVERY:
+            self._tended_at = now
+            if not self._source.link.events:
+                self._source.link.read(0.0)
+            for sender in self._senders.values():
+                sender.hear(0.0)
+
+
+def target_of(to: Destination, vhost: str) -> tuple[str, Target]:
+    """The virtual host, exchange and routing key of a destination. Raises BadAnswer for a key that is none."""
+    if not to.queue:
+        return vhost, (to.exchange or "", to.routing_key)
+    where = queue_key(to.queue)
+    if where is None:
+        raise BadAnswer(f"'{to.queue}' is not the key of a queue of RabbitMQ.")
+    return where[0], ("", where[1])
+
+
+def mean_size(row: Mapping[str, Any]) -> float:
+    """Bytes of a mean body in a queue, by its row in the management API; 64 KB where that is not counted."""
+    size, count = row.get("message_bytes_ready"), row.get("messages_ready")
+    if isinstance(size, int) and isinstance(count, int) and count > 0:
+        return size / count
+    return 65536.0 if not isinstance(count, int) or count else 1024.0

@@ -1,0 +1,68 @@
+"""One new message: its properties out of texts, sent and confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from struct import pack
+from typing import Any
+
+from collectors.errors import BadAnswer, NotSupported, TimedOut
+from collectors.letters import Destination, Outcome
+from collectors.url import BrokerURL
+
+from .fields import HEADERS, KINDS, Entry, Fields, entry
+from .lease import target_of
+from .sending import Posted, Sender
+
+#: What the broker sets, or refuses unless it is the connection's own.
+_NOT_OURS = ("user_id", "cluster_id", HEADERS)
+
+
+def properties_of(headers: Mapping[str, Any], properties: Mapping[str, str]) -> bytes:
+    """Bytes of properties given as texts. Persistent unless `delivery_mode` says else.
+
+    Raises NotSupported for a name that AMQP has not, BadAnswer for a value that does not fit.
+    """
+    parts = {}
+    for name, text in {"delivery_mode": "2", **properties}.items():
+        if name not in KINDS or name in _NOT_OURS:
+            known = ", ".join(sorted(set(KINDS) - set(_NOT_OURS)))
+            raise NotSupported(f"A message of RabbitMQ has no '{name}' that could be set; it has {known}.")
+        parts[name] = _part(name, text)
+    raw = [entry(name, value) for name, value in headers.items()]
+    entries = [Entry(one[1 : 1 + one[0]], one) for one in raw]
+    return Fields(parts, entries or None).written()
+
+
+def _part(name: str, text: str) -> bytes:
+    kind = KINDS[name]
+    if kind == "S":
+        raw = text.encode("utf-8", "replace")
+        if len(raw) > 255:
+            raise BadAnswer(f"'{name}' may have 255 bytes, this one has {len(raw)}.")
+        if name == "expiration" and not text.isdecimal():
+            raise BadAnswer("'expiration' is a whole number of milliseconds.")
+        return bytes([len(raw)]) + raw
+    most = 255 if kind == "B" else (1 << 63) - 1
+    if not text.isdecimal() or len(text) > 19 or int(text) > most:
+        raise BadAnswer(f"'{name}' is a whole number up to {most}.")
+    return bytes([int(text)]) if kind == "B" else pack(">Q", int(text))
+
+
+def send_new(
+    url: BrokerURL, vhost: str, to: Destination, body: bytes, headers: Mapping[str, Any], properties: Mapping[str, str]
+) -> str:
+    """Send it and wait for its confirmation; its message_id, "" = it has none."""
+    raw = properties_of(headers, properties)
+    vhost, target = target_of(to, vhost)
+    sender = Sender(url, vhost, lambda queue: True)
+    try:
+        sender.post([Posted(1, target, raw, body)])
+        receipt = sender.next(url.get_seconds("timeout", 25.0))
+    finally:
+        sender.close()
+    if receipt.outcome is Outcome.UNKNOWN:
+        raise TimedOut(f"Whether the message arrived is not known: {receipt.why}")
+    if receipt.outcome is not Outcome.SENT:
+        raise BadAnswer(receipt.why)
+    return properties.get("message_id", "")

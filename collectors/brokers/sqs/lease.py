@@ -1,0 +1,258 @@
+"""Letters of one queue in the hands of a replay.
+
+They are received and hidden for two minutes at a time, for longer while the lease goes on: when the process dies they
+come back by themselves. Copies are sent on a few threads; those of one message group of a FIFO queue follow one
+another, each after the confirmation of the one before it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from queue import Empty, SimpleQueue
+from uuid import uuid4
+from zlib import crc32
+
+from ...errors import CollectorError, Expired, NotSupported
+from ...letters import Outcome, Parcel, Receipt
+from . import receiving, renewing
+from .attributes import Attributes
+from .copying import copy_for
+from .message import Received
+from .parallel import MOST_THREADS, Job, Lanes, Round
+from .places import Places
+from .queue import Queue
+from .sending import Copy, batches, send
+
+#: Half of the twelve hours for which SQS hides a message at most.
+LONGEST = 6 * 3600.0
+#: Seconds that letters are hidden at once, and for which they stay so beyond `until`: a call takes its time.
+HIDDEN, BEYOND = 120.0, 5.0
+#: Letters held, and bytes of them: they are kept in memory, and count towards the 120,000 that a queue hands out.
+MOST_HELD, MOST_BYTES = 10_000, 64 << 20
+#: Seconds for which SQS waits at most for a message to hand out.
+MOST_WAIT = 20
+#: Seconds to wait for copies that are on their way when the lease ends.
+ENDING = 30.0
+
+
+class SQSLease:
+    """`until` as `collectors.letters.Lease` has it. `most_held` shrinks to what is held when the letters are large."""
+
+    random, atomic = False, False
+
+    def __init__(self, queue: Queue, a: Attributes, places: Places, seconds: float) -> None:
+        self._queue, self._places = queue, places
+        self._retention, self._redrive = a.retention, a.redrive
+        self.until = time.time() + min(seconds, LONGEST)
+        self._once = uuid4().hex
+        self._held: dict[int, Received] = {}
+        self._tags: dict[str, int] = {}  # message id -> tag
+        self._bytes = 0
+        self._last_tag = 0
+        self._extend_at = math.inf
+        self._lanes, self._next_lane = Lanes(), 0
+        self._receipts: SimpleQueue[Receipt | BaseException] = SimpleQueue()
+        self._stuck: set[tuple[str, str]] = set()  # FIFO groups in which a copy did not arrive, by queue
+        self._closed = False
+
+    @property
+    def most_held(self) -> int:
+        return MOST_HELD if self._bytes < MOST_BYTES else len(self._held)
+
+    # --- taking --------------------------------------------------------------------------------------------------
+    def take(self, most: int, seconds: float = 1.0) -> Sequence[Received]:
+        """The next letters, in the order of SQS: of its groups on a FIFO queue, of none on a standard one."""
+        self._alive()
+        self._extend()
+        end = time.monotonic() + seconds
+        taken: list[Received] = []
+        while (room := min(most - len(taken), self.most_held - len(self._held))) > 0:
+            wait = 0 if taken else max(0, min(MOST_WAIT, math.ceil(end - time.monotonic())))
+            found = self._receive(room, wait)
+            taken += found
+            if not found and (taken or time.monotonic() >= end):
+                break
+        return taken
+
+    def take_these(self, ids: Mapping[str, int]) -> Sequence[Received]:
+        raise NotSupported("SQS hands out messages as it likes; none can be taken by its id.")
+
+    def _receive(self, most: int, wait: int) -> list[Received]:
+        """Receive on as many threads as that takes; on one where groups have an order."""
+        calls = 1 if self._queue.fifo else min(MOST_THREADS, math.ceil(most / receiving.BATCH))
+        hidden = self._hidden()
+
+        def one(share: int) -> tuple[Sequence[Mapping[str, object]], float]:
+            return receiving.receive(self._queue, share, hidden, wait)
+
+        shares = [min(receiving.BATCH, most - n * receiving.BATCH) for n in range(calls)]
+        answers = Round(one, lambda: True).run(shares)
+        taken: list[Received] = []
+        for _, answer in answers:
+            if not isinstance(answer, CollectorError):
+                taken += self._keep(*answer)
+        failure = next((answer for _, answer in answers if isinstance(answer, CollectorError)), None)
+        if failure is not None and not taken:
+            raise failure
+        return taken
+
+    def _keep(self, messages: Sequence[Mapping[str, object]], until: float) -> list[Received]:
+        """Hold what was received; a message that is held already has a newer receipt handle by now."""
+        fresh = []
+        for message in messages:
+            known = self._tags.get(str(message["MessageId"]))
+            tag = known or self._last_tag + 1
+            received = Received.of(tag, message, self._retention, until)
+            self._held[tag] = received
+            if known is None:
+                self._last_tag, self._tags[received.message_id] = tag, tag
+                self._bytes += received.size
+                fresh.append(received)
+        if messages:
+            self._extend_at = min(self._extend_at, until - HIDDEN / 2)
+        return fresh
+
+    # --- sending -------------------------------------------------------------------------------------------------
+    def send(self, parcels: Sequence[Parcel]) -> None:
+        self._alive()
+        self._extend()
+        by_queue: dict[str, tuple[Queue, list[Copy]]] = {}
+        for parcel in parcels:
+            try:
+                to = self._places.destination(parcel.to)
+                copy = copy_for(self._held[parcel.tag], parcel, to, self._once)
+            except CollectorError as error:
+                self._receipts.put(Receipt(parcel.tag, Outcome.REFUSED, str(error)))
+            else:
+                by_queue.setdefault(to.key, (to, []))[1].append(copy)
+        for to, copies in by_queue.values():
+            if to.fifo:
+                self._send_groups(to, copies)
+            else:
+                for batch in batches(copies):
+                    self._next_lane += 1
+                    self._lanes.put(self._next_lane, self._guarded(self._batch, to, batch))
+
+    def _send_groups(self, to: Queue, copies: Sequence[Copy]) -> None:
+        """In the order of tags, in which SQS handed them out: within a group that is the order of sending.
+
+        A group always goes by the same lane, so that its copies follow one another over several calls too.
+        """
+        lanes: dict[int, list[Copy]] = {}
+        for copy in sorted(copies, key=lambda copy: copy.tag):
+            lanes.setdefault(crc32(copy.group.encode()) % MOST_THREADS, []).append(copy)
+        for lane, ordered in lanes.items():
+            self._lanes.put(lane, self._guarded(self._waves, to, ordered))
+
+    def _waves(self, to: Queue, copies: Sequence[Copy]) -> None:
+        """Of every group the first, when those have arrived the second, and so on."""
+        groups: dict[str, list[Copy]] = {}
+        for copy in copies:
+            groups.setdefault(copy.group, []).append(copy)
+        while groups and not self._closed:
+            wave = []
+            for group in list(groups):
+                if (to.key, group) in self._stuck:
+                    why = "Not sent: a copy before it in its message group did not arrive for certain."
+                    for copy in groups.pop(group):
+                        self._receipts.put(Receipt(copy.tag, Outcome.REFUSED, why))
+                    continue
+                wave.append(groups[group].pop(0))
+                if not groups[group]:
+                    del groups[group]
+            for batch in batches(wave):
+                self._batch(to, batch)
+
+    def _batch(self, to: Queue, batch: Sequence[Copy]) -> None:
+        """Send what is still ours, unless the lease is over."""
+        now = time.time()
+        held = self._held
+        ours = [c for c in batch if now < self.until and c.tag in held and held[c.tag].hidden_until > now]
+        late = {copy.tag for copy in batch} - {copy.tag for copy in ours}
+        why = "Not sent: the time for which it was hidden had passed."
+        receipts = [Receipt(tag, Outcome.REFUSED, why) for tag in late] + (send(to, ours) if ours else [])
+        if to.fifo:
+            group = {copy.tag: copy.group for copy in batch}
+            self._stuck |= {(to.key, group[r.tag]) for r in receipts if r.outcome is not Outcome.SENT}
+        for receipt in receipts:
+            self._receipts.put(receipt)
+
+    def _guarded(self, work: Callable[[Queue, Sequence[Copy]], None], to: Queue, copies: Sequence[Copy]) -> Job:
+        """As a job for a lane. A fault is raised by `settled`, in the thread that waits there."""
+
+        def job() -> None:
+            try:
+                work(to, copies)
+            except BaseException as fault:
+                self._receipts.put(fault)
+
+        return job
+
+    def settled(self, seconds: float = 1.0) -> Sequence[Receipt]:
+        self._extend()
+        receipts: list[Receipt] = []
+        try:
+            one = self._receipts.get(timeout=max(0.0, seconds))
+            while True:
+                if isinstance(one, BaseException):
+                    raise one
+                receipts.append(one)
+                one = self._receipts.get_nowait()
+        except Empty:
+            return receipts
+
+    # --- the end of a letter -------------------------------------------------------------------------------------
+    def remove(self, tags: Sequence[int]) -> Sequence[Receipt]:
+        self._alive()
+        self._extend()
+        receipts = receiving.delete(self._queue, [self._held[tag] for tag in tags])
+        self._forget(tags)
+        return receipts
+
+    def give_back(self, tags: Sequence[int]) -> None:
+        letters = [self._held[tag] for tag in sorted(tags)]
+        self._forget(tags)
+        if self._redrive is not None:
+            letters = self._renewed(letters, self._redrive.most or 0)
+        receiving.hide(self._queue, letters, 0)  # where that fails, they come back by themselves
+
+    def _renewed(self, letters: Sequence[Received], most: int) -> list[Received]:
+        """Renew what its own queue would move on by the next receives; those that are to be given back."""
+        now = time.time()
+        due = [one for one in letters if renewing.due(one, most) and one.hidden_until > now]
+        _, back, _ = renewing.renew(self._queue, due)
+        gone = {one.tag for one in due} - {one.tag for one in back}
+        return [one for one in letters if one.tag not in gone]
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._lanes.close(ENDING)
+            self.give_back(list(self._held))
+
+    def _forget(self, tags: Sequence[int]) -> None:
+        for tag in tags:
+            letter = self._held.pop(tag)
+            del self._tags[letter.message_id]
+            self._bytes -= letter.size
+
+    # --- time ----------------------------------------------------------------------------------------------------
+    def _alive(self) -> None:
+        if self._closed or time.time() >= self.until:
+            raise Expired(f"The lease on '{self._queue.short}' has passed its time; what it held comes back by itself.")
+
+    def _hidden(self) -> int:
+        return max(1, math.ceil(min(HIDDEN, self.until - time.time() + BEYOND)))
+
+    def _extend(self) -> None:
+        """Hide for longer what would come back too soon, as long as the lease goes on."""
+        now = time.time()
+        if now < self._extend_at or now >= self.until:
+            return
+        enough = min(now + HIDDEN / 2, self.until + BEYOND / 2)
+        due = [letter for letter in self._held.values() if now < letter.hidden_until < enough]
+        receiving.hide(self._queue, due, self._hidden())
+        soonest = min((letter.hidden_until for letter in self._held.values()), default=math.inf)
+        self._extend_at = max(soonest - HIDDEN / 2, now + 1.0)
