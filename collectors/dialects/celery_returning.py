@@ -10,6 +10,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from . import splice
 from .celery import SEPARATOR, STEPS
 from .keeping import Entrance, Told, number
@@ -36,8 +38,8 @@ class CeleryReturning:
         named = headers.get("id") or properties.get("correlation_id") or properties.get("delivery_tag")
         routing_key = info.get("routing_key")
         return Told(
-            identity=repr((named, fields["body"])).encode("utf-8", "surrogateescape"),
-            origin=routing_key.encode("utf-8", "surrogateescape") if isinstance(routing_key, str) else b"",
+            identity=orjson.dumps((named, fields["body"])),
+            origin=routing_key.encode() if isinstance(routing_key, str) else b"",
             attempts=int(retries) + 1 if retries is not None and retries >= 0 else None,
             properties=tuple((name, value) for name, value in told.items() if isinstance(value, str) and value),
         )

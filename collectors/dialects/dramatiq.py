@@ -90,11 +90,7 @@ def _told(namespace: bytes, id: bytes, fields: Mapping[bytes, bytes], score: flo
     retries = number(options.get("retries")) if isinstance(options, dict) else None
     queue = message.get("queue_name")
     died = seconds(score)
-    name = (
-        queue.removesuffix(".DQ").removesuffix(".XQ").encode("utf-8", "surrogateescape")
-        if isinstance(queue, str)
-        else b""
-    )
+    name = queue.removesuffix(".DQ").removesuffix(".XQ").encode() if isinstance(queue, str) else b""
     return Told(
         identity=id,
         origin=(namespace + b":" if namespace else b"") + name if name else b"",

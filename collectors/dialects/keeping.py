@@ -103,13 +103,14 @@ FindsApart = Callable[[bytes], Apart | None]
 
 def number(value: object) -> float | None:
     """A number that may be text; None for anything else."""
-    if not isinstance(value, str | bytes | int | float) or len(str(value)) > 40:
+    if isinstance(value, int | float):
+        return value if abs(value) < 1e18 else None
+    if not isinstance(value, str | bytes) or len(value) > 40:
         return None
     try:
-        found = float(value)
+        return number(float(value))
     except ValueError:
         return None
-    return found if abs(found) < 1e18 else None
 
 
 def seconds(value: object) -> float | None:

@@ -80,8 +80,8 @@ class SidekiqReturning:
         retries = number(fields.get("retry_count"))
         shown = [(name, str(fields[name])) for name in ("jid", "class", "queue") if isinstance(fields.get(name), str)]
         return Told(
-            identity=repr((fields["jid"], fields["class"], fields["args"])).encode("utf-8", "surrogateescape"),
-            origin=namespace + b"queue:" + queue.encode("utf-8", "surrogateescape") if isinstance(queue, str) else b"",
+            identity=orjson.dumps((fields["jid"], fields["class"], fields["args"])),
+            origin=namespace + b"queue:" + queue.encode() if isinstance(queue, str) else b"",
             enqueued_at=seconds(fields.get("created_at") or fields.get("enqueued_at")),
             died_at=seconds(fields.get("retried_at") or fields.get("failed_at")),
             attempts=int(retries) + 1 if retries is not None and retries >= 0 else None,

@@ -6,15 +6,18 @@ twenty digits, the order of its members, escapes and white space are the produce
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from json import JSONDecoder, decoder, dumps
-from typing import Any
+from typing import Any, NamedTuple
+
+import orjson
 
 #: JSON to put in the place of a member's value; None = the member goes; a mapping = the same inside its value.
 Changes = Mapping[str, "str | Changes | None"]
 
 _SPACE = " \t\r\n"
+_SPACES = re.compile(r"[ \t\r\n]*")
 #: Numbers stay the text that they are: a number of ten thousand digits is no work.
 _scanstring: Any = decoder.scanstring  # type: ignore[attr-defined]  # of the standard library, but not in typeshed
 _DECODER: Any = JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)
@@ -22,8 +25,7 @@ _DECODER: Any = JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, 
 _NO_JSON = (ValueError, StopIteration, IndexError, RecursionError)
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A member of an object, and where it stands: from `start` (its name) to `end`, its value from `at` on."""
 
     name: str
@@ -33,20 +35,18 @@ class Member:
     end: int
 
 
-def text_of(raw: bytes) -> str:
-    """Bytes as text that becomes the same bytes again, whatever is in them."""
-    return raw.decode("utf-8", "surrogateescape")
-
-
 def read(raw: bytes) -> dict[str, Any] | None:
-    """An object, its numbers as text; None when it is none."""
-    members = _members(text_of(raw), 0)
-    return None if members is None else {member.name: member.value for member in members}
+    """An object, to be read only: numbers beyond 64 bits are not exact. None when it is none."""
+    try:
+        found = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def changed(raw: bytes, changes: Changes) -> bytes:
     """The object with these changes. Raises ValueError when it is none, or a change goes into what is none."""
-    text = text_of(raw)
+    text = raw.decode("utf-8", "surrogateescape")
     cuts: list[tuple[int, int, str]] = []
     _plan(text, 0, changes, cuts)
     for start, end, new in sorted(cuts, reverse=True):
@@ -114,6 +114,7 @@ def _members(text: str, at: int) -> list[Member] | None:
 
 
 def _after_space(text: str, at: int) -> int:
-    while text[at] in _SPACE:
-        at += 1
+    if text[at] in _SPACE:
+        found = _SPACES.match(text, at)
+        at = found.end() if found else at
     return at

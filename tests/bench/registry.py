@@ -61,6 +61,7 @@ BENCHES = {
     "live": ("the live view: clients × rows, with some that stopped reading", 100),
     "page": ("pages and API with 10,000 queues: first paint, long tasks, milliseconds of an answer", 90),
     "replay": ("replaying dead letters, beside RabbitMQ's shovel", 90),
+    "lease_redis": ("moving letters on Redis by a lease, beside LMOVE in pipelines", 60),
     "up": ("from `manage.py up` to ready", 40),
     "memory": ("memory while 10,000 queues are watched", 100),
     "judgement": ("states, lag and forecasts against series whose answer is known", 60),

@@ -40,7 +40,9 @@ class Redis(HoldsLetters):
         self._wire = self._new_wire(url)
         self._wanted = Wanted(url)
         self._powers = Powers(url)
-        self._inventory = Inventory(url, [key for layout in ON_REDIS for key in layout.registries])
+        self._inventory = Inventory(
+            url, [key for layout in ON_REDIS for key in layout.registries], relations.is_dead_set
+        )
         self._lists, self._streams, self._channels = Lists(), Streams(), Channels()
         self._subscribers = server.Subscribers()
         self._laid = Laid()
@@ -64,6 +66,7 @@ class Redis(HoldsLetters):
         streams = self._streams.read(wire, powers, self._inventory, self._wanted, relations.is_dead, at, now)
         channels = self._channels.read(wire, powers, self._wanted, about, at)
         samples = [s for _, s in places] + [s for *_, s in streams] + [s for _, s in channels]
+        samples += [s for _, s in self._streams.poison]
         samples = list({s.key: s for s in samples}.values())  # a key may become another type while we look
         poll = Poll(began, samples, version=server.version(about))
         poll.details = [
@@ -132,6 +135,8 @@ class Redis(HoldsLetters):
                     laid.places.append(place)
             laid.ledgers += found.ledgers
             laid.links += found.links
+        laid.places += relations.dead_sets(inventory.sets, claimed, laid.links)
+        claimed.update(key for place in laid.places for key in place.lists)
         laid.places += [Place(key, key, lists=(key,)) for key in inventory.lists if key not in claimed]
         laid.places = [p for p in laid.places if self._wanted(names.text(p.name), names.text(p.key))]
         self._laid = laid
@@ -172,13 +177,15 @@ class Redis(HoldsLetters):
         idle = consumers_in_words(self._wire, self._powers, streams)
         told |= {s.key: facts.of_stream(stream, group, idle.get(s.key, "")) for stream, group, s in streams}
         told |= {s.key: facts.of_channel(channel) for channel, s in channels}
+        told |= {s.key: facts.of_poison() for _, s in self._streams.poison}
         poll.facts = told
         shown: dict[bytes, list[str]] = {}
         for place, sample in places:
             shown.setdefault(place.key, []).append(sample.key)
         for stream, _, sample in streams:
             shown.setdefault(stream.key, []).append(sample.key)
-        poll.relations = [*self._links(shown), *relations.by_name(shown)]
+        poisoned = [Relation(of, s.key, "dead_letters", relations.POISONED) for of, s in self._streams.poison]
+        poll.relations = relations.together(self._links(shown), relations.by_name(shown), poisoned)
 
     def _links(self, shown: dict[bytes, list[str]]) -> list[Relation]:
         return [

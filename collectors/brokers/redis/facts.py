@@ -8,7 +8,7 @@ from ...dialects.layout import Place
 from ...protocol import QueueFacts, Sample
 from . import names
 from .entries import EARLIEST, EntryId
-from .groups import Group, Stream
+from .groups import POISON, Group, Stream
 from .server import size
 
 #: Channels that belong to Celery (kombu): `/DB.EXCHANGE`.
@@ -54,6 +54,13 @@ def of_stream(stream: Stream, group: Group | None, consumers: str = "") -> Queue
         ("Retention", "unknown: Redis trims only when told to"),
     ]
     return QueueFacts(tuple(facts))
+
+
+def of_poison() -> QueueFacts:
+    return QueueFacts((
+        ("Type", "pending entries of a consumer group"),
+        ("Dead letters", f"entries that were delivered {POISON} times or more and that nobody has acknowledged"),
+    ))  # fmt: skip
 
 
 def of_channel(channel: bytes) -> QueueFacts:

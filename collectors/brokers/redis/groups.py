@@ -9,6 +9,9 @@ from ...protocol import Quality
 from . import names
 from .entries import EntryId, beyond
 
+#: Deliveries from which on a pending entry is a dead letter: its consumers have failed at it so often.
+POISON = 5
+
 
 @dataclass(slots=True)
 class Group:
@@ -25,6 +28,8 @@ class Group:
     oldest_waiting: EntryId | None = None
     oldest_pending: EntryId | None = None
     deliveries: dict[bytes, int] = field(default_factory=dict)  # how often the oldest pending entries were delivered
+    poison: int = 0  # pending entries that were delivered again and again
+    poison_quality: Quality = Quality.EXACT
     by_delivered: bool = False  # the age is that of the last delivered entry, for the oldest waiting one
 
 

@@ -1,5 +1,7 @@
 """The keys that are worth watching in one database, found step by step and remembered.
 
+Lists and streams, and of the sorted sets those in which dead letters lie by their names.
+
 SCAN in bounded pages, one walk for each type and pattern, resumed at the next poll: a database of a hundred million
 keys is walked through over many polls, a small one at every poll. Redis removes an emptied list, so a list that
 is gone stays known for a day and shows 0; an emptied stream remains, so a stream that is gone was deleted.
@@ -8,7 +10,7 @@ is gone stays known for a day and shows 0; an emptied stream remains, so a strea
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +53,7 @@ class Inventory:
     """Known lists and streams, and the registries of the dialects.
 
     lists       by key, when it was last seen to hold something (monotonic seconds)
+    sets        sorted sets that are wanted, likewise: an emptied one is gone, too
     streams     by key, in the order in which they were found
     registries  members of every registry that exists, by key
     version     changes whenever one of them does
@@ -58,8 +61,9 @@ class Inventory:
     cut         whether there are more keys than are watched
     """
 
-    def __init__(self, url: BrokerURL, registries: Sequence[bytes]) -> None:
+    def __init__(self, url: BrokerURL, registries: Sequence[bytes], wants_set: Callable[[bytes], bool]) -> None:
         self._url = url
+        self._wants_set = wants_set
         self._patterns: list[bytes | None] = [pattern.encode() for pattern in url.get_all("keys")]
         self._exact = [key for key in registries if b"*" not in key]
         self._globs = [key for key in registries if b"*" in key]
@@ -69,6 +73,7 @@ class Inventory:
         self._rest_until = 0.0
         self._registries_at = -REGISTRY_SECONDS
         self.lists: dict[bytes, float] = {}
+        self.sets: dict[bytes, float] = {}
         self.streams: dict[bytes, None] = {}
         self.registries: dict[bytes, frozenset[bytes]] = {}
         self.version = 0
@@ -88,6 +93,7 @@ class Inventory:
     def drop(self, key: bytes) -> None:
         """Forget a key that is gone, or has become something else."""
         self.lists.pop(key, None)
+        self.sets.pop(key, None)
         self.streams.pop(key, None)
         self.version += 1
 
@@ -95,7 +101,7 @@ class Inventory:
         if not self._walks:
             if now < self._rest_until:
                 return
-            sought = [(kind, pattern) for kind in ("list", "stream") for pattern in self._patterns or [None]]
+            sought = [(kind, pattern) for kind in ("list", "stream", "zset") for pattern in self._patterns or [None]]
             sought += [("set", pattern) for pattern in self._globs]
             self._walks = [_Walk(node, kind, pattern) for node in wire.nodes for kind, pattern in sought]
             self._rounds = 0
@@ -131,25 +137,27 @@ class Inventory:
                 if key not in self._found_registries:
                     self._found_registries.add(key)
                     self._registries_at = -REGISTRY_SECONDS
-            else:
+            elif walk.type != "zset" or self._wants_set(key):
                 self._add(walk.type, key, now)
 
     def _add(self, kind: str, key: bytes, now: float) -> None:
-        known = key in (self.lists if kind == "list" else self.streams)
-        if not known and len(self.lists) + len(self.streams) >= MOST_KEYS:
+        kept = {"list": self.lists.keys(), "zset": self.sets.keys(), "stream": self.streams.keys()}
+        known = key in kept[kind]
+        if not known and len(self.lists) + len(self.streams) + len(self.sets) >= MOST_KEYS:
             self.cut = True
             return
-        if kind == "list":
-            self.lists[key] = now
-        else:
+        if kind == "stream":
             self.streams[key] = None
+        else:
+            (self.lists if kind == "list" else self.sets)[key] = now
         self.version += not known
 
     def _forget(self, now: float) -> None:
-        old = [key for key, seen in self.lists.items() if now - seen > REMEMBERED_SECONDS]
+        kept = [*self.lists.items(), *self.sets.items()]
+        old = [key for key, seen in kept if now - seen > REMEMBERED_SECONDS]
         for key in old:
             self.drop(key)
-        if len(self.lists) + len(self.streams) < MOST_KEYS:
+        if len(self.lists) + len(self.streams) + len(self.sets) < MOST_KEYS:
             self.cut = False
 
     def _read_registries(self, wire: AnyWire, powers: Powers) -> None:

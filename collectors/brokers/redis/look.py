@@ -10,11 +10,13 @@ from collections.abc import Callable
 
 from ...letters import Bounds, Look, Price
 from . import names
+from .groups import POISON
 from .keys import Where, where
 from .list_shelf import ListShelf
-from .set_shelf import ApartShelf, SetShelf, apart_of
+from .relations import apart_of
+from .set_shelf import ApartShelf, SetShelf
 from .shelves import Shelf, missing
-from .stream_shelf import POISON, PoisonShelf, StreamShelf
+from .stream_shelf import PoisonShelf, StreamShelf
 from .wire import AnyWire
 
 FREE = "Free: reading changes nothing on the server, and no other reader notices."

@@ -37,6 +37,11 @@ def group_identity(stream: bytes, group: bytes) -> str:
     return identity(stream) + SEPARATOR + identity(group)
 
 
+def poison_identity(group: str) -> str:
+    """What a group has pending and fails at again and again, from the identity of the group."""
+    return group + SEPARATOR + "dead"
+
+
 def channel_identity(channel: bytes) -> str:
     """Two separators, so that no stream's group can have the same."""
     return "channel" + SEPARATOR * 2 + identity(channel)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ...dialects import APART
 from ...dialects.keeping import Apart, seconds
 from .groups import raw
 from .items import Item, element, job
@@ -18,11 +17,6 @@ from .wire import AnyWire, pack
 
 #: Bytes of a body that lies apart up to which it is fetched.
 BODY = 2 << 20
-
-
-def apart_of(key: bytes) -> Apart | None:
-    """How the messages of a sorted set lie apart from it; None = its members are the messages."""
-    return next((apart for find in APART if (apart := find(key)) is not None), None)
 
 
 class SetShelf:

@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import NotSupported
 from . import names, relations
 from .entries import EntryId
-from .groups import pairs, raw, whole
+from .groups import POISON, pairs, raw, whole
 from .items import Item, entry, ghost
 from .keys import Where, checked
 from .list_shelf import origin_of
@@ -17,8 +17,6 @@ from .powers import understood
 from .shelves import Page, average, fitting
 from .wire import AnyWire, pack
 
-#: Deliveries from which on a pending entry is a dead letter: its consumers have failed at it so often.
-POISON = 5
 #: Pending entries that are gone through in one page, in steps of this.
 PENDING, STEP = 10_000, 1000
 #: Entries that are asked for by their ids at once.

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ...protocol import Sample
+from ...protocol import Quality, Sample
 from ...rates import Counters
 from . import names
 from .entries import EntryId
 from .failures import Silent, has_gone, not_allowed_key, refused
-from .groups import Group, Stream, depth_at_once, group_name, group_of, pairs, raw, stream_of, take_count, whole
+from .groups import POISON, Group, Stream, depth_at_once, group_name, group_of, pairs, raw, stream_of, take_count, whole
 from .inventory import Inventory
 from .names import Wanted
 from .powers import Powers, understood
@@ -28,6 +28,8 @@ COUNTED, LEAST_COUNTED, COUNTED_BYTES = 1000, 10, 4_000_000
 LARGE = 65536
 #: The oldest pending entries of a group whose deliveries are counted: a poison loop is among them.
 OLDEST_PENDING = 10
+#: Pending entries that are gone through for those that were delivered too often, where the oldest have such ones.
+SEARCHED_PENDING = 1000
 #: Groups whose consumers are asked for at one telling of facts, consumers of one group, and how many are named.
 MOST_GROUPS, MOST_CONSUMERS, NAMED = 500, 200, 5
 
@@ -41,6 +43,9 @@ class Streams:
         self._commands: dict[bytes, tuple[bytes, bytes]] = {}
         self._depths: dict[str, tuple[float, float]] = {}
         self._deliveries: dict[str, dict[bytes, int]] = {}
+        self._poisoned: set[str] = set()
+        #: What groups fail at again and again, by the key of the group: a queue of dead letters for each, once seen.
+        self.poison: list[tuple[str, Sample]] = []
 
     def read(
         self,
@@ -61,6 +66,7 @@ class Streams:
             stream.groups = [g for g in stream.groups if wanted(name, group_name(stream, g))]
         self._find_backlogs(wire, powers, streams)
         self._find_oldest(wire, powers, streams)
+        self._find_poison(wire, powers, streams)
         increases = self._counters.update(at, counted(streams))
         flow = Flow(increases, self._counters.seconds, self._before, self._depths, self._deliveries)
         samples: list[tuple[Stream, Group | None, Sample]] = []
@@ -69,6 +75,7 @@ class Streams:
                 samples.append((stream, group, flow.of_group(stream, group, now)))
             if stream.key in unread:
                 samples.append((stream, None, flow.of_stream(stream, is_dead_letters(stream.key))))
+        self._tell_poison(samples)
         self._deliveries = {s.key: group.deliveries for _, group, s in samples if group is not None}
         self._before = {s.key: (s.length, s.first) for s in streams}
         self._depths = {
@@ -145,6 +152,36 @@ class Streams:
                 with understood(wire.url, "XPENDING"):
                     group.oldest_pending = EntryId.of(reply[0][0])
                     group.deliveries = {raw(entry[0]): whole(entry[3]) for entry in reply}
+
+    def _find_poison(self, wire: AnyWire, powers: Powers, streams: Sequence[Stream]) -> None:
+        """Where one of the oldest pending entries was delivered too often, how many there are."""
+        asked = [
+            (stream, group)
+            for stream in streams
+            for group in stream.groups
+            if max(group.deliveries.values(), default=0) >= POISON
+        ]
+        replies = wire.ask([
+            pack(b"XPENDING", stream.key, group.name, b"-", b"+", SEARCHED_PENDING) for stream, group in asked
+        ])  # fmt: skip
+        for (stream, group), reply in zip(asked, replies, strict=True):
+            if powers.note("XPENDING", reply, stream.key):
+                with understood(wire.url, "XPENDING"):
+                    group.poison = sum(whole(entry[3]) >= POISON for entry in reply)
+                if group.pending > SEARCHED_PENDING:
+                    group.poison_quality = Quality.APPROXIMATE
+
+    def _tell_poison(self, samples: Sequence[tuple[Stream, Group | None, Sample]]) -> None:
+        """One sample for each group that has such entries, or had some before."""
+        self.poison = []
+        for _, group, of in samples:
+            if group is None or not (group.poison or of.key in self._poisoned):
+                continue
+            self._poisoned.add(of.key)
+            sample = Sample(names.poison_identity(of.key), f"{of.name} · dead", "pending entries", depth=group.poison)
+            if group.poison_quality is not Quality.EXACT:
+                sample.quality = {"depth": group.poison_quality}
+            self.poison.append((of.key, sample))
 
 
 def consumers_in_words(

@@ -14,8 +14,8 @@ from . import names
 from .items import Item, joined
 from .keys import where
 from .list_shelf import oldest_right
+from .relations import apart_of
 from .scripts import MOST_ARGUMENTS
-from .set_shelf import apart_of
 from .wire import AnyWire, pack
 
 RIGHT_END, LEFT_END = "right_end", "left_end"
