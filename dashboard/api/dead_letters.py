@@ -17,6 +17,7 @@ from .. import audit
 from ..filters import FilterError
 from ..letters import bodies, choosing, counting, deeds, places, showing
 from ..letters.choosing import Sight
+from ..letters.columns import distinct
 from ..letters.listing import SORTS, ordered
 from ..letters.masking import Masking
 from ..live.feed import fleet
@@ -94,6 +95,7 @@ class GroupOut(Schema):
     replayed: int
     bytes: int
     taken: TakenOut
+    place: dict[str, Any] | None = Field(description="of a queue: how it is looked into, when it last was, what failed")
     fingerprint: str | None
     frame: str | None
     note: str | None
@@ -151,7 +153,7 @@ def list_dead_letters(
     next = encode_cursor((sort, filter, str(queue_id)), key, last) if last else None
     now = time.time()
     covered = places.Coverage(table.index, places.holders(fleet().snapshot()), places.rows())
-    queues = np.unique(table.index.whole["queue_id"][rows])
+    queues, _ = distinct(table.index.whole["queue_id"][rows])
     return as_json(
         {
             "items": shown,

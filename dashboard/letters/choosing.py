@@ -80,14 +80,17 @@ def parsed(text: str, sight: Sight) -> filters.Expression:
 
 @dataclass(slots=True)
 class Searched:
-    """Of how many letters what is in them was searched: `kept` are read, `of` there are. None = it was not asked."""
+    """Of how many letters what is in them was searched: `read`, of `kept` that could be, of all."""
 
+    read: int
     kept: int
     of: int
 
     @property
     def sentence(self) -> str:
-        return f"searched in {self.kept:,} of {self.of:,} letters: of the others Weir holds no body"
+        if self.read < self.kept:
+            return f"searched in {self.read:,} of {self.kept:,} kept letters so far, of {self.of:,}; ask again for more"
+        return f"searched in {self.read:,} of {self.of:,} letters: of the others Weir holds no body"
 
 
 @dataclass
@@ -156,7 +159,7 @@ class Table:
         """What is in the letters that are kept; of the others it is not known."""
         if self._contents is None:
             self._contents = contents.of(self.index, self.sight.masking, self.now)
-            self.searched = Searched(len(self._contents.rows), int(self.index.there.sum()))
+            self.searched = Searched(len(self._contents.rows), self._contents.kept, int(self.index.there.sum()))
         codes = np.zeros(len(self), np.int64)
         codes[self._contents.rows] = np.arange(1, len(self._contents.rows) + 1)
         if field == "body":

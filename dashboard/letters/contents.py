@@ -1,7 +1,7 @@
 """What is in the letters that are kept, as texts to be searched: decoded and masked, in this process's memory.
 
 Preparing a letter takes a fraction of a millisecond; a search prepares for at most `PATIENCE` seconds what no
-search before it did, the newest first, and says how many letters it read.
+search before it did, the newest first, and says how many letters it read; the rest follows in a thread of its own.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 import numpy as np
 import orjson
+from django.db import connection
 
 from collectors.decoding import Tree, tree
 
@@ -31,7 +32,7 @@ _AT_ONCE = 200
 
 @dataclass(slots=True)
 class Content:
-    """One letter: its body and its headers (names in lower case) as texts."""
+    """One letter: its body and its headers as texts, all in lower case."""
 
     body: str
     headers: dict[str, str]
@@ -42,10 +43,11 @@ class Content:
 
 @dataclass(slots=True)
 class Contents:
-    """`rows` of the index of which the contents are known, and these."""
+    """`rows` of the index of which the contents are known, and these. `kept`: of how many they could be."""
 
     rows: Ints
     contents: list[Content]
+    kept: int = 0
 
     def bodies(self) -> list[str | None]:
         return [one.body for one in self.contents]
@@ -81,9 +83,10 @@ class _Prepared:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._version: object = None
-        self._held: dict[tuple[str, int], Content] = {}
+        self._key: object = None  # of the database, and of the rules
+        self._held: dict[int, Content] = {}
         self._size = 0
+        self._rest: Thread | None = None
 
     def of(self, index: Letters, masking: Masking, now: float) -> Contents:
         ids = np.array(bodies.kept_ids(now), np.int64)
@@ -91,32 +94,47 @@ class _Prepared:
             return Contents(np.empty(0, np.int64), [])
         rows = np.searchsorted(index.ids, ids).clip(max=len(index) - 1)
         ids = ids[index.ids[rows] == ids]
+        key = (index.token, masking.version)
         with self._lock:
-            if self._version != masking.version:
-                self._version, self._size = masking.version, 0
+            if self._key != key:
+                self._key, self._size = key, 0
                 self._held.clear()
-            self._let_go({(index.token, id) for id in ids.tolist()})
-            self._prepare([id for id in ids.tolist() if (index.token, id) not in self._held], index.token, masking, now)
-            found = [(id, self._held[index.token, id]) for id in ids.tolist() if (index.token, id) in self._held]
+            self._let_go(set(ids.tolist()))
+            left = self._prepare(ids.tolist(), masking, now, time.monotonic() + PATIENCE)
+            found = [(id, self._held[id]) for id in ids.tolist() if id in self._held]
+        if left and not (self._rest is not None and self._rest.is_alive()):
+            self._rest = Thread(target=self._finish, args=(left, masking, now, key), name="letter-texts", daemon=True)
+            self._rest.start()
         rows = np.searchsorted(index.ids, np.array([id for id, _ in found], np.int64))
-        return Contents(rows, [content for _, content in found])
+        return Contents(rows, [content for _, content in found], len(ids))
 
-    def _let_go(self, wanted: set[tuple[str, int]]) -> None:
-        for key in self._held.keys() - wanted:
-            self._size -= len(self._held.pop(key))
+    def _let_go(self, wanted: set[int]) -> None:
+        for id in self._held.keys() - wanted:
+            self._size -= len(self._held.pop(id))
 
-    def _prepare(self, ids: list[int], token: str, masking: Masking, now: float) -> None:
-        end = time.monotonic() + PATIENCE
-        for at in range(0, len(ids), _AT_ONCE):
-            if time.monotonic() > end or self._size > HELD:
-                return
-            for id, letter in bodies.find(ids[at : at + _AT_ONCE], now).items():
+    def _prepare(self, ids: list[int], masking: Masking, now: float, end: float) -> list[int]:
+        """Read letters until `end`; those that are left."""
+        left = [id for id in ids if id not in self._held]
+        while left and self._size < HELD and time.monotonic() < end:
+            batch, left = left[:_AT_ONCE], left[_AT_ONCE:]
+            for id, letter in bodies.find(batch, now).items():
                 masked = read(letter, masking, "").masked
-                headers = {name.lower(): _told(value) for name, value in masked.headers.items()}
-                content = self._held[token, id] = Content(body_text(masked), headers)
+                headers = {name.lower(): _told(value).lower() for name, value in masked.headers.items()}
+                content = self._held[id] = Content(body_text(masked).lower(), headers)
                 self._size += len(content)
-                if time.monotonic() > end:
-                    return
+        return left if self._size < HELD else []
+
+    def _finish(self, ids: list[int], masking: Masking, now: float, key: object) -> None:
+        """The rest, a batch at a time, so that searches go on meanwhile."""
+        try:
+            for at in range(0, len(ids), _AT_ONCE):
+                with self._lock:
+                    if self._key != key:
+                        return
+                    self._prepare(ids[at : at + _AT_ONCE], masking, now, time.monotonic() + 60)
+                time.sleep(0.02)
+        finally:
+            connection.close()
 
 
 _prepared = _Prepared()

@@ -105,6 +105,7 @@ class _Shown:
             "replayed": group.replayed,
             "bytes": group.bytes,
             "taken": self.covered.over(group.queues).shown(self.now),
+            "place": places.told(self.covered.rows.get(int(group.key))) if self.by == "queue" else None,
         }
 
     def unlooked(self, id: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collectors.protocol import Quality
 from ..models import Place
 from ..snapshot import Snapshot, iso
 from ..ticks import ROW, Ints
-from .columns import Letters
+from .columns import Letters, distinct
 
 _QUALITY = [quality.name.lower() for quality in Quality]
 
@@ -112,14 +112,29 @@ def ago(seconds: float) -> str:
     return "just now"
 
 
+def told(row: Place | None) -> dict[str, Any] | None:
+    """How a queue is looked into, as the API shows it; None = it never was, and no price is known."""
+    if row is None:
+        return None
+    return {
+        "price": row.price or None,
+        "free": row.free,
+        "refused": row.refused or None,
+        "by_itself": row.by_itself,
+        "looked_at": iso(row.looked_at or 0.0),
+        "complete_at": iso(row.complete_at or 0.0),
+        "error": row.error or None,
+    }
+
+
 class Coverage:
     """Of how many letters counts are taken, queue by queue, at one moment."""
 
     def __init__(self, letters: Letters, held: Mapping[int, Holder], rows: Mapping[int, Place]) -> None:
         self.held, self.rows = held, rows
         there = letters.there
-        ids, where = np.unique(letters.whole["queue_id"][there], return_inverse=True)
-        counts = np.bincount(where, weights=letters.whole["count"][there], minlength=len(ids))
+        ids, where = distinct(letters.whole["queue_id"])
+        counts = np.bincount(where, letters.whole["count"] * there, len(ids))
         self._taken = dict(zip(ids.tolist(), counts.astype(int).tolist(), strict=True))
 
     def taken(self, queue: int) -> int:

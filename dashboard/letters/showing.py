@@ -16,7 +16,7 @@ from collectors.decoding import tree, visible
 from collectors.letters import Death
 from collectors.letters import Letter as Seen
 
-from ..models import Cause, Letter, Queue
+from ..models import Cause, Letter, Place, Queue
 from ..snapshot import iso
 from . import bodies, contents
 from .masking import Masking
@@ -37,19 +37,25 @@ def rows(ids: Sequence[int], previews: bool, masking: Masking, now: float | None
         found.update({row.pk: row for row in rows})
     names = _queues({row.queue_id for row in found.values()})
     kept = bodies.find(list(found), now) if previews else {}
-    return [
-        row_of(found[id], names, kept.get(id), masking) | ({"body_kept": id in kept} if previews else {})
-        for id in ids
-        if id in found
-    ]
+    read = dict(Place.objects.filter(queue__in=names).values_list("queue_id", "complete_at"))
+    out = []
+    for id in (id for id in ids if id in found):
+        row = row_of(found[id], names, kept.get(id), masking, read.get(found[id].queue_id))
+        out.append(row | ({"body_kept": id in kept} if previews else {}))
+    return out
 
 
 def _queues(ids: set[int]) -> dict[int, Queue]:
     return {queue.pk: queue for queue in Queue.objects.filter(pk__in=ids).select_related("broker")}
 
 
-def row_of(row: Letter, queues: Mapping[int, Queue], kept: Seen | None, masking: Masking) -> dict[str, Any]:
-    """One letter as a row; `preview` is the beginning of what is kept of it, null when nothing is shown."""
+def row_of(
+    row: Letter, queues: Mapping[int, Queue], kept: Seen | None, masking: Masking, read_at: float | None = None
+) -> dict[str, Any]:
+    """One letter as a row; `preview` is the beginning of what is kept of it, null when nothing is shown.
+
+    `read_at`: when its queue was last read through, which saw it if it is not gone.
+    """
     queue = queues[row.queue_id]
     return {
         "id": row.pk,
@@ -66,7 +72,7 @@ def row_of(row: Letter, queues: Mapping[int, Queue], kept: Seen | None, masking:
         "attempts": row.attempts,
         "replayed": row.replayed,
         "first_seen": time_of(row.first_seen),
-        "last_seen": time_of(row.last_seen),
+        "last_seen": time_of(max(row.last_seen, read_at or 0.0) if row.gone_at is None else row.last_seen),
         "expires_at": time_of(row.expires_at),
         "gone_at": time_of(row.gone_at),
         "place": visible(row.place),
