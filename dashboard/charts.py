@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from .insight.forecast import HORIZON, Forecast
 from .store.base import Series
 from .ticks import Floats
 
@@ -65,20 +66,30 @@ PANELS = (
 _NET = Line("net_rate", "net: in less out, where they cannot be told apart", "depth")
 
 
-def queue_figure(series: Series, start: float, end: float, row: Mapping[str, Any] | None = None) -> go.Figure:
+def queue_figure(
+    series: Series,
+    start: float,
+    end: float,
+    row: Mapping[str, Any] | None = None,
+    ahead: Mapping[str, Forecast] | None = None,
+) -> go.Figure:
     """Depth, flow, lag and consumers of one queue on one time axis from `start` to `end` (epoch seconds).
 
     `series` holds FIGURE_METRICS of exactly one queue (`Store.range`), and may be shorter than the axis, or
     empty; `row` is the queue's row of now (`Snapshot.row`), for the words in a panel that has nothing to show.
+    `ahead` are forecasts by metric: the axis goes on for them, by half of the range at most.
     """
+    until = end + min(HORIZON, (end - start) / 2) if ahead else end
     known = {metric: values[0] for metric, values in series.values.items()}
+    ahead = ahead or {}
     times = _times(series)
-    figure = go.Figure(layout=_layout(series.step, start, end))
+    figure = go.Figure(layout=_layout(series.step, start, end, until))
     tops = _domains([panel.height for panel in PANELS])
     for place, (panel, (low, high)) in enumerate(zip(PANELS, tops, strict=True), start=1):
         lines = _lines_of(panel, known)
         _add_panel(figure, place, lines, times, known)
-        _add_axis(figure, place, panel, low, high, known)
+        come = [_add_ahead(figure, place, line, ahead, until, times, known) for line in lines if line.metric in ahead]
+        _add_axis(figure, place, panel, low, high, known, max(come, default=0.0))
         _say(figure, panel, high, low, empty=not lines, row=row)
     if _has(known, "in_rate") and _has(known, "out_rate"):
         _add_excess(figure, times, known["in_rate"], known["out_rate"])
@@ -117,7 +128,7 @@ def _domains(heights: Sequence[float]) -> list[tuple[float, float]]:
     return domains
 
 
-def _layout(step: float, start: float, end: float) -> go.Layout:
+def _layout(step: float, start: float, end: float, until: float) -> go.Layout:
     return go.Layout(
         height=_HEIGHT,
         margin={"l": 56, "r": 16, "t": 26, "b": 28},
@@ -127,7 +138,7 @@ def _layout(step: float, start: float, end: float) -> go.Layout:
         uirevision="kept",  # a newer figure keeps what a reader switched off in a legend
         xaxis={
             "type": "date",
-            "range": [round(start * 1000), round(end * 1000)],
+            "range": [round(start * 1000), round(until * 1000)],
             "anchor": "free",  # at the foot of the figure, also when the lowest panel is empty
             "position": 0,
             "hoverformat": "%H:%M:%S" if step < 60 else "%a %d %b %H:%M",
@@ -167,6 +178,52 @@ def _add_panel(
                 meta={"role": line.role, "metric": line.metric},
             )
         )
+
+
+def _add_ahead(
+    figure: go.Figure,
+    place: int,
+    line: Line,
+    ahead: Mapping[str, Forecast],
+    until: float,
+    past: list[int],
+    known: Mapping[str, Floats],
+) -> float:
+    """A dashed line from the newest value that is drawn, in a band; the highest of it."""
+    forecast = ahead[line.metric]
+    newest = int(np.flatnonzero(np.isfinite(known[line.metric]))[-1])
+    begins, value = past[newest], float(known[line.metric][newest])
+    shown = (forecast.times <= until) & (forecast.times * 1000 > begins)
+    if not shown.any():
+        return 0.0
+    columns = (forecast.middle, forecast.low, forecast.high)
+    middle, low, high = (_values(np.concatenate([[value], column[shown]])) for column in columns)
+    times = [begins, *(round(at * 1000) for at in forecast.times[shown].tolist())]
+    axis, legend = f"y{place}" if place > 1 else "y", f"legend{place}" if place > 1 else "legend"
+    band = _area(times, high, low, line.role, axis, legend)
+    words = _duration if line.metric == "lag_seconds" else _number
+    figure.add_trace(band.update(meta={"role": line.role, "area": True, "ahead": line.metric}))
+    figure.add_trace(
+        go.Scatter(
+            x=times,
+            y=middle,
+            name="forecast, 80 %",
+            mode="lines",
+            line={"width": 1.7, "dash": "4px,3px"},
+            xaxis="x",
+            yaxis=axis,
+            legend=legend,
+            customdata=[f"{words(m)} ({words(a)} to {words(b)})" for m, a, b in zip(middle, low, high, strict=True)],
+            hovertemplate="%{customdata}",
+            showlegend=line.metric == "depth",  # once is enough
+            meta={"role": line.role, "ahead": line.metric},
+        )
+    )
+    return float(np.max(forecast.high[shown]))
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
 
 
 def _add_excess(figure: go.Figure, times: list[int], arriving: Floats, leaving: Floats) -> None:
@@ -212,7 +269,7 @@ def _runs(values: Values) -> list[tuple[int, int]]:
 
 
 def _add_axis(
-    figure: go.Figure, place: int, panel: Panel, low: float, high: float, known: Mapping[str, Floats]
+    figure: go.Figure, place: int, panel: Panel, low: float, high: float, known: Mapping[str, Floats], ahead: float
 ) -> None:
     axis: dict[str, Any] = {
         "domain": [low, high],
@@ -223,8 +280,8 @@ def _add_axis(
     }
     axis |= {"zeroline": False, "showspikes": False}
     if panel.title == "Lag" and _has(known, "lag_seconds"):
-        axis |= _lag_ticks(float(np.nanmax(known["lag_seconds"])))
-    tops = [float(np.nanmax(known[line.metric])) for line in panel.lines if _has(known, line.metric)]
+        axis |= _lag_ticks(max(float(np.nanmax(known["lag_seconds"])), ahead))
+    tops = [max(float(np.nanmax(known[line.metric])), ahead) for line in panel.lines if _has(known, line.metric)]
     axis["tickformat"] = "~s" if max(tops, default=0) >= 1000 else ",.3~g"  # 75k, but 0.5 and not 500m
     if not tops and not (panel.title == "Flow" and _has(known, "net_rate")):
         axis |= {"showticklabels": False, "range": [0, 1]}

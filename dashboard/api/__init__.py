@@ -10,7 +10,20 @@ from django.http import HttpRequest
 from ninja import NinjaAPI
 from ninja.renderers import BaseRenderer
 
-from . import audit, brokers, dead_letters, looks, masking, queue_marks, queues, replays, series, views, wallboards
+from . import (
+    audit,
+    brokers,
+    dead_letters,
+    looks,
+    masking,
+    outlook,
+    queue_marks,
+    queues,
+    replays,
+    series,
+    views,
+    wallboards,
+)
 from .docs import Page
 from .errors import handle_errors
 
@@ -43,6 +56,7 @@ handle_errors(api)
 api.add_router("/brokers", brokers.router)
 api.add_router("/queues", queue_marks.router)  # first: its addresses are no ids
 api.add_router("/queues", queues.router)
+api.add_router("/queues", outlook.router)
 api.add_router("", series.router)
 api.add_router("", looks.router)
 api.add_router("", replays.deletions)  # before dead letters: its addresses are no ids

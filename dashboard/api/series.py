@@ -14,6 +14,7 @@ from collectors.protocol import METRICS
 
 from ..charts import FIGURE_METRICS, RANGES, queue_figure
 from ..live.feed import fleet
+from ..outlook import outlook
 from ..samples import the_store
 from ..snapshot import iso, number
 from ..store.base import Series
@@ -26,6 +27,7 @@ router = Router(tags=["series"])
 
 MOST_QUEUES, MOST_POINTS, MOST_VALUES = 200, 5000, 500_000
 USUAL_RANGE = 3600.0  # seconds
+FORECAST_UP_TO = 86_400.0  # in a longer range half an hour would not be seen
 Aggregate = Literal["avg", "min", "max"]
 
 
@@ -86,7 +88,11 @@ def get_queue_series(
 def get_queue_figure(
     request: HttpRequest, id: int, range: str = "1h", start: str = "", end: str = "", points: int = 600
 ) -> HttpResponse:
-    """A plotly figure (data, layout) of depth, flow, lag and consumers over `range`, or from `start` to `end`."""
+    """A plotly figure (data, layout) of depth, flow, lag and consumers over `range`, or from `start` to `end`.
+
+    Up to a day that ends now, depth and lag go on as a forecast: a dashed line in a band that holds four times out of
+    five what comes.
+    """
     find_queues([id])
     if range not in RANGES:
         raise ApiError(400, f"range must be one of {', '.join(RANGES)}.", "range")
@@ -94,7 +100,9 @@ def get_queue_figure(
     series = the_store().range([id], FIGURE_METRICS, begins, ends, _points(points))
     snapshot = fleet().snapshot()
     row = snapshot.index(id)
-    figure = queue_figure(series, begins, ends, snapshot.row(row) if row is not None else None)
+    now = snapshot.row(row) if row is not None else None
+    ahead = outlook(id, ends, now).forecasts if not end and ends - begins <= FORECAST_UP_TO else None
+    figure = queue_figure(series, begins, ends, now, ahead)
     return HttpResponse(plotly.io.to_json(figure, validate=False, engine="orjson"), content_type="application/json")
 
 

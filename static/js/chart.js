@@ -114,6 +114,7 @@ export class Chart {
     if (this.zoom) layout.xaxis.range = this.zoom;
     const narrow = this.root.clientWidth < NARROW;
     if (narrow) layout.annotations = layout.annotations.filter((note) => note.name !== "unit");
+    if (narrow) for (const trace of data) if (trace.meta.ahead) trace.showlegend = false;
     window.Plotly.react(this.root, data, layout, { ...CONFIG, displayModeBar: narrow ? false : "hover" });
     if (!this.listening) this.root.on("plotly_relayout", (change) => this.zoomed(change));
     this.listening = true;

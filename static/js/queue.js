@@ -3,12 +3,14 @@
 import { Chart } from "./chart.js";
 import { balance, capital, count, duration, exactTime, figure, howKnown, moment, rate } from "./format.js";
 import { Live } from "./live.js";
+import { Outlook } from "./outlook.js";
 
 const page = document.getElementById("queue");
 const { base, id } = page.dataset;
 const name = page.querySelector("h1").textContent;
 const chart = new Chart(document.getElementById("chart"), document.getElementById("chart-news"), `${base}api/v1/queues/${id}/figure`);
 const live = new Live(`${base}ws/live/`, { frame: show });
+const outlook = new Outlook(document.getElementById("outlook"), `${base}api/v1/queues/${id}/outlook`, () => newest && showVerdict(newest));
 const ranges = [...page.querySelectorAll("a[data-range]")];
 
 const NOW = [
@@ -67,7 +69,8 @@ function verdict(row) {
   if (row.stale || !row.depth) return parts;
   if (row.wait_seconds !== null) parts.push(["", " A message arriving now waits about "], ["b", duration(row.wait_seconds)], ["", by > 0 ? " at today's pace." : "."]);
   if (row.never_clears && by > 0) parts.push(["", ` The backlog grows by ${rate(by)} a second and never clears.`]);
-  else if (row.state === "draining" && row.clears_in_seconds > 0) parts.push(["", " It clears in about "], ["b", duration(row.clears_in_seconds)], ["", "."]);
+  if (row.state === "growing" && outlook.words) parts.push(["", ` ${outlook.words}`]);
+  if (row.state === "draining" && row.clears_in_seconds > 0) parts.push(["", " It clears in about "], ["b", duration(row.clears_in_seconds)], ["", "."]);
   return parts;
 }
 
@@ -86,6 +89,7 @@ function showVerdict(row) {
 }
 
 let sampled = null;
+let newest = null;
 function show(frame) {
   if (!frame.rows) return;
   const [row] = frame.rows;
@@ -99,8 +103,10 @@ function show(frame) {
   state.title = row.state_since ? `since ${moment(row.state_since)}` : "";
   document.title = `${name} · ${row.depth === null ? "?" : count(row.depth)} · Weir`;
   page.classList.toggle("stale", row.stale);
+  newest = row;
   showVerdict(row);
   showNow(row);
+  outlook.refresh();
   put(document.getElementById("now-title"), row.stale ? `Last known, at ${exactTime(row.sampled_at)}` : "Now");
   if (row.sampled_at !== sampled && sampled !== null) chart.refresh();
   sampled = row.sampled_at;

@@ -70,6 +70,7 @@ CALLS = {
     ("delete", "api/v1/queues/<id>"): ADMIN,
     ("get", "api/v1/queues/<id>/series"): VIEWER,
     ("get", "api/v1/queues/<id>/figure"): VIEWER,
+    ("get", "api/v1/queues/<id>/outlook"): VIEWER,
     ("get", "api/v1/series"): VIEWER,
     ("get", "api/v1/views"): VIEWER,
     ("post", "api/v1/views"): VIEWER,

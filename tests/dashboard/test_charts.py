@@ -9,6 +9,7 @@ import numpy as np
 
 from collectors.protocol import METRICS
 from dashboard.charts import FIGURE_METRICS, queue_figure
+from dashboard.insight.forecast import Forecast
 from dashboard.store.base import Series
 
 START, STEP = 1_700_000_000.0, 10.0
@@ -108,3 +109,34 @@ def test_no_colour_is_named() -> None:
     made = figure(3, depth=[1.0, 2.0, 3.0], in_rate=[1.0] * 3, out_rate=[1.0] * 3, lag_seconds=[1.0] * 3)
     assert all("color" not in trace.get("line", {}) for trace in made["data"])
     assert {trace["meta"]["role"] for trace in made["data"]} <= {"depth", "muted", "in", "out", "warn", "text"}
+
+
+def ahead(**values: float) -> dict[str, Forecast]:
+    """Forecasts that rise from one value, by ten a minute, ten to each side."""
+    minutes = np.arange(1, 31)
+    return {
+        metric: Forecast(START + 115, value, START + 115 + 60.0 * minutes, value + 10.0 * minutes,
+                         value + 9.0 * minutes, value + 11.0 * minutes, 1 / 6)
+        for metric, value in values.items()
+    }  # fmt: skip
+
+
+def test_a_forecast_is_dashed_in_a_band_from_the_newest_value_on() -> None:
+    made = json.loads(queue_figure(series(depth=[5.0] * 12), START, START + 1200, None, ahead(depth=5.0)).to_json())
+    (line,) = [t for t in traces(made, ahead="depth") if not t["meta"].get("area")]
+    (band,) = traces(made, ahead="depth", area=True)
+    assert "px" in line["line"]["dash"] and line["y"][:3] == [5, 15, 25] and line["x"][0] == (START + 115) * 1000, (
+        "the middle of the newest step"
+    )
+    assert band["y"][:3] == [5, 16, 27] and line["customdata"][2] == "25 (23 to 27)"
+    assert made["layout"]["xaxis"]["range"][1] == (START + 1800) * 1000  # by half of the range
+    assert max(line["x"]) <= made["layout"]["xaxis"]["range"][1]
+    assert not traces(made, ahead="lag_seconds"), "nothing is known of the lag: there is no line to go on from"
+
+
+def test_a_forecast_makes_room_on_the_axis_of_lag() -> None:
+    told = series(lag_seconds=[60.0] * 12)
+    made = json.loads(queue_figure(told, START, START + 7200, None, ahead(lag_seconds=60.0)).to_json())
+    assert made["layout"]["yaxis3"]["range"][1] > 60 + 11 * 30
+    (line,) = [t for t in traces(made, ahead="lag_seconds") if not t["meta"].get("area")]
+    assert line["customdata"][6] == "2 m (1 m 54 s to 2 m 06 s)"

@@ -1,0 +1,37 @@
+"""What is to be expected of one queue that somebody looks at: how it goes on, and how many consumers it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .insight.capacity import METRICS, Capacity, capacity
+from .insight.forecast import PAST, Forecast, forecast
+from .samples import the_store
+
+#: As fine as the past is read, in seconds.
+FINE = 30.0
+#: What is forecast.
+FORECAST = ("depth", "lag_seconds")
+
+
+@dataclass(slots=True, frozen=True)
+class Outlook:
+    """Forecasts by metric, those that can be made, and what consumers it needs, or why that cannot be told."""
+
+    forecasts: Mapping[str, Forecast]
+    capacity: Capacity | str
+
+
+def outlook(queue: int, now: float, row: Mapping[str, Any] | None) -> Outlook:
+    """Of a queue id, from its last two hours; `row` is its row of now (`Snapshot.row`), None when it has none."""
+    if row is None or row["stale"]:
+        return Outlook({}, "Not known: the broker does not answer.")
+    points = round(PAST / FINE)
+    newest = the_store().range([queue], FORECAST, now - PAST, now, points, "last")
+    moments = newest.times + newest.step / 2
+    made = {metric: forecast(moments, newest.values[metric][0]) for metric in FORECAST}
+    means = the_store().range([queue], METRICS, now - PAST, now, points)
+    needed = capacity(means.times, {metric: means.values[metric][0] for metric in METRICS})
+    return Outlook({metric: found for metric, found in made.items() if found is not None}, needed)
