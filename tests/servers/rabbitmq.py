@@ -147,10 +147,10 @@ log.file = false
 """
         + node.environment["WEIR_TEST_SETTINGS"]
     )
-    (node.folder / "enabled_plugins").write_text(f"[{PLUGINS}].\n")
+    (node.folder / "enabled_plugins").write_text(f"[{node.environment['WEIR_TEST_PLUGINS']}].\n")
 
 
-def _environment(folder: Path, name: str, mapper_port: int, settings: str) -> dict[str, str]:
+def _environment(folder: Path, name: str, mapper_port: int, settings: str, plugins: str) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "LANG": "C.UTF-8",
@@ -169,11 +169,14 @@ def _environment(folder: Path, name: str, mapper_port: int, settings: str) -> di
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
         "RABBITMQ_PID_FILE": str(folder / "pid"),
         "WEIR_TEST_SETTINGS": settings,
+        "WEIR_TEST_PLUGINS": plugins,
     }
 
 
 @contextmanager
-def rabbitmq_nodes(count: int = 1, *, settings: str = "collect_statistics_interval = 1000\n") -> Iterator[list[Node]]:
+def rabbitmq_nodes(
+    count: int = 1, *, settings: str = "collect_statistics_interval = 1000\n", plugins: str = PLUGINS
+) -> Iterator[list[Node]]:
     """`count` running nodes that form one cluster; `settings` are further lines of rabbitmq.conf.
 
     The statistics interval is one second here (RabbitMQ's own default is five), so that tests need not wait.
@@ -190,7 +193,7 @@ def rabbitmq_nodes(count: int = 1, *, settings: str = "collect_statistics_interv
         for name in names:
             folder = root / name.partition("@")[0]
             folder.mkdir()
-            nodes.append(Node(name, folder, _environment(folder, name, mapper_port, settings)))
+            nodes.append(Node(name, folder, _environment(folder, name, mapper_port, settings, plugins)))
             nodes[-1].start()
         yield nodes
     finally:

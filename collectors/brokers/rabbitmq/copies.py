@@ -18,7 +18,7 @@ from typing import Any
 from collectors.errors import BadAnswer
 from collectors.letters import REPLAY_COUNT, REPLAY_ID, REPLAYED_AT, REPLAYED_BY, STAMPS, Stamp
 
-from .fields import Entry, Fields, entry
+from .fields import Fields, entry, in_order, kind_of, written
 from .letters import KEPT_CC, KEPT_USER, OFFSET
 
 KEEP_DEATHS, KEEP_CC, RESTORE_EXPIRATION = "keep_deaths", "keep_cc", "restore_expiration"
@@ -32,90 +32,106 @@ OPTIONS = {
 
 _COUNTS = frozenset((b"x-delivery-count", b"x-acquired-count", OFFSET))
 _STAMPS = frozenset(name.encode() for name in STAMPS)
-_DEATHS: tuple[bytes, ...] = (
-    b"x-death",
-    b"x-first-death-",
-    b"x-last-death-",
-    b"x-exception-",
-    b"x-original-",
-    b"MT-Fault-",
-)
-_DEATHS += (b"NServiceBus.Retries", b"NServiceBus.FailedQ", b"NServiceBus.TimeOfFailure", b"NServiceBus.ExceptionInfo.")
+_COUNT, _CC = REPLAY_COUNT.encode(), b"CC"
+_DEATHS: tuple[bytes, ...] = (b"x-death", b"x-first-death-", b"x-last-death-", b"x-exception-", b"x-original-")
+_DEATHS += (b"MT-Fault-", b"NServiceBus.Retries", b"NServiceBus.FailedQ", b"NServiceBus.TimeOfFailure")
+_DEATHS += (b"NServiceBus.ExceptionInfo.",)
+#: What becomes of a header in a copy: it stays, it goes, or it goes and something comes of it.
+_STAYS, _GOES, _TURNS = 0, 1, 2
+_MOST_NAMES = 10_000
 
 
-def copied(
-    fields: Fields,
-    stamp: Stamp | None = None,
-    options: frozenset[str] = frozenset(),
-    headers: Mapping[str, Any] | None = None,
-) -> bytes:
-    """The properties of a copy. `headers`: changed ones (None removes one). Raises BadAnswer for what has no bytes."""
-    changed = {name.encode("utf-8", "replace"): value for name, value in (headers or {}).items()}
-    keeps_deaths, keeps_cc = KEEP_DEATHS in options, KEEP_CC in options
+class Copier:
+    """Makes the properties of copies that bear one stamp (None = none) and were ordered with the same options."""
 
-    def drops(name: bytes) -> bool:
-        if name in _COUNTS or name in changed or (stamp is not None and name in _STAMPS):
-            return True
-        if name == b"CC":
-            return not keeps_cc
-        return not keeps_deaths and name.startswith(_DEATHS)
+    def __init__(self, stamp: Stamp | None = None, options: frozenset[str] = frozenset()) -> None:
+        self._stamp = stamp
+        self._keeps_deaths, self._keeps_cc = KEEP_DEATHS in options, KEEP_CC in options
+        self._restores = RESTORE_EXPIRATION in options
+        self._fates: dict[bytes, int] = {}
+        self._first = b"" if stamp is None else _stamps(stamp, 1)
 
-    added = _stamps(fields, stamp) if stamp is not None else b""
-    if changed:
-        added += _changed(fields, changed)
-    added += _kept(fields, keeps_cc)
-    copy = fields.without(("user_id",), drops)
-    if copy.headers == [] and fields.headers:
-        copy.headers = None
-    if RESTORE_EXPIRATION in options and "expiration" not in copy.parts:
-        _restore_expiration(fields, copy)
-    return copy.written(added)
+    def copy(self, fields: Fields, headers: Mapping[str, Any] | None = None) -> bytes:
+        """Properties as bytes. `headers`: changed ones (None removes one). Raises BadAnswer for what has no bytes."""
+        kept, turns = [], False
+        fates = self._fates
+        for name, raw in fields.headers or ():
+            fate = fates.get(name)
+            if fate is None:
+                fate = self._fate(name)
+            if not fate:
+                kept.append(raw)
+            elif fate == _TURNS:
+                turns = True
+        if headers:
+            kept = self._changed(fields, kept, headers)
+        kept.append(self._stamps(fields) if turns else self._first)
+        parts = fields.parts
+        if turns or "user_id" in parts or self._restores:
+            parts, told = self._acted_upon(fields)
+            kept += told
+        table = b"".join(kept)
+        return written(parts, table if table or fields.headers == [] else None)
+
+    def _fate(self, name: bytes) -> int:
+        if len(self._fates) > _MOST_NAMES:
+            self._fates.clear()
+        self._fates[name] = fate = self._judge(name)
+        return fate
+
+    def _judge(self, name: bytes) -> int:
+        if name in _COUNTS:
+            return _GOES
+        if name == _CC:
+            return _STAYS if self._keeps_cc else _TURNS
+        if name in _STAMPS and self._stamp is not None:
+            return _TURNS if name == _COUNT else _GOES
+        return _GOES if name.startswith(_DEATHS) and not self._keeps_deaths else _STAYS
+
+    def _changed(self, fields: Fields, kept: list[bytes], headers: Mapping[str, Any]) -> list[bytes]:
+        """The headers that stay, without those that are changed; and these, of the types that they had."""
+        changed = {name.encode("utf-8", "replace"): value for name, value in headers.items()}
+        kinds = {header[0]: kind_of(header) for header in fields.headers or ()}
+        stay = [raw for raw in kept if raw[1 : 1 + raw[0]] not in changed]
+        return stay + [
+            entry(name, value, kinds.get(name.encode(), "")) for name, value in headers.items() if value is not None
+        ]
+
+    def _stamps(self, fields: Fields) -> bytes:
+        """The stamps of a letter that was replayed before."""
+        before = fields.header(_COUNT)
+        again = isinstance(before, int) and 0 <= before < 1 << 30
+        return _stamps(self._stamp, before + 1) if again and self._stamp is not None else self._first
+
+    def _acted_upon(self, fields: Fields) -> tuple[dict[str, bytes], list[bytes]]:
+        """The properties, and what RabbitMQ would act upon under names upon which it does not."""
+        parts, told = dict(fields.parts), []
+        if parts.pop("user_id", None) is not None:
+            told.append(entry(KEPT_USER, fields.text("user_id")))
+        routed = None if self._keeps_cc else next((raw for name, raw in fields.headers or () if name == _CC), None)
+        if routed is not None:
+            told.append(bytes([len(KEPT_CC)]) + KEPT_CC.encode() + routed[1 + len(_CC) :])
+        expiration = _first_expiration(fields) if self._restores and "expiration" not in parts else b""
+        if expiration:
+            parts = in_order({**parts, "expiration": bytes([len(expiration)]) + expiration})
+        return parts, told
 
 
-def renewed(fields: Fields) -> bytes:
-    """The properties of a copy that takes its original's place in the same queue: its deaths stay as well."""
-    return copied(fields, None, frozenset((KEEP_DEATHS,)))
+#: For a copy that takes its original's place in the same queue: its deaths stay as well.
+RENEWING = Copier(None, frozenset((KEEP_DEATHS,)))
 
 
-def _stamps(fields: Fields, stamp: Stamp) -> bytes:
-    before = fields.header(REPLAY_COUNT.encode())
-    count = before + 1 if isinstance(before, int) and 0 <= before < 1 << 30 else 1
+def _stamps(stamp: Stamp, count: int) -> bytes:
     told = ((REPLAY_ID, stamp.replay_id), (REPLAY_COUNT, count), (REPLAYED_AT, stamp.at), (REPLAYED_BY, stamp.by))
     return b"".join(entry(name, value) for name, value in told)
 
 
-def _changed(fields: Fields, changed: Mapping[bytes, Any]) -> bytes:
-    kinds = {one.name: one.kind for one in fields.headers or ()}
-    return b"".join(
-        entry(name.decode("utf-8", "replace"), value, kinds.get(name, ""))
-        for name, value in changed.items()
-        if value is not None
-    )
-
-
-def _kept(fields: Fields, keeps_cc: bool) -> bytes:
-    """What RabbitMQ would act upon, under names upon which it does not."""
-    kept = b""
-    if "user_id" in fields.parts:
-        kept += entry(KEPT_USER, fields.text("user_id"))
-    routed = None if keeps_cc else next((one for one in fields.headers or () if one.name == b"CC"), None)
-    if routed is not None:
-        kept += _renamed(routed, KEPT_CC.encode())
-    return kept
-
-
-def _renamed(one: Entry, name: bytes) -> bytes:
-    return bytes([len(name)]) + name + one.raw[1 + len(one.name) :]
-
-
-def _restore_expiration(fields: Fields, copy: Fields) -> None:
-    """The time to live of its first death, which RabbitMQ took away lest it expire again."""
+def _first_expiration(fields: Fields) -> bytes:
+    """The time to live that it had, which RabbitMQ took away at its first death lest it expire again; b"" = none."""
     try:
         told = fields.header(b"x-death")
     except BadAnswer:
-        return
-    for death in told if isinstance(told, list) else ():
-        ttl = death.get("original-expiration") if isinstance(death, Mapping) else None
-        if isinstance(ttl, str) and ttl.isdecimal() and len(ttl) < 20:
-            copy.parts["expiration"] = bytes([len(ttl)]) + ttl.encode()
-            return
+        return b""
+    deaths = [death for death in told if isinstance(death, Mapping)] if isinstance(told, list) else []
+    lived = [str(death["original-expiration"]) for death in deaths if "original-expiration" in death]
+    return next((text.encode() for text in lived if text.isdecimal() and len(text) < 20), b"")

@@ -6,13 +6,13 @@ A property list is a word of flags and the values of those that are set, in a fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from struct import error as StructError
 from struct import pack, unpack_from
-from typing import Any, NamedTuple
+from typing import Any
 
 from collectors.errors import BadAnswer
 
@@ -23,45 +23,31 @@ FIELDS = (
     ("correlation_id", "S"), ("reply_to", "S"), ("expiration", "S"), ("message_id", "S"), ("timestamp", "T"),
     ("type", "S"), ("user_id", "S"), ("app_id", "S"), ("cluster_id", "S"),
 )  # fmt: skip
-BITS = {name: 15 - place for place, (name, _) in enumerate(FIELDS)}
+FLAGS = {name: 1 << 15 - place for place, (name, _) in enumerate(FIELDS)}
 KINDS = dict(FIELDS)
 DEEPEST = 32
 
-#: Bytes of a value after the letter of its type; what is not here has a length of its own in front.
-_FIXED = {
-    **dict.fromkeys(b"tbB", 1),
-    **dict.fromkeys(b"sUu", 2),
-    **dict.fromkeys(b"Iif", 4),
-    **dict.fromkeys(b"lLdT", 8),
-}
-_FIXED |= {ord("V"): 0, ord("D"): 5}
-_LONG = frozenset(b"SxFA")
+#: Bytes of a value after the letter of its type; -1 = it has its length in front.
+_SIZES = {**dict.fromkeys(b"tbB", 1), **dict.fromkeys(b"sUu", 2), **dict.fromkeys(b"Iif", 4), ord("V"): 0}
+_SIZES |= {**dict.fromkeys(b"lLdT", 8), ord("D"): 5, **dict.fromkeys(b"SxFA", -1)}
 _NUMBERS = {"b": ">b", "B": ">B", "s": ">h", "U": ">h", "u": ">H", "I": ">i", "i": ">I", "l": ">q", "L": ">Q"}
 _NUMBERS |= {"f": ">f", "d": ">d"}
 _RANGES = {"b": 7, "s": 15, "U": 15, "I": 31, "l": 63}
 
 
-class Entry(NamedTuple):
-    """One header: its name, and its bytes from the name's length on."""
-
-    name: bytes
-    raw: bytes
-
-    @property
-    def kind(self) -> str:
-        """The letter of its type."""
-        return chr(self.raw[1 + len(self.name)])
-
-    def value(self) -> Any:
-        return _value(self.raw, 1 + len(self.name), 0)[0]
+#: One header: its name, and its bytes from the name's length on.
+Header = tuple[bytes, bytes]
+#: The properties that each word of flags stands for, as it is met: (name, kind).
+_SET: dict[int, tuple[tuple[str, str], ...]] = {}
+_BEFORE_HEADERS = ("content_type", "content_encoding")
 
 
 @dataclass(slots=True)
 class Fields:
-    """A property list in parts: the bytes of each property that is set; the headers one by one, None = no table."""
+    """A property list in parts: the bytes of each property that is set, in order; the headers, None = no table."""
 
     parts: dict[str, bytes]
-    headers: list[Entry] | None
+    headers: list[Header] | None
 
     @classmethod
     def read(cls, raw: bytes) -> Fields:
@@ -73,14 +59,15 @@ class Fields:
 
     @classmethod
     def _read(cls, raw: bytes) -> Fields:
-        (flags,) = unpack_from(">H", raw)
-        if flags & 3:
-            raise KeyError("flags that no property has")
+        flags = raw[0] << 8 | raw[1]
         at, parts, headers = 2, {}, None
-        for bit, (name, kind) in zip(range(15, 1, -1), FIELDS, strict=True):
-            if not flags >> bit & 1:
-                continue
-            end = at + _width(raw, at, kind)
+        for name, kind in _SET.get(flags) or _fields_of(flags):
+            if kind == "S":
+                end = at + 1 + raw[at]
+            elif kind == "F":
+                end = at + 4 + int.from_bytes(raw[at : at + 4], "big")
+            else:
+                end = at + (1 if kind == "B" else 8)
             if end > len(raw):
                 raise IndexError
             if kind == "F":
@@ -104,70 +91,74 @@ class Fields:
 
     def header(self, name: bytes) -> Any:
         """The value of a header, None where there is none. Raises BadAnswer for one that cannot be read."""
-        for entry in self.headers or ():
-            if entry.name == name:
-                return _read_value(entry)
-        return None
+        return next((value_of(header) for header in self.headers or () if header[0] == name), None)
 
     def values(self) -> dict[str, Any]:
-        """All headers as Python values."""
-        return {entry.name.decode("utf-8", "replace"): _read_value(entry) for entry in self.headers or ()}
-
-    def without(self, names: Iterable[str], drops: Callable[[bytes], bool]) -> Fields:
-        """The same without some properties, and without the headers of which `drops` says so."""
-        gone = frozenset(names)
-        kept = None if self.headers is None else [entry for entry in self.headers if not drops(entry.name)]
-        return Fields({name: part for name, part in self.parts.items() if name not in gone}, kept)
-
-    def written(self, added: bytes = b"") -> bytes:
-        """The bytes again, with further headers (as `entry` writes them) at the end of the table."""
-        raw = b"".join([entry.raw for entry in self.headers or ()]) + added
-        parts, flags = self.parts, 0
-        pieces = [b""]
-        for name, _ in FIELDS:
-            if name == HEADERS:
-                if raw or self.headers == []:
-                    flags |= 1 << BITS[HEADERS]
-                    pieces.append(pack(">I", len(raw)) + raw)
-            elif name in parts:
-                flags |= 1 << BITS[name]
-                pieces.append(parts[name])
-        pieces[0] = pack(">H", flags)
-        return b"".join(pieces)
+        """All headers as Python values; one that cannot be read (nested too deep) as its bytes."""
+        return {header[0].decode("utf-8", "replace"): _shown(header) for header in self.headers or ()}
 
 
-def _width(raw: bytes, at: int, kind: str) -> int:
-    if kind == "S":
-        return 1 + raw[at]
-    if kind == "F":
-        return 4 + int(unpack_from(">I", raw, at)[0])
-    return 1 if kind == "B" else 8
+def written(parts: Mapping[str, bytes], headers: bytes | None) -> bytes:
+    """Properties as bytes: `parts` in the order of FIELDS, and the bytes of all headers, None = no table."""
+    flags = sum([FLAGS[name] for name in parts])
+    values = list(parts.values())
+    if headers is not None:
+        flags |= FLAGS[HEADERS]
+        before = sum([name in parts for name in _BEFORE_HEADERS])
+        values[before:before] = (pack(">I", len(headers)), headers)
+    return flags.to_bytes(2, "big") + b"".join(values)
 
 
-def _entries(raw: bytes, at: int, end: int) -> list[Entry]:
-    entries = []
+def in_order(parts: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The same parts in the order of FIELDS."""
+    return {name: parts[name] for name, _ in FIELDS if name in parts}
+
+
+def _fields_of(flags: int) -> tuple[tuple[str, str], ...]:
+    if flags & 3:
+        raise KeyError("flags that no property has")
+    if len(_SET) > 1000:
+        _SET.clear()
+    _SET[flags] = found = tuple((name, kind) for name, kind in FIELDS if flags & FLAGS[name])
+    return found
+
+
+def _entries(raw: bytes, at: int, end: int) -> list[Header]:
+    found = []
     while at < end:
         name_end = at + 1 + raw[at]
-        kind = raw[name_end]
-        fixed = _FIXED.get(kind)
-        if fixed is None:
-            if kind not in _LONG:
-                raise KeyError(kind)
-            fixed = 4 + int.from_bytes(raw[name_end + 1 : name_end + 5], "big")
-        stop = name_end + 1 + fixed
+        stop = _SIZES[raw[name_end]]
+        if stop < 0:
+            stop = 4 + int.from_bytes(raw[name_end + 1 : name_end + 5], "big")
+        stop += name_end + 1
         if stop > end:
             raise IndexError
-        entries.append(Entry(raw[at + 1 : name_end], raw[at:stop]))
+        found.append((raw[at + 1 : name_end], raw[at:stop]))
         at = stop
-    return entries
+    return found
 
 
 # --- values ----------------------------------------------------------------------------------------------------------
-def _read_value(entry: Entry) -> Any:
+def kind_of(header: Header) -> str:
+    """The letter of its type."""
+    name, raw = header
+    return chr(raw[1 + len(name)])
+
+
+def _shown(header: Header) -> Any:
     try:
-        return entry.value()
+        return value_of(header)
+    except BadAnswer:
+        return header[1][1 + len(header[0]) :]
+
+
+def value_of(header: Header) -> Any:
+    """A header as a Python value. Raises BadAnswer for one that cannot be read."""
+    name, raw = header
+    try:
+        return _value(raw, 1 + len(name), 0)[0]
     except (IndexError, StructError, KeyError) as error:
-        raise BadAnswer(f"The header '{entry.name.decode('utf-8', 'replace')}' of a message cannot be read.") from error
+        raise BadAnswer(f"The header '{name.decode('utf-8', 'replace')}' of a message cannot be read.") from error
 
 
 def _value(raw: bytes, at: int, depth: int) -> tuple[Any, int]:
@@ -176,7 +167,7 @@ def _value(raw: bytes, at: int, depth: int) -> tuple[Any, int]:
     at += 1
     if kind in _NUMBERS:
         form = _NUMBERS[kind]
-        return unpack_from(form, raw, at)[0], at + _FIXED[ord(kind)]
+        return unpack_from(form, raw, at)[0], at + _SIZES[ord(kind)]
     if kind == "t":
         return raw[at] != 0, at + 1
     if kind == "V":
@@ -273,7 +264,7 @@ def _long(kind: str, raw: bytes) -> bytes:
 def _number(value: int, like: str) -> bytes:
     if like in ("f", "d"):
         return like.encode() + pack(_NUMBERS[like], float(value))
-    if like in ("B", "u", "i", "L", "T") and 0 <= value < 1 << 8 * _FIXED[ord(like)]:
+    if like in ("B", "u", "i", "L", "T") and 0 <= value < 1 << 8 * _SIZES[ord(like)]:
         return like.encode() + pack(_NUMBERS.get(like, ">Q"), value)
     for kind in (like, "I", "l"):
         bits = _RANGES.get(kind, 0)

@@ -28,6 +28,7 @@ EXCHANGE_DECLARE_OK, QUEUE_DECLARE_OK, CONFIRM_OK = (40, 11), (50, 11), (85, 11)
 QOS_OK, CONSUME_OK, CANCEL, CANCEL_OK = (60, 11), (60, 21), (60, 30), (60, 31)
 RETURN, DELIVER, GET_OK, GET_EMPTY, ACK, NACK = (60, 50), (60, 60), (60, 71), (60, 72), (60, 80), (60, 120)
 
+_WITH_CONTENT = {pack(">HH", *name): name for name in (DELIVER, GET_OK, RETURN)}
 _FRAME = Struct(">BHI")
 _CONTENT = Struct(">HHQ")
 
@@ -88,25 +89,55 @@ class Reader:
         while end_of_buffer - at >= 8:
             kind, channel, size = _FRAME.unpack_from(buffer, at)
             if size > self.frame_max:
-                raise BadAnswer(
-                    "RabbitMQ sent a frame that is larger than was agreed; is it AMQP that is spoken there?"
-                )
+                raise BadAnswer("RabbitMQ sent a frame that is larger than was agreed; is it AMQP that is spoken?")
             end = at + 7 + size
             if end >= end_of_buffer:
                 break
             if buffer[end] != 0xCE:
                 raise BadAnswer("RabbitMQ sent a frame without its end; is it AMQP that is spoken there?")
+            if kind == METHOD and buffer[at + 7 : at + 11] in _WITH_CONTENT:
+                message = Arrived(channel, _WITH_CONTENT[buffer[at + 7 : at + 11]], buffer[at + 11 : end])
+                at = end + 1
+                if after := self._at_once(buffer, at, message):
+                    at = after
+                    take(message)
+                else:
+                    self.arriving[channel] = Arriving(message)
+                continue
             self._frame(kind, channel, buffer[at + 7 : end], take)
             at = end + 1
         self._rest = buffer[at:] if at < end_of_buffer else b""
 
+    def _at_once(self, buffer: bytes, at: int, message: Arrived) -> int:
+        """Take in the rest of a message whose head and one body frame are there; where it ends, 0 = they are not.
+
+        Most messages come so; what is odd in any way is left to the slow way, which judges it.
+        """
+        if len(buffer) - at < 30:
+            return 0
+        kind, channel, size = _FRAME.unpack_from(buffer, at)
+        end = at + 7 + size
+        body_at = end + 8
+        if kind != HEADER or channel != message.channel or not 14 <= size <= self.frame_max or body_at > len(buffer):
+            return 0
+        length: int = _CONTENT.unpack_from(buffer, at + 7)[2]
+        after = body_at + length
+        if after >= len(buffer) or not length or (self.keep is not None and length > self.keep):
+            return 0
+        if (
+            _FRAME.unpack_from(buffer, end + 1) != (BODY, channel, length)
+            or buffer[end] != 0xCE
+            or buffer[after] != 0xCE
+        ):
+            return 0
+        message.size = length
+        message.properties = buffer[at + 19 : end]
+        message.body = buffer[body_at:after]
+        return int(after) + 1
+
     def _frame(self, kind: int, channel: int, payload: bytes, take: Callable[[Said | Arrived], Any]) -> None:
         if kind == METHOD and len(payload) >= 4:
-            name: Name = unpack_from(">HH", payload)
-            if name in (DELIVER, GET_OK, RETURN):
-                self.arriving[channel] = Arriving(Arrived(channel, name, payload[4:]))
-            else:
-                take(Said(channel, name, payload[4:]))
+            take(Said(channel, unpack_from(">HH", payload), payload[4:]))
         elif kind in (HEADER, BODY) and (arriving := self.arriving.get(channel)) is not None:
             if self._content(kind, payload, arriving):
                 del self.arriving[channel]

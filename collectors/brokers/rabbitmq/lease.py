@@ -14,11 +14,11 @@ from struct import unpack_from
 from typing import Any
 
 from collectors.errors import BadAnswer, CollectorError, Expired, NotSupported, TimedOut
-from collectors.letters import Destination, Outcome, Parcel, Receipt
+from collectors.letters import Destination, Outcome, Parcel, Receipt, Stamp
 from collectors.url import BrokerURL
 
 from . import frames
-from .copies import copied
+from .copies import Copier
 from .frames import Arrived
 from .inventory import queue_key, sample_name
 from .letters import Held, Places
@@ -61,6 +61,8 @@ class RabbitLease:
         self._senders: dict[str, Sender] = {}
         self._receipts: deque[Receipt] = deque()
         self._targets: dict[Destination, tuple[str, Target]] = {}
+        self._ordered: tuple[Stamp | None, frozenset[str]] = (None, frozenset())
+        self._copying = Copier()
         self._consuming = self._closed = False
         self._tended_at = time.monotonic()
         link = Link(url, where[0])
@@ -126,7 +128,7 @@ class RabbitLease:
                 continue
             try:
                 vhost, target = self._target(parcel.to)
-                properties = copied(held.fields, parcel.stamp, parcel.options, parcel.headers)
+                properties = self._copier(parcel).copy(held.fields, parcel.headers)
             except BadAnswer as error:
                 self._refuse(parcel, str(error))
                 continue
@@ -146,6 +148,13 @@ class RabbitLease:
 
     def _refuse(self, parcel: Parcel, why: str) -> None:
         self._receipts.append(Receipt(parcel.tag, Outcome.REFUSED, why))
+
+    def _copier(self, parcel: Parcel) -> Copier:
+        """One for all parcels that bear the same stamp, one after the other."""
+        ordered = parcel.stamp, parcel.options
+        if self._ordered != ordered:
+            self._ordered, self._copying = ordered, Copier(*ordered)
+        return self._copying
 
     def _target(self, to: Destination) -> tuple[str, Target]:
         """The virtual host, and the exchange and routing key in it."""

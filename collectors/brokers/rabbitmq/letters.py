@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from struct import error as StructError
 from struct import unpack_from
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
@@ -14,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from collectors.errors import BadAnswer
 from collectors.letters import REPLAY_COUNT, REPLAY_ID, STAMPS, Death, Letter
 
-from .fields import FIELDS, HEADERS, Entry, Fields
+from .fields import FIELDS, HEADERS, Fields, Header, value_of
 from .frames import DELIVER, Arrived, read_short
 from .inventory import sample_key
 
@@ -26,6 +25,8 @@ VOLATILE = frozenset(
 )
 COUNTS = (b"x-delivery-count", b"x-acquired-count")
 OFFSET = b"x-stream-offset"
+#: What a calendar ends with.
+LAST_SECOND = 253402300800
 _REJECTED = ("rejected", "delivery_limit")
 
 
@@ -55,14 +56,27 @@ class Held:
 
     @property
     def fields(self) -> Fields:
+        """Its properties. Raises BadAnswer where they cannot be read."""
         if self._fields is None:
             self._fields = Fields.read(self.message.properties)
         return self._fields
 
+    def told(self, name: bytes) -> Any:
+        """The value of a header, None where there is none or it cannot be read."""
+        if name not in self.message.properties:
+            return None
+        try:
+            return self.fields.header(name)
+        except BadAnswer:
+            return None
+
     @property
     def id(self) -> str:
         if not self._id:
-            self._id = identity(self.fields, self.message)
+            try:
+                self._id = identity(self.fields, self.message)
+            except BadAnswer:
+                self._id = hashlib.sha256(self.message.properties + b"\x00" + self.message.body).hexdigest()[:32]
         return self._id
 
     @property
@@ -71,20 +85,23 @@ class Held:
 
     @property
     def stamped(self) -> bool:
-        return b"replay-id" in self.message.properties and self.fields.header(REPLAY_ID.encode()) is not None
+        return self.told(REPLAY_ID.encode()) is not None
 
     @property
     def replay_id(self) -> str:
-        return str(self.fields.header(REPLAY_ID.encode()) or "") if b"replay-id" in self.message.properties else ""
+        return str(self.told(REPLAY_ID.encode()) or "")
 
     @property
     def replayed(self) -> int:
-        count = self.fields.header(REPLAY_COUNT.encode()) if b"replay-count" in self.message.properties else 0
-        return count if isinstance(count, int) else 0
+        count = self.told(REPLAY_COUNT.encode())
+        return max(0, count) if isinstance(count, int) else 0
 
     @property
     def origin(self) -> str:
-        queue = origin_of(self.fields, self.vhost, self._places)
+        try:
+            queue = origin_of(self.fields, self.vhost, self._places)
+        except BadAnswer:
+            return ""
         return sample_key(self.vhost, queue) if queue else ""
 
     @property
@@ -93,10 +110,7 @@ class Held:
 
         The higher of the two counts: half-way through an upgrade to 4.3 the limit still goes by what was acquired.
         """
-        if b"-count" not in self.message.properties:
-            return 0
-        found = [value for name in COUNTS if isinstance(value := self.fields.header(name), int)]
-        return max(found, default=0)
+        return max([value for name in COUNTS if isinstance(value := self.told(name), int)], default=0)
 
     @property
     def redelivered(self) -> bool:
@@ -107,13 +121,12 @@ class Held:
     def letter(self) -> Letter:
         try:
             fields = self.fields
-            headers = fields.values()
         except BadAnswer as error:
-            return self._unreadable(str(error))
+            return Letter(self.id, self.message.body, self.message.size, properties=(("unreadable", str(error)),))
+        headers = fields.values()
         deaths = deaths_of(headers)
-        stays = headers.get("x-stream-offset")
         return Letter(
-            id=str(stays) if isinstance(stays, int) else self.id,
+            id=self.id,
             body=self.message.body,
             size=self.message.size,
             headers=headers,
@@ -128,13 +141,7 @@ class Held:
             origin=self.origin,
             replayed=self.replayed,
             replay_id=self.replay_id,
-            place=f"offset {stays}" if isinstance(stays, int) else "",
         )
-
-    def _unreadable(self, why: str) -> Letter:
-        body, raw = self.message.body, self.message.properties
-        found = hashlib.sha256(raw + b"\x00" + body).hexdigest()[:32]
-        return Letter(id=found, body=body, size=self.message.size, properties=(("unreadable", why),))
 
 
 def identity(fields: Fields, message: Arrived) -> str:
@@ -144,8 +151,7 @@ def identity(fields: Fields, message: Arrived) -> str:
     """
     digest = hashlib.sha256()
     if fields.headers:
-        for raw in sorted([entry.raw for entry in fields.headers if entry.name not in VOLATILE]):
-            digest.update(raw)
+        digest.update(b"".join(sorted([raw for name, raw in fields.headers if name not in VOLATILE])))
     digest.update(b"\x00")
     for name, part in fields.parts.items():
         if name != "user_id":
@@ -164,8 +170,9 @@ def _epoch(part: bytes | None) -> float | None:
     """A producer's `timestamp` as epoch seconds; some write milliseconds."""
     if part is None:
         return None
-    (seconds,) = unpack_from(">Q", part)
-    return seconds / 1000 if seconds > 1 << 36 else float(seconds)
+    (told,) = unpack_from(">Q", part)
+    seconds = told / 1000 if told > 1 << 36 else float(told)
+    return seconds if seconds < LAST_SECOND else None
 
 
 # --- how it died -----------------------------------------------------------------------------------------------------
@@ -195,7 +202,7 @@ def attempts_of(deaths: Sequence[Death]) -> int | None:
 # --- where it belongs ------------------------------------------------------------------------------------------------
 def origin_of(fields: Fields, vhost: str, places: Places) -> str:
     """The queue in which it died: by its deaths, else by what the library wrote that moved it; "" = not known."""
-    named = {entry.name: entry for entry in fields.headers or ()}
+    named = {header[0]: header for header in fields.headers or ()}
     if (death := named.get(b"x-death")) is not None:
         queues = [one.queue for one in deaths_of({"x-death": _value(death)}) if one.queue]
         if len(queues) == 1:
@@ -219,15 +226,15 @@ def _last_part(address: str) -> str:
         return ""
 
 
-def _text(named: Mapping[bytes, Entry], name: bytes) -> str:
+def _text(named: Mapping[bytes, Header], name: bytes) -> str:
     value = _value(named[name]) if name in named else ""
     return value if isinstance(value, str) else ""
 
 
-def _value(entry: Entry) -> Any:
+def _value(header: Header) -> Any:
     try:
-        return entry.value()
-    except (IndexError, StructError, KeyError):
+        return value_of(header)
+    except BadAnswer:
         return None
 
 

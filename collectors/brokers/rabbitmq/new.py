@@ -10,7 +10,7 @@ from collectors.errors import BadAnswer, NotSupported, TimedOut
 from collectors.letters import Destination, Outcome
 from collectors.url import BrokerURL
 
-from .fields import HEADERS, KINDS, Entry, Fields, entry
+from .fields import HEADERS, KINDS, entry, in_order, written
 from .lease import target_of
 from .sending import Posted, Sender
 
@@ -30,8 +30,7 @@ def properties_of(headers: Mapping[str, Any], properties: Mapping[str, str]) -> 
             raise NotSupported(f"A message of RabbitMQ has no '{name}' that could be set; it has {known}.")
         parts[name] = _part(name, text)
     raw = [entry(name, value) for name, value in headers.items()]
-    entries = [Entry(one[1 : 1 + one[0]], one) for one in raw]
-    return Fields(parts, entries or None).written()
+    return written(in_order(parts), b"".join(raw) if raw else None)
 
 
 def _part(name: str, text: str) -> bytes:

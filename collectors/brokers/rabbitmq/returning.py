@@ -11,7 +11,7 @@ from collectors.errors import BadAnswer
 from collectors.letters import Outcome
 
 from . import frames
-from .copies import renewed
+from .copies import RENEWING
 from .frames import read_short
 from .letters import Held
 from .link import Link
@@ -79,7 +79,7 @@ class Source:
                 notes.append("A letter near its limit is too large to be replaced in a look; it was given back.")
                 continue
             try:
-                posts.append(Posted(one.tag, ("", self.queue), renewed(one.fields), one.message.body))
+                posts.append(Posted(one.tag, ("", self.queue), RENEWING.copy(one.fields), one.message.body))
             except BadAnswer as error:
                 notes.append(f"A letter near its limit could not be replaced: {error}")
         sender.post(posts)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from struct import unpack_from
 from typing import Any
 
 from collectors.errors import BadAnswer
-from collectors.letters import Bounds, Look
+from collectors.letters import Bounds, Letter, Look
 from collectors.url import BrokerURL
 
 from . import frames
@@ -59,7 +60,7 @@ class StreamLook:
         finally:
             link.close()
         return Look(
-            letters=[cut(one.letter(), self._bounds.body_bytes) for one in found],
+            letters=[self._letter(one) for one in found],
             at=at,
             of=self._of,
             exact=False,
@@ -113,6 +114,11 @@ class StreamLook:
                 return list(found), False
         self._notes.append(f"The look ended after {len(found)} letters: its time was over.")
         return list(found), True
+
+    def _letter(self, one: Held) -> Letter:
+        """With its offset for an id: that stays the same."""
+        offset = offset_of(one)
+        return replace(cut(one.letter(), self._bounds.body_bytes), id=str(offset), place=f"offset {offset}")
 
     def _held(self, message: Arrived) -> Held:
         (tag,) = unpack_from(">Q", message.arguments, read_short(message.arguments)[1])
