@@ -60,6 +60,7 @@ BENCHES = {
     "poll_sqs": ("polling SQS: calls, money and processor time", 60),
     "live": ("the live view: clients × rows, with some that stopped reading", 100),
     "page": ("pages and API with 10,000 queues: first paint, long tasks, milliseconds of an answer", 90),
+    "lease_rabbitmq": ("moving letters through a bare lease, beside RabbitMQ's shovel", 120),
     "replay": ("replaying dead letters, beside RabbitMQ's shovel", 90),
     "lease_redis": ("moving letters on Redis by a lease, beside LMOVE in pipelines", 60),
     "up": ("from `manage.py up` to ready", 40),
