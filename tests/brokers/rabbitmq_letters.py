@@ -1,13 +1,18 @@
-"""Short words for letters on RabbitMQ in tests: filling queues, and reading them by another client."""
+"""Short words for letters on RabbitMQ in tests: filling queues, reading them by another client, leasing them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pika
 
+from collectors.brokers.rabbitmq.lease import RabbitLease
+from collectors.letters import Outcome, Receipt
+from tests.brokers.rabbitmq_polls import polling
+from tests.servers.proxy import Proxy
 from tests.servers.rabbitmq import Node
 
 QUORUM, STREAM = {"x-queue-type": "quorum"}, {"x-queue-type": "stream"}
@@ -25,12 +30,16 @@ def declare(node: Node, vhost: str, queue: str, arguments: dict[str, Any] | None
 
 
 def put(node: Node, vhost: str, queue: str, bodies: Sequence[bytes], **properties: Any) -> None:
-    """Messages into a queue, each confirmed."""
+    """Messages into a queue: a few are confirmed one by one, many all together by their number."""
+    few, before = len(bodies) <= 100, waiting(node, vhost, queue)
     with node.connect(vhost) as connection:
         channel = connection.channel()
-        channel.confirm_delivery()
+        if few:
+            channel.confirm_delivery()
         for body in bodies:
             channel.basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2, **properties), mandatory=True)
+    while not few and waiting(node, vhost, queue) < before + len(bodies):
+        time.sleep(0.05)
 
 
 def drain(node: Node, vhost: str, queue: str) -> list[tuple[bytes, pika.BasicProperties]]:
@@ -57,3 +66,39 @@ def waiting(node: Node, vhost: str, queue: str) -> int:
     """How many messages a queue has ready."""
     with node.connect(vhost) as connection:
         return int(connection.channel().queue_declare(queue, passive=True).method.message_count)
+
+
+@contextmanager
+def leased(url: str, where: str) -> Iterator[RabbitLease]:
+    with polling(url) as broker:
+        lease = broker.lease(where, 120.0)
+        try:
+            yield lease
+        finally:
+            lease.close()
+
+
+def take(lease: RabbitLease, count: int) -> list[Any]:
+    taken: list[Any] = []
+    deadline = time.monotonic() + 30
+    while len(taken) < count and time.monotonic() < deadline:
+        taken += lease.take(count - len(taken), 1.0)
+    assert len(taken) == count
+    return taken
+
+
+def settle(lease: RabbitLease, count: int) -> list[Receipt]:
+    receipts: list[Receipt] = []
+    deadline = time.monotonic() + 30
+    while len(receipts) < count and time.monotonic() < deadline:
+        receipts += lease.settled(1.0)
+    assert len(receipts) == count
+    return receipts
+
+
+def by_outcome(receipts: Sequence[Receipt]) -> dict[Outcome, set[int]]:
+    return {outcome: {r.tag for r in receipts if r.outcome is outcome} for outcome in Outcome}
+
+
+def through(node: Node, proxy: Proxy, vhost: str) -> str:
+    return node.url(vhost=vhost).replace(f":{node.amqp}/", f":{proxy.port}/")

@@ -59,11 +59,13 @@ class Link:
         self._channels = 0
         self._ended = False
         with told(url, vhost):
-            self._connection = connection_to(url, vhost, HEARTBEAT)
-            self._connection.connect()
-            self._take_over(self._connection.connection, keep)
+            connection = connection_to(url, vhost, HEARTBEAT)
+            connection.connect()
+            self._take_over(connection.connection, keep)
 
     def _take_over(self, connection: Any, keep: int | None) -> None:
+        """`connection`: py-amqp's, for kombu's own would connect again when it is asked after its end."""
+        self._signed_in = connection
         self.sock: socket.socket = connection.sock
         self.frame_max: int = connection.frame_max
         self.version = str(connection.server_properties.get("version", ""))
@@ -220,7 +222,7 @@ class Link:
             self.sock.shutdown(socket.SHUT_RDWR)
         self.sock.close()
         with suppress(Exception):  # py-amqp lets go of its half; the socket is closed already
-            self._connection.connection.collect()
+            self._signed_in.collect()
 
     def _fail(self, error: CollectorError) -> None:
         self._failed = error

@@ -52,7 +52,7 @@ class Sender:
         self._tried: set[str] = set()
         self._posted: dict[int, Posted] = {}  # by the number of its confirmation, in order
         self._number = 0
-        self._lost = ""
+        self._lost = self._barred = ""
         self.receipts: deque[Receipt] = deque()
 
     @property
@@ -96,11 +96,11 @@ class Sender:
         """Write messages, all at once but for the first one to an exchange, whose fate tells whether it can be used."""
         self.open()
         batch: list[bytes] = []
-        stuck = False
+        stuck, barred = False, dict[str, str]()
         for message in messages:
             exchange = message.target[0]
-            if self.link is None or stuck:  # this one was never written
-                why = self._lost if self.link is None else "RabbitMQ takes no messages now."
+            if self.link is None or stuck or exchange in barred:  # this one was never written
+                why = self._lost if self.link is None else barred.get(exchange, "RabbitMQ takes no messages now.")
                 self.receipts.append(Receipt(message.tag, Outcome.REFUSED, f"It was not sent: {why}"))
                 continue
             if exchange in self._tried:
@@ -110,8 +110,11 @@ class Sender:
             self._settle_all()
             if self.link is not None:
                 self._write([self._written(message)])
+                self._barred = ""
                 stuck = not self._settle_all()
-                if self.link is not None and not stuck:
+                if self._barred:
+                    barred[exchange] = self._barred
+                elif self.link is not None and not stuck:
                     self._tried.add(exchange)
         self._write(batch)
 
@@ -225,6 +228,7 @@ class Sender:
         alone = len(self._posted) == 1 and isinstance(error, AccessRefused | BadAnswer)
         outcome = Outcome.REFUSED if alone else Outcome.UNKNOWN
         self._abandon(outcome, str(error))
+        self._barred = str(error)
         self._tried.clear()
         try:
             self._open_channel()
