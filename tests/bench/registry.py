@@ -63,6 +63,7 @@ BENCHES = {
     "lease_rabbitmq": ("moving letters through a bare lease, beside RabbitMQ's shovel", 120),
     "replay": ("replaying dead letters, beside RabbitMQ's shovel", 90),
     "lease_redis": ("moving letters on Redis by a lease, beside LMOVE in pipelines", 60),
+    "lease_sqs": ("replaying letters of SQS and looking at them, beside plain boto3", 120),
     "up": ("from `manage.py up` to ready", 40),
     "memory": ("memory while 10,000 queues are watched", 100),
     "judgement": ("states, lag and forecasts against series whose answer is known", 60),

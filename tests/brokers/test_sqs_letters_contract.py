@@ -58,3 +58,17 @@ class TestLettersOfStandardQueues(SQSLetters):
 class TestLettersOfFifoQueues(SQSLetters):
     kind = ".fifo"
     missing = f"{REGION}:123456789012:no-such-queue.fifo"
+
+
+@pytest.mark.slow
+class TestLettersOfFifoQueuesOnMinistack(TestLettersOfFifoQueues):
+    """It numbers messages in a row, as SQS does, and refuses less."""
+
+    missing = f"{REGION}:000000000000:no-such-queue.fifo"
+
+    @pytest.fixture
+    def peer(self, ministack_peer: Peer) -> Iterator[Peer]:
+        yield ministack_peer
+        client = ministack_peer.client()
+        for url in client.list_queues().get("QueueUrls", []):
+            client.delete_queue(QueueUrl=url)

@@ -33,67 +33,11 @@ class AwsProxy:
         self.entries: Callable[[str, dict[str, Any]], str] = lambda action, entry: ""
         self.loses: Callable[[str], bool] = lambda action: False
         self.garbage: bytes | None = None
-        self._lock = threading.Lock()
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                action = (self.headers.get("X-Amz-Target") or "").rpartition(".")[2]
-                with outer._lock:
-                    outer.calls[action] += 1
-                answer = outer.answers(action, body)
-                if outer.garbage is not None:
-                    self._reply(200, outer.garbage)
-                elif answer is not None:
-                    status, code, message = answer
-                    self._reply(status, _refusal(code, message, json=bool(action)))
-                elif (reply := outer.replies(action, orjson.loads(body) if action else {})) is not None:
-                    self._reply(200, orjson.dumps(reply))
-                else:
-                    self._forward(action, body)
-
-            def _forward(self, action: str, body: bytes) -> None:
-                body, failed = outer._without_failing(action, body)
-                peer = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-                try:
-                    headers = {**self.headers, "Content-Length": str(len(body))}
-                    peer.request("POST", self.path, body, headers)
-                    reply = peer.getresponse()
-                    answer = _with_failed(reply.read(), failed)
-                    if outer.loses(action):
-                        self.close_connection = True
-                    else:
-                        self._reply(reply.status, answer, reply.getheader("Content-Type") or "")
-                finally:
-                    peer.close()
-
-            def _reply(self, status: int, body: bytes, kind: str = "application/x-amz-json-1.0") -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                """Nothing on the terminal."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
+        self.lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", free_port()), _handler(self, port))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
-
-    def _without_failing(self, action: str, body: bytes) -> tuple[bytes, list[dict[str, Any]]]:
-        """A call without the entries that are to fail, and what is to be said of those."""
-        if not action.endswith("Batch"):
-            return body, []
-        call = orjson.loads(body)
-        codes = [(entry, self.entries(action, entry)) for entry in call["Entries"]]
-        failed = [{"Id": entry["Id"], "Code": code, "SenderFault": True} for entry, code in codes if code]
-        call["Entries"] = [entry for entry, code in codes if not code]
-        return (orjson.dumps(call), failed) if failed else (body, [])
 
     @property
     def endpoint(self) -> str:
@@ -103,6 +47,68 @@ class AwsProxy:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
+
+
+def _handler(outer: AwsProxy, port: int) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            action = (self.headers.get("X-Amz-Target") or "").rpartition(".")[2]
+            with outer.lock:
+                outer.calls[action] += 1
+            answer = outer.answers(action, body)
+            if outer.garbage is not None:
+                self._reply(200, outer.garbage)
+            elif answer is not None:
+                status, code, message = answer
+                self._reply(status, _refusal(code, message, json=bool(action)))
+            elif (reply := outer.replies(action, orjson.loads(body) if action else {})) is not None:
+                self._reply(200, orjson.dumps(reply))
+            else:
+                self._forward(action, body)
+
+        def _forward(self, action: str, body: bytes) -> None:
+            body, failed = _without_failing(outer, action, body)
+            if failed and not orjson.loads(body)["Entries"]:
+                self._reply(200, _with_failed(b'{"Successful": []}', failed))
+                return
+            peer = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            try:
+                headers = {**self.headers, "Content-Length": str(len(body))}
+                peer.request("POST", self.path, body, headers)
+                reply = peer.getresponse()
+                answer = _with_failed(reply.read(), failed)
+                if outer.loses(action):
+                    self.close_connection = True
+                else:
+                    self._reply(reply.status, answer, reply.getheader("Content-Type") or "")
+            finally:
+                peer.close()
+
+        def _reply(self, status: int, body: bytes, kind: str = "application/x-amz-json-1.0") -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on the terminal."""
+
+    return Handler
+
+
+def _without_failing(proxy: AwsProxy, action: str, body: bytes) -> tuple[bytes, list[dict[str, Any]]]:
+    """A call without the entries that are to fail, and what is to be said of those."""
+    if not action.endswith("Batch"):
+        return body, []
+    call = orjson.loads(body)
+    codes = [(entry, proxy.entries(action, entry)) for entry in call["Entries"]]
+    failed = [{"Id": entry["Id"], "Code": code, "SenderFault": True} for entry, code in codes if code]
+    call["Entries"] = [entry for entry, code in codes if not code]
+    return (orjson.dumps(call), failed) if failed else (body, [])
 
 
 def _with_failed(answer: bytes, failed: list[dict[str, Any]]) -> bytes:

@@ -88,6 +88,11 @@ class SQS(KeepsLetters):
         """Try the actions that looking and replaying need."""
         return check_acting(self._targets, self._discoveries, keys, replaying)
 
+    @property
+    def requests(self) -> int:
+        """Calls made since the last poll began, or ever where nothing is polled; retries included."""
+        return self._meter.requests
+
     def close(self) -> None:
         """Let go of every connection. May be called twice, from another thread too."""
         self._closed.set()

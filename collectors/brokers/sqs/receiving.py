@@ -15,6 +15,8 @@ from .queue import Queue
 
 #: Entries of one call, and messages of one receive.
 BATCH = 10
+#: Times that a delete is tried: done twice it is the same.
+TIMES = 3
 NOT_SAID = "SQS did not say what became of it."
 
 
@@ -60,23 +62,22 @@ def hide(queue: Queue, letters: Sequence[Received], seconds: int) -> tuple[list[
 
 
 def delete(queue: Queue, letters: Sequence[Received]) -> list[Receipt]:
-    """Delete originals for good, except those that may be in other hands by now."""
-    now = time.time()
-    ours = [letter for letter in letters if letter.hidden_until > now]
-    late = [letter for letter in letters if letter.hidden_until <= now]
-    receipts = [
-        Receipt(letter.tag, Outcome.UNKNOWN, "Not deleted: the time for which it was hidden had passed.")
-        for letter in late
-    ]
-    for batch, answer in _batches(queue, ours, lambda batch: _delete(queue, batch)):
-        if isinstance(answer, CollectorError):
-            receipts += [Receipt(letter.tag, Outcome.UNKNOWN, str(answer)) for letter in batch]
-            continue
-        said = _by_entry(answer)
-        for n, letter in enumerate(batch):
-            why = said.get(n, NOT_SAID)
-            receipts.append(Receipt(letter.tag, Outcome.UNKNOWN if why else Outcome.REMOVED, why))
-    return receipts
+    """Delete originals for good, except those that may be in other hands by now. What failed is tried again."""
+    left, why = list(letters), {letter.tag: NOT_SAID for letter in letters}
+    for _ in range(TIMES):
+        now = time.time()
+        for letter in left:
+            if letter.hidden_until <= now:
+                why[letter.tag] = "Not deleted: the time for which it was hidden had passed."
+        ours = [letter for letter in left if letter.hidden_until > now]
+        for batch, answer in _batches(queue, ours, lambda batch: _delete(queue, batch)):
+            said = {} if isinstance(answer, CollectorError) else _by_entry(answer)
+            for n, letter in enumerate(batch):
+                why[letter.tag] = str(answer) if isinstance(answer, CollectorError) else said.get(n, NOT_SAID)
+        left = [letter for letter in ours if why[letter.tag]]
+        if not left:
+            break
+    return [Receipt(tag, Outcome.UNKNOWN if why[tag] else Outcome.REMOVED, why[tag]) for tag in why]
 
 
 Answer = dict[str, Any]
