@@ -73,6 +73,7 @@ function lookAt(offset, limit) {
 }
 
 function remember(offset) {
+  if (place) return; // nobody has been there yet
   const there = addressOf(view.filter, view.sort, offset);
   if (there !== location.pathname + location.search) history.replaceState(null, "", there);
 }
@@ -112,14 +113,14 @@ function take(frame) {
   if (asked.filter !== view.filter || asked.sort !== view.sort) return; // on its way while the view changed
   good = asked.filter;
   if (box.error && box.text === good) box.fail(null);
+  part("nomatch").hidden = frame.total > 0;
+  table.table.hidden = frame.total === 0; // before a row of it is scrolled to
   table.take(frame.rows, asked.offset, frame.total);
   if (frame.total && place) {
     table.scrollToRow(place);
     place = 0;
   }
   marks.show(view, frame.total);
-  part("nomatch").hidden = frame.total > 0;
-  table.table.hidden = frame.total === 0;
   part("total").textContent = `${count(frame.total)} ${frame.total === 1 ? "queue" : "queues"}${view.filter ? (frame.total === 1 ? " matches" : " match") : ""}`;
 }
 

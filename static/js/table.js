@@ -57,18 +57,20 @@ export class Table {
     const head = this.table.tHead.rows[0].cells[0]; // stays in sight: so much of the window is covered
     this.stuck = head.offsetHeight ? head.offsetHeight + parseFloat(getComputedStyle(head).top) : 0;
     if (scrollY > before && this.top !== before) scrollBy(0, this.top - before);
+    this.y = scrollY;
   }
 
-  /** Positions in the window now: [first, past the last]. */
+  /** Positions in the window now: [first, past the last]. `y` is how far it is scrolled: to ask the window lays it out. */
   range(beyond) {
-    const first = Math.floor((scrollY - this.top) / this.height) - beyond;
-    const past = Math.ceil((scrollY + this.screen - this.top) / this.height) + beyond;
+    const first = Math.floor((this.y - this.top) / this.height) - beyond;
+    const past = Math.ceil((this.y + this.screen - this.top) / this.height) + beyond;
     return [Math.min(Math.max(0, first), Math.max(0, this.total - 1)), Math.min(this.total, Math.max(past, 0))];
   }
 
   soon() {
     this.waiting ||= requestAnimationFrame(() => {
       this.waiting = 0;
+      this.y = scrollY;
       this.place();
       this.ask();
     });
@@ -76,7 +78,7 @@ export class Table {
 
   /** What to ask the server for, given the rows in the window. */
   wanted() {
-    const first = Math.max(0, Math.floor((scrollY - this.top) / this.height));
+    const first = Math.max(0, Math.floor((this.y - this.top) / this.height));
     const visible = Math.ceil(this.screen / this.height);
     const offset = Math.max(0, Math.floor((first - BEYOND) / STEP) * STEP);
     return [offset, Math.min(200, Math.ceil((visible + 2 * BEYOND + STEP) / STEP) * STEP)];
@@ -164,12 +166,14 @@ export class Table {
   /** j and k: the next or the previous row; the first one in the window when there is no cursor. */
   move(by) {
     if (!this.total) return;
+    this.y = scrollY;
     const [first, past] = this.range(0);
     const here = this.cursor !== null && this.cursor >= first - 1 && this.cursor <= past;
     const next = here ? Math.min(this.total - 1, Math.max(0, this.cursor + by)) : first;
     const y = this.top + next * this.height;
-    if (y - this.stuck < scrollY) scrollTo(scrollX, y - this.stuck);
-    else if (y + this.height > scrollY + this.screen) scrollTo(scrollX, y + this.height - this.screen + 8);
+    if (y - this.stuck < this.y) scrollTo(scrollX, y - this.stuck);
+    else if (y + this.height > this.y + this.screen) scrollTo(scrollX, y + this.height - this.screen + 8);
+    this.y = scrollY;
     this.place();
     this.cursor = next;
     this.shown.get(next)?.querySelector("a").focus({ preventScroll: true });

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from .conftest import Starts, Watched, Weir, live, row_of, signed_in, until
 
@@ -105,6 +106,24 @@ def test_ten_thousand_rows_scroll_smoothly(watched: Watched, context: BrowserCon
     assert max(tasks, default=0) < 500
     assert page.locator(".queues .rows tr").count() < 80
     assert first_row(page) > 500
+
+
+def test_a_row_that_comes_into_sight_costs_its_own_style_and_not_that_of_all(
+    browser: Browser, watched: Watched, context: BrowserContext, large: Weir
+) -> None:
+    signed_in(context, large)
+    page = watched.page
+    page.goto(f"{large.url}/?sort=name&offset=2000")
+    live(page)
+    until(page, "scrollY > 0", 30)
+    expect(page.locator(".queues tr.coming")).to_have_count(0, timeout=15_000)
+    browser.start_tracing(page=page, categories=["devtools.timeline"])
+    page.evaluate("""async () => {
+      for (let n = 0; n < 40; n++) { scrollBy(0, 40); await new Promise(requestAnimationFrame); }
+    }""")
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    styled = [event["args"].get("elementCount", 0) for event in events if event.get("name") == "UpdateLayoutTree"]
+    assert len(styled) > 20 and statistics.median(styled) < 200, styled  # a row has 29 elements, the table 1,400
 
 
 def test_a_place_among_ten_thousand_rows_is_an_address(watched: Watched, context: BrowserContext, large: Weir) -> None:
