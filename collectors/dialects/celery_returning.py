@@ -75,7 +75,9 @@ class CeleryReturning:
 
 def _envelope(raw: bytes) -> dict[str, Any] | None:
     fields = splice.read(raw)
-    return fields if fields is not None and fields.keys() >= ENVELOPE else None
+    if fields is None or not fields.keys() >= ENVELOPE or not isinstance(fields["properties"], dict):
+        return None
+    return fields
 
 
 def _object(fields: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -116,7 +116,11 @@ def _of_element(item: Item, parcel: Parcel, target: Target) -> Copy:
         return Copy(target.key, "ZADD", (b"NX", repr(time.time()).encode(), body))
     entrance = None
     if item.returning is not None and parcel.body is None:
-        body = item.returning.again(item.raw, target.key, time.time(), parcel.options)
+        try:
+            body = item.returning.again(item.raw, target.key, time.time(), parcel.options)
+        except ValueError:
+            name = item.returning.dialect.capitalize()
+            raise Unfit(f"{name} would change it on its way back, and its JSON is not understood.") from None
         entrance = item.returning.entrance(item.raw, target.key, target.steps)
     left = target.left or item.returning is not None
     if parcel.options & {LEFT_END, RIGHT_END}:
