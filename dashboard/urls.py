@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 
 from .api import api
-from .views import audit, brokers, health, people, queue_marks, queues, sign_in, wallboard
+from .views import audit, brokers, health, people, queue_marks, queues, replays, sign_in, wallboard
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", queues.queues, name="queues"),
@@ -27,6 +27,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("brokers/<int:id>/check/", brokers.broker_check, name="broker_check"),
     path("brokers/<int:id>/keep/", brokers.broker_keep, name="broker_keep"),
     path("brokers/<int:id>/delete/", brokers.broker_delete, name="broker_delete"),
+    path("replays/", replays.replays, name="replays"),
+    path("replays/new/", replays.replay_new, name="replay_new"),
+    path("replays/<int:id>/", replays.replay, name="replay"),
     path("audit/", audit.audit_trail, name="audit"),
     path("settings/", people.settings_page, name="settings"),
     path("settings/people/", people.people_add, name="people_add"),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import plotly.io
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from ninja import Field, Router, Schema
 
 from ..models import Queue, Replay
 from ..replay import deeds, showing
+from ..replay.chart import replay_figure
 from ..replay.journal import JournalError
 from ..replay.places import journal_path
 from ..replay.report import KINDS, Reading
@@ -286,6 +289,23 @@ def list_messages(
     more = len(rows) > limit
     next = encode_cursor((str(id), state), None, rows[limit - 1].n) if more else None
     return listing([showing.message(row) for row in rows[:limit]], total, next)
+
+
+@router.get("/{id}/figure", auth=may("see"), operation_id="get_replay_figure", summary="Sent and came back, as a chart")
+def get_figure(request: HttpRequest, id: int, range: str = "") -> HttpResponse:
+    """A plotly figure (data, layout) of the whole replay, whatever `range` says."""
+    replay = find(id)
+    points: list[tuple[float, int, int]] = []
+    if replay.started_at is not None:
+        try:
+            with Reading(journal_path(replay.own)) as journal:
+                points = journal.by_time()
+        except JournalError:
+            points = []  # it lies with the worker that ran it: an empty chart says no more than is known here
+    start = (replay.started_at or replay.made_at).timestamp()
+    end = (replay.ended_at or timezone.now()).timestamp()
+    figure = replay_figure(points, start, end)
+    return HttpResponse(plotly.io.to_json(figure, validate=False, engine="orjson"), content_type="application/json")
 
 
 # --- deletions -------------------------------------------------------------------------------------------------------

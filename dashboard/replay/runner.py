@@ -380,7 +380,7 @@ class Runner:
         if now or state != self._told_state or clock.now() - self._told > TELL:
             self._told, self._told_state = clock.now(), state
             bound = self.task.bound if self.order.planned is None and not self.order.holds else None
-            over = state in ("done", "stopped", "failed", "watching")
+            over = state in ("done", "watching")
             total = self.journal.counts.total if bound is None or over else max(bound, self.journal.counts.total)
             self.desk.tell(state, reason, self.journal.counts, total)
 

@@ -42,7 +42,7 @@ function themed(figure, colours, font) {
     if (/^legend\d*$/.test(name)) layout[name] = { ...layout[name], font: { color: colours.muted, size: 11 } };
   }
   layout.xaxis = { ...axis(layout.xaxis, colours), range: layout.xaxis.range.map(local) };
-  layout.annotations = layout.annotations.map((note) => ({ ...note, font: { ...note.font, size: note.name === "unit" ? 11.5 : 12.5, color: note.name === "title" ? colours.text : colours.muted } }));
+  layout.annotations = (layout.annotations ?? []).map((note) => ({ ...note, font: { ...note.font, size: note.name === "unit" ? 11.5 : 12.5, color: note.name === "title" ? colours.text : colours.muted } }));
   return { data: figure.data.map((trace) => coloured(trace, colours)), layout };
 }
 

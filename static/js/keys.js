@@ -1,7 +1,7 @@
 // Keys that work on every page, the help they are listed in, and menus that close. j, k: table.js, h: marks.js, through events.
 
 const typing = (target) => target.closest?.("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]");
-const pages = { q: "nav a:nth-child(1)", b: "nav a:nth-child(2)" };
+const pages = (key) => document.querySelector(`header nav a[data-go="${CSS.escape(key)}"]`);
 let going = 0; // when `g` was pressed
 
 const help = document.getElementById("help");
@@ -17,7 +17,7 @@ function search() {
 }
 
 function go(key) {
-  const link = document.querySelector(`header ${pages[key]}`);
+  const link = pages(key);
   if (link) link.click();
   return Boolean(link);
 }
@@ -27,7 +27,7 @@ function move(by) {
 }
 
 function act(key) {
-  if (going && performance.now() - going < 1500 && key in pages) return go(key);
+  if (going && performance.now() - going < 1500 && pages(key)) return go(key);
   going = key === "g" ? performance.now() : 0;
   if (key === "/") return search();
   if (key === "?") return openHelp(), true;

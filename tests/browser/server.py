@@ -1,6 +1,6 @@
 """A whole Weir for the browser tests, in a process of its own, fed with a made-up fleet.
 
-    python -m tests.browser.server --port 8123 [--scene shop|empty|new] [--queues N] [--interval 1]
+    python -m tests.browser.server --port 8123 [--scene shop|empty|new|replays] [--queues N] [--interval 1]
                                    [--history 3600] [--silent cache-1]
 
 Everything is real but the brokers: polls go through the spine into the store, the bus, the hub and the socket.
@@ -25,7 +25,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--scene", choices=("shop", "empty", "new"), default="shop")
+    parser.add_argument("--scene", choices=("shop", "empty", "new", "replays"), default="shop")
     parser.add_argument("--queues", type=int, default=0, help="a large broker beside the scene")
     parser.add_argument("--interval", type=float, default=1.0)
     parser.add_argument("--history", type=float, default=0.0, help="seconds of past, a tick every ten")
@@ -45,6 +45,10 @@ def main() -> None:
 
     def listening(port: int) -> None:
         threading.Thread(target=run, args=(feeds, options.interval), daemon=True).start()
+        if options.scene == "replays":
+            from . import replays_scene
+
+            replays_scene.begin()
         print(json.dumps({"url": f"http://127.0.0.1:{port}", "session": session}), flush=True)
 
     serve(application, "127.0.0.1", options.port, listening)

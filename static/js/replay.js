@@ -1,0 +1,212 @@
+// One replay, live: how far it is, its steps, what can be done with it, and what became of each message.
+
+import { Chart } from "./chart.js";
+import { count, duration, exactTime, moment } from "./format.js";
+import { Live } from "./live.js";
+import { call } from "./replayplan.js";
+
+const page = document.getElementById("replay");
+const { base, id } = page.dataset;
+const token = page.querySelector("#token input").value;
+const find = (selector) => page.querySelector(selector);
+const put = (node, text) => node && node.textContent !== text && (node.textContent = text);
+const api = (method, path, body) => call(base, token, method, path, body);
+const chart = new Chart(find("#chart-replay"), find("#chart-news"), `${base}api/v1/replays/${id}/figure`);
+const live = new Live(`${base}ws/live/`, { frame: (frame) => frame.rows?.[0] && show(frame.rows[0]), error: () => {} });
+const ACTIVE = ["trial", "ramping", "running", "yielding", "watching"];
+const OVER = ["done", "stopped", "failed"];
+let replay = null;
+
+live.show({ view: "replay", id: Number(id) });
+live.open();
+addEventListener("load", () => chart.show("15m"));
+
+function say(selector, words) {
+  const box = find(selector);
+  put(box, words ?? "");
+  box.hidden = !words;
+}
+
+function show(row) {
+  const changed = replay?.state !== row.state;
+  const moved = replay?.sent !== row.sent || replay?.came_back !== row.came_back;
+  replay = row;
+  const state = find("[data-state]");
+  put(state, row.state);
+  state.className = `state ${row.state}`;
+  document.title = `${row.state === "running" && row.total ? `${Math.round((100 * row.sent) / row.total)} % · ` : ""}${find("h1").textContent} · Weir`;
+  say("[data-reason]", row.reason);
+  find("[data-reason]").classList.toggle("bad", row.state === "failed");
+  say("[data-trouble]", row.trouble && `${row.trouble} Weir tries again by itself.`);
+  const of = row.total === null ? "" : ` of ${count(row.total)}`;
+  put(find("[data-far]"), `${count(row.sent)}${of}`);
+  const left = row.seconds_left === null ? "" : ` · ${duration(row.seconds_left)} left`;
+  put(find("[data-pace]"), row.per_second === null || OVER.includes(row.state) ? "" : `${count(row.per_second)} /s${left}`);
+  find("progress").value = OVER.includes(row.state) && row.state === "done" ? 1 : row.total ? (row.sent + row.failed + row.skipped) / row.total : 0;
+  showSteps(row);
+  showFates(row);
+  showPlan(row);
+  if (changed) showActs(row);
+  const form = find("[data-rate-form]");
+  if (form) form.hidden = OVER.includes(row.state) || row.deed === "restore";
+  if (moved || changed) refresh(changed);
+}
+
+let refreshedAt = 0;
+function refresh(now) {
+  if (!now && performance.now() - refreshedAt < 3000) return;
+  refreshedAt = performance.now();
+  chart.refresh(now);
+  load(true);
+}
+
+/** Trial, ramp, the rest, watching: which are done, which is now. */
+function showSteps(row) {
+  const far = row.trial && row.sent <= row.trial ? 0 : 2; // of one that was paused or has ended before its end
+  const at = { planning: -1, planned: -1, trial: 0, ramping: 1, running: 2, yielding: 2, watching: 3, done: 4 }[row.state] ?? far;
+  const steps = [];
+  if (row.trial) steps.push([0, `Trial of ${count(row.trial)}`, row.state === "trial" ? "now" : `${count(row.came_back)} came back`]);
+  if (row.trial) steps.push([1, "Ramp", row.state === "ramping" ? "now" : ""]);
+  const rate = row.rate === null ? "as fast as it goes" : `${row.rate} /s`;
+  steps.push([2, row.deed === "delete" ? "Delete, keeping copies" : row.deed === "restore" ? "Put back" : `All, ${rate}`, `${count(row.sent)} sent`]);
+  if (row.deed === "replay") steps.push([3, `Watch for returns, ${duration(row.limits.watch)}`, row.state === "watching" ? "now" : at === 4 ? `${count(row.came_back)} came back` : "waiting"]);
+  const list = find(".steps");
+  const lines = steps.map(([n, label, word], i) => {
+    const line = document.createElement("li");
+    const mark = document.createElement("i");
+    const [name, told] = [document.createElement("span"), document.createElement("span")];
+    const done = n < at;
+    const ended = n === at && (row.state === "stopped" || row.state === "failed");
+    line.dataset.step = done ? "done" : ended ? "bad" : n === at ? "now" : "later";
+    mark.textContent = done ? "✓" : ended ? "✕" : String(i + 1);
+    mark.setAttribute("aria-hidden", "true");
+    put(name, label);
+    put(told, word);
+    if (n === at) line.setAttribute("aria-current", "step");
+    line.append(mark, name, told);
+    return line;
+  });
+  const key = `${row.state} ${lines.map((line) => line.textContent).join("")}`;
+  if (list.dataset.key !== key) list.replaceChildren(...lines);
+  list.dataset.key = key;
+}
+
+function pairs(list, rows) {
+  const words = rows.map(([label, text]) => label + text).join("");
+  if (list.dataset.words === words) return;
+  list.dataset.words = words;
+  list.replaceChildren(
+    ...rows.flatMap(([label, text, look = "", to = ""]) => {
+      const [term, value] = [document.createElement("dt"), document.createElement("dd")];
+      put(term, label);
+      put(value, text);
+      (to === "term" ? term : value).className = look;
+      return [term, value];
+    }),
+  );
+}
+
+function showFates(row) {
+  const rows = [["Confirmed", count(row.sent)], [row.deed === "copy" ? "Originals kept" : "Originals removed", count(row.deed === "copy" ? row.sent : row.removed)]];
+  if (row.deed === "replay") rows.push(["Came back", count(row.came_back), row.came_back ? "bad" : "ok"]);
+  rows.push(["Failed", count(row.failed), row.failed ? "bad" : ""], ["Left out", count(row.skipped)]);
+  rows.push(["Possibly twice", count(row.possibly_duplicated), row.possibly_duplicated ? "warn" : ""]);
+  rows.push(["By", `${row.started_by ?? row.made_by} · ${moment(row.started_at ?? row.made_at)}`]);
+  pairs(find(".fates"), rows);
+}
+
+function showPlan(row) {
+  const plan = row.planned;
+  if (!plan) return;
+  const [kind] = Object.keys(row.selection);
+  const chosen = { all: "all that lay there", ids: `${count(row.selection.ids?.length ?? 0)} ticked`, oldest: `the oldest ${count(row.selection.oldest ?? 0)}`, filter: row.selection.filter, cause: `cause ${row.selection.cause}` }[kind];
+  const rows = [["Chosen", chosen ?? ""], ["To", plan.destinations.map((one) => one.name).join(", ") || "–"]];
+  if (row.edited) rows.push(["Edited", "its body was changed before it was sent"]);
+  rows.push(["Safety", plan.safety]);
+  for (const warning of plan.warnings) rows.push(["Mind", warning, "warn", "term"]);
+  if (plan.stamps) rows.push(["Returns", plan.stamps]);
+  pairs(find("[data-plan]"), rows);
+}
+
+function showActs(row) {
+  const place = find("[data-acts]");
+  if (!place) return;
+  const acts = [];
+  if (row.state === "planned") acts.push(["start", row.trial ? `Start trial of ${count(row.trial)}` : "Start", "pri"]);
+  if (ACTIVE.includes(row.state) && row.deed !== "restore") acts.push(["pause", "Pause", ""]);
+  if (row.state === "paused" || (row.state === "failed" && row.started_at)) acts.push(["resume", "Go on", "pri"]);
+  if (!OVER.includes(row.state)) acts.push(["stop", "Stop", "danger"]);
+  if (OVER.includes(row.state) && row.failed + row.skipped && row.deed !== "restore") acts.push(["repeat", `Repeat ${count(row.failed + row.skipped)} that were not sent`, ""]);
+  const had = document.activeElement?.dataset?.act;
+  place.replaceChildren(
+    ...acts.map(([verb, words, look]) => {
+      const button = document.createElement("button");
+      Object.assign(button, { type: "button", className: `btn ${look}`, textContent: words });
+      button.dataset.act = verb;
+      button.addEventListener("click", () => act(verb));
+      return button;
+    }),
+  );
+  if (had) (place.querySelector(`[data-act=${had}]`) ?? place.querySelector("button"))?.focus();
+}
+
+async function act(verb) {
+  const confirm = verb === "start" ? (replay.planned?.confirm ?? null) : null;
+  const answer = await api("POST", `replays/${id}/${verb}`, verb === "start" ? { confirm } : undefined);
+  say("[data-error]", answer.error?.message);
+  if (answer.error) return;
+  if (verb === "repeat") location.href = `${base}replays/${answer.id}/`;
+  else show(answer);
+}
+
+find("[data-rate-form]")?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const text = find("#rate").value;
+  const answer = await api("PATCH", `replays/${id}`, { rate: text === "" ? null : Number(text) });
+  say("[data-error]", answer.error?.message);
+  if (!answer.error) show(answer);
+});
+
+// --- what became of each message ---
+const fates = { body: find(".fatelist tbody"), next: null, shown: 0 };
+const WORDS = { removed: "done", came_back: "came back", skipped: "left out", sent: "sent, not yet removed", sending: "being sent" };
+
+async function load(again) {
+  const asked = new URLSearchParams({ limit: again ? Math.min(1000, Math.max(50, fates.shown)) : 50 });
+  const state = find("#fate").value;
+  if (state) asked.set("state", state);
+  if (!again && fates.next) asked.set("cursor", fates.next);
+  const answer = await api("GET", `replays/${id}/messages?${asked}`);
+  if (answer.error) return say("[data-none]", answer.error.message);
+  const rows = answer.items.map(line);
+  if (again) fates.body.replaceChildren(...rows), (fates.shown = rows.length);
+  else fates.body.append(...rows), (fates.shown += rows.length);
+  fates.next = answer.next;
+  put(find("[data-count]"), `${count(fates.shown)} of ${count(answer.total)}`);
+  say("[data-none]", answer.total ? "" : replay?.started_at ? "None so far." : "Nothing has been sent yet.");
+  find("[data-more]").hidden = !answer.next;
+}
+
+function line(message) {
+  const row = document.createElement("tr");
+  const state = message.possibly_duplicated ? `${WORDS[message.state] ?? message.state}, possibly twice` : (WORDS[message.state] ?? message.state);
+  const cells = [
+    ["No.", String(message.n), "num"],
+    ["Became", state, `l ${message.state === "failed" || message.state === "came_back" ? "bad" : ""}`],
+    ["To", message.destination ?? "–", "l mono wrap"],
+    ["Size", `${count(message.size_bytes)} B`, "num"],
+    ["When", message.at ? exactTime(message.at) : "", "l num"],
+    ["Why", message.why ?? "", "l why muted"],
+  ];
+  for (const [label, text, look] of cells) {
+    const cell = row.appendChild(document.createElement("td"));
+    cell.dataset.label = label;
+    cell.className = look;
+    cell.textContent = text;
+  }
+  row.title = message.key;
+  return row;
+}
+
+find("#fate").addEventListener("change", () => ((fates.shown = 0), load(true)));
+find("[data-more]").addEventListener("click", () => load(false));

@@ -1,0 +1,72 @@
+// The list of replays and deletions: numbers change in place, a new one is fetched with the page, deletions are restored.
+
+import { count } from "./format.js";
+import { Live } from "./live.js";
+import { call } from "./replayplan.js";
+
+const page = document.getElementById("replays");
+const { base } = page.dataset;
+const token = page.querySelector("#token input").value;
+const error = document.getElementById("error");
+const first = !new URLSearchParams(location.search).has("before");
+const live = new Live(`${base}ws/live/`, { frame: (frame) => frame.rows && show(frame.rows), error: () => {} });
+live.show({ view: "replays" });
+live.open();
+
+function show(rows) {
+  let unknown = false;
+  for (const row of rows) {
+    const line = page.querySelector(`tr[data-id="${row.id}"]`);
+    if (!line) unknown = true;
+    else fill(line, row);
+  }
+  if (unknown && first && rows.length) fetchRows();
+}
+
+function fill(line, row) {
+  for (const cell of line.querySelectorAll("[data-field]")) {
+    const value = row[cell.dataset.field];
+    const text = typeof value === "number" ? count(value) : (value ?? "?");
+    if (cell.textContent !== text) cell.textContent = text;
+    if (cell.dataset.field === "state") cell.className = `state ${value}`;
+  }
+}
+
+let fetching = false;
+async function fetchRows() {
+  if (fetching) return;
+  fetching = true;
+  try {
+    const response = await fetch(location.href);
+    if (!response.ok) return;
+    const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("replays");
+    const held = document.activeElement?.closest("tr")?.dataset.id;
+    page.replaceChildren(...fresh.childNodes);
+    if (held) page.querySelector(`tr[data-id="${held}"]`)?.focus();
+  } finally {
+    setTimeout(() => (fetching = false), 2000);
+  }
+}
+
+page.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-restore]");
+  if (!button) return;
+  button.disabled = true;
+  const answer = await call(base, token, "POST", `deletions/${button.dataset.restore}/restore`);
+  if (!answer.error) return (location.href = `${base}replays/${answer.id}/`);
+  button.disabled = false;
+  error.textContent = answer.error.message;
+  error.hidden = false;
+});
+
+addEventListener("weir:move", (event) => {
+  const stops = [...page.querySelectorAll("tbody tr, .pages a")];
+  const here = stops.findIndex((stop) => stop.contains(document.activeElement));
+  const next = stops[here < 0 ? (event.detail > 0 ? 0 : stops.length - 1) : here + event.detail];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+});
+addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.matches?.("#replays tr")) event.target.querySelector("a")?.click();
+});

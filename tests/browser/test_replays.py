@@ -1,0 +1,121 @@
+"""An operator plans, runs a trial, watches, stops, sees what came back; deletes and restores."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from .conftest import Watched, Weir, served, signed_in
+from .test_pages import assert_accessible
+
+SLOWLY = 60_000
+
+
+@pytest.fixture(scope="module")
+def till(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weir]:
+    yield from served(tmp_path_factory, "--scene", "replays")
+
+
+@pytest.fixture
+def page_of(till: Weir, watched: Watched, context: BrowserContext) -> Page:
+    signed_in(context, till)
+    return watched.page
+
+
+def queue_id(page: Page, till: Weir, name: str) -> int:
+    """The id of a queue, once it was polled."""
+    for _ in range(200):
+        answer = page.request.get(f"{till.url}/api/v1/queues", params={"filter": f'"{name}"'}).json()
+        found = [item["id"] for item in answer["items"] if item["name"] == name]
+        if found:
+            return found[0]
+        page.wait_for_timeout(100)
+    raise AssertionError(f"{name} was not polled")
+
+
+def plan(page: Page, till: Weir, queue: str, button: str, **choice: str) -> None:
+    page.goto(f"{till.url}/replays/new/?queue={queue_id(page, till, queue)}")
+    for name, value in choice.items():
+        page.locator(f"#choose [name={name}]").fill(value)
+    page.get_by_role("button", name=button).click()
+
+
+def test_a_plan_a_trial_that_comes_back_and_what_became_of_each(page_of: Page, till: Weir) -> None:
+    page = page_of
+    plan(page, till, "payments.capture.dlq", "Plan a replay")
+    box = page.locator("#replay-plan")
+    start = box.locator("[data-start]")
+    expect(start).to_have_text("Start trial of 5", timeout=SLOWLY)
+    expect(box).to_contain_text("400")
+    expect(box).to_contain_text("payments.capture")
+    expect(box).to_contain_text("Each is kept until the broker confirms its copy.")
+    assert_accessible(page)
+    box.get_by_role("button", name="Change …").click()
+    box.get_by_label("Messages a second").fill("40")
+    box.get_by_role("button", name="Plan again").click()
+    expect(box).to_contain_text("40 /s", timeout=SLOWLY)
+    expect(start).to_have_text("Start trial of 5", timeout=SLOWLY)
+    start.click()
+    page.wait_for_url(re.compile(r"/replays/\d+/"))
+    expect(page.locator("h1 + .state")).to_have_text("stopped", timeout=SLOWLY * 2)
+    expect(page.locator("[data-reason]")).to_contain_text("of the trial of 5 came back")
+    expect(page.locator(".fates")).to_contain_text("Came back2")
+    page.locator("#fate").select_option("came_back")
+    expect(page.locator(".fatelist tbody tr")).to_have_count(2, timeout=SLOWLY)
+    expect(page.locator("#chart-replay .scatterlayer .trace").first).to_be_attached(timeout=SLOWLY)
+    assert_accessible(page)
+
+
+def test_a_replay_is_paused_goes_on_faster_and_is_stopped(page_of: Page, till: Weir) -> None:
+    page = page_of
+    plan(page, till, "emails.dlq", "Plan a replay")
+    box = page.locator("#replay-plan")
+    expect(box.locator("[data-start]")).to_be_enabled(timeout=SLOWLY)
+    box.get_by_role("button", name="Change …").click()
+    box.get_by_label("Messages a second").fill("5")
+    box.get_by_label("Trial of").fill("0")
+    box.get_by_role("button", name="Plan again").click()
+    expect(box.locator("[data-start]")).to_have_text("Replay 120", timeout=SLOWLY)
+    box.locator("[data-start]").click()
+    page.wait_for_url(re.compile(r"/replays/\d+/"))
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator("h1 + .state")).to_have_text("paused", timeout=SLOWLY)
+    page.locator("#rate").fill("20")
+    page.get_by_role("button", name="Change rate").click()
+    page.get_by_role("button", name="Go on").click()
+    expect(page.locator("h1 + .state")).to_have_text("running", timeout=SLOWLY)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("h1 + .state")).to_have_text("stopped", timeout=SLOWLY)
+    page.goto(f"{till.url}/replays/")
+    expect(page.locator("#rows tr").first).to_contain_text("stopped")
+    assert_accessible(page)
+
+
+def test_what_is_deleted_is_put_back(page_of: Page, till: Weir) -> None:
+    page = page_of
+    plan(page, till, "emails.dlq", "Delete …", oldest="3")
+    button = page.locator("#replay-plan [data-start]")
+    expect(button).to_have_text("Delete 3", timeout=SLOWLY)
+    button.click()
+    expect(page.locator("h1 + .state")).to_have_text("done", timeout=SLOWLY)
+    page.goto(f"{till.url}/replays/")
+    page.get_by_role("button", name="Restore 3").click()
+    page.wait_for_url(re.compile(r"/replays/\d+/"))
+    expect(page.locator("[data-reason]")).to_have_text("3 were put back.", timeout=SLOWLY)
+
+
+def test_purging_asks_for_the_count_to_be_typed(page_of: Page, till: Weir) -> None:
+    page = page_of
+    plan(page, till, "payments.capture.dlq", "Delete …")
+    box = page.locator("#replay-plan")
+    expect(box.locator("[data-confirm]")).to_be_visible(timeout=SLOWLY)
+    expect(box.locator("[data-start]")).to_be_disabled()
+    count = re.search(r"\d+", box.locator("[data-confirm] label").inner_text())
+    assert count is not None
+    box.locator("#plan-confirm").fill(count.group())
+    expect(box.locator("[data-start]")).to_be_enabled()
+    box.get_by_role("button", name="Close").click()
+    expect(box).to_be_hidden()
