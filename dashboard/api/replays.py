@@ -10,11 +10,11 @@ from django.utils import timezone
 from ninja import Field, Router, Schema
 
 from ..models import Queue, Replay
-from ..replay import deeds, showing
+from ..replay import deeds, keeping, showing
 from ..replay.chart import replay_figure
 from ..replay.journal import JournalError
 from ..replay.places import journal_path
-from ..replay.report import KINDS, Reading
+from ..replay.report import KINDS, Reading, Row
 from .auth import may
 from .errors import ApiError
 from .idempotency import once
@@ -279,6 +279,9 @@ def list_messages(
         raise ApiError(400, f"state must be one of {', '.join(filter(None, KINDS))}.", "state")
     after = decode_cursor(cursor, (str(id), state))
     try:
+        if replay.deed == Replay.Deed.RESTORE and replay.repeats is not None:
+            rows, total = keeping.report(replay.repeats.own, state, after[1] if after else 0, limit + 1)
+            return _messages(rows, total, (str(id), state), limit)
         with Reading(journal_path(replay.own)) as journal:
             rows = journal.messages(state, after[1] if after else 0, limit + 1)
             total = journal.count(state)
@@ -286,8 +289,11 @@ def list_messages(
         if replay.started_at is None:
             return listing([], 0, None)
         raise ApiError(409, f"{error} It lies with the worker that ran it.") from None
-    more = len(rows) > limit
-    next = encode_cursor((str(id), state), None, rows[limit - 1].n) if more else None
+    return _messages(rows, total, (str(id), state), limit)
+
+
+def _messages(rows: list[Row], total: int, context: tuple[str, ...], limit: int) -> HttpResponse:
+    next = encode_cursor(context, None, rows[limit - 1].n) if len(rows) > limit else None
     return listing([showing.message(row) for row in rows[:limit]], total, next)
 
 

@@ -24,7 +24,8 @@ from ..letters import bodies
 from ..models import Replay
 from ..secrets import SecretError, decrypt_bytes, encrypt_bytes
 from . import orders
-from .journal import Counts, Journal, JournalError
+from .journal import Counts, Journal, JournalError, State
+from .report import Row
 
 if TYPE_CHECKING:
     from .runner import Desk
@@ -39,6 +40,7 @@ create table if not exists kept (
 );
 """
 KEPT, RESTORING, RESTORED, NOT_RESTORED = range(4)
+_WORDS = {KEPT: State.PLANNED, RESTORING: State.SENDING, RESTORED: State.REMOVED, NOT_RESTORED: State.FAILED}
 
 
 def path_of(own: str) -> Path:
@@ -163,13 +165,20 @@ def counts(own: str) -> dict[str, int]:
     }
 
 
-def letters_of(own: str, most: int = 50, after: int = 0) -> list[tuple[int, Letter, str]]:
-    """Copies with their numbers, and why one could not be restored."""
-    if not path_of(own).exists():
-        return []
+def report(own: str, state: str, after: int, most: int) -> tuple[list[Row], int]:
+    """What became of the copies of a deletion when they were put back, and how many such there are."""
+    wanted = [kept for kept, one in _WORDS.items() if not state or one.word == state]
+    if not path_of(own).exists() or not wanted:
+        return [], 0
+    marks = ",".join("?" * len(wanted))
     with _opened(own) as db:
-        rows = db.execute("select n, secret, why from kept where n > ? order by n limit ?", (after, most)).fetchall()
-    return [(n, _unpacked(decrypt_bytes(secret)), why) for n, secret, why in rows]
+        rows = db.execute(
+            f"select n, id, state, why, length(secret) from kept where n > ? and state in ({marks}) order by n limit ?",
+            (after, *wanted, most),
+        ).fetchall()
+        (total,) = db.execute(f"select count(*) from kept where state in ({marks})", wanted).fetchone()
+    found = [Row(n, id, _WORDS[kept], size, "", 0, False, why, 0.0) for n, id, kept, why, size in rows]
+    return found, total
 
 
 def prune(now: float | None = None) -> int:

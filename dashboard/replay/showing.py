@@ -85,7 +85,7 @@ def message(row: Row) -> dict[str, Any]:
         "destination": visible(row.destination) or None,
         "possibly_duplicated": row.again > 0,
         "why": row.why or None,
-        "at": iso(row.at),
+        "at": iso(row.at) if row.at else None,
     }
 
 
