@@ -1,10 +1,11 @@
-"""What tests of dead letters share: a memory broker that was polled into the fleet, and letters in it."""
+"""What tests of dead letters share: brokers that were polled into the fleet, and letters in a memory world."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import time
+from datetime import UTC, datetime
 
 from collectors import registry
 from collectors.brokers.memory import world
@@ -18,19 +19,44 @@ from dashboard.secrets import encrypt
 _names = itertools.count(1)
 
 
-class Letterbox:
-    """A memory world as a broker of Weir. `poll` takes it in as the collector does."""
+class Watched:
+    """A broker that Weir watches. `poll` takes it in as the collector does."""
 
-    def __init__(self, **columns) -> None:
-        self.name = f"letterbox-{next(_names)}"
-        self.world = world(self.name)
-        url = f"memory://{self.name}"
+    def __init__(self, name: str, kind: str, url: str, **columns) -> None:
+        self.name = name
         self.broker = Broker.objects.create(
-            name=self.name, kind="memory", secret_url=encrypt(url), safe_url=url, interval=3600.0, **columns
+            name=name, kind=kind, secret_url=encrypt(url), safe_url=registry.parse(url).safe, interval=3600.0, **columns
         )
         self.adapter = registry.connect(registry.parse(url))
         self._ingest = None
         self._at = time.time()
+
+    def poll(self) -> None:
+        feed.fleet()
+        if self._ingest is None:
+            self._ingest = Ingest(self.broker.pk, the_store(), bus.the_bus().publish)
+        poll = self.adapter.poll()
+        self._at = poll.at = max(poll.at, self._at + 0.001)
+        self._ingest(poll)
+        at = datetime.fromtimestamp(poll.at, UTC)
+        Broker.objects.filter(pk=self.broker.pk).update(last_poll_at=at, last_answer_at=at)
+        feed.fleet().refresh()
+
+    def queue(self, name="orders.dlq") -> Queue:
+        return Queue.objects.select_related("broker").get(broker=self.broker, name=name)
+
+    @property
+    def dlq(self) -> Queue:
+        return self.queue()
+
+
+class Letterbox(Watched):
+    """A memory world with a queue `orders` and its dead letters in `orders.dlq`."""
+
+    def __init__(self, **columns) -> None:
+        name = f"letterbox-{next(_names)}"
+        self.world = world(name)
+        super().__init__(name, "memory", f"memory://{name}", **columns)
         self.world.queue("orders", dead_letters_to="orders.dlq")
         self.world.queue("orders.dlq")
 
@@ -42,30 +68,7 @@ class Letterbox:
             letter = body if body is not None else json.dumps({"order": i, "card": {"number": f"4111-{i}"}}).encode()
             self.world.put_letter(queue, letter, [death], **told)
 
-    def poll(self) -> None:
-        feed.fleet()
-        if self._ingest is None:
-            self._ingest = Ingest(self.broker.pk, the_store(), bus.the_bus().publish)
-        poll = self.adapter.poll()
-        self._at = poll.at = max(poll.at, self._at + 0.001)
-        self._ingest(poll)
-        Broker.objects.filter(pk=self.broker.pk).update(last_poll_at=_date(poll.at), last_answer_at=_date(poll.at))
-        feed.fleet().refresh()
-
-    def queue(self, name="orders.dlq") -> Queue:
-        return Queue.objects.select_related("broker").get(broker=self.broker, key=name)
-
-    @property
-    def dlq(self) -> Queue:
-        return self.queue()
-
     def ready(self, name="orders.dlq") -> list[bytes]:
         """The bodies that lie in a queue, in order."""
         with self.world.still() as queues:
             return [message.body for message in queues[name].ready]
-
-
-def _date(at):
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(at, UTC)
