@@ -10,7 +10,8 @@ from unittest.mock import patch
 import pytest
 
 from collectors.brokers.sqs import SQS, digests, lease
-from collectors.brokers.sqs.copying import stamped, text
+from collectors.brokers.sqs.copying import stamped
+from collectors.brokers.sqs.sending import text
 from collectors.letters import REPLAY_ID, STAMPS, Destination, Outcome, Parcel, Receipt, Stamp
 from tests.servers.aws_proxy import AwsProxy, in_front_of
 from tests.servers.sqs import Peer

@@ -11,13 +11,13 @@ from collections.abc import Callable
 
 import pytest
 
-from collectors.brokers.sqs import looking
+from collectors.brokers.sqs import looking, renewing
 from collectors.errors import AccessRefused, CollectorError, NotSupported
 from collectors.letters import Bounds, Look
 from tests.servers.aws_proxy import in_front_of
 from tests.servers.sqs import REGION, Peer
 
-from .sqs_letters import counts, everything, in_groups
+from .sqs_letters import counts, everything, in_groups, put
 from .sqs_polls import polling
 
 
@@ -88,6 +88,41 @@ def test_who_may_not_renew_receives_nothing_where_that_may_be_needed(sqs_peer: P
         with polling(user) as broker, pytest.raises(AccessRefused, match="sqs:SendMessage"):
             broker.look(sqs_peer.key("dead"), Bounds())
         assert proxy.calls["ReceiveMessage"] == 0
+
+
+def test_where_a_letter_cannot_be_renewed_no_further_look_is_made(
+    sqs_peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a key of KMS may be used for reading only: the permission to send is there, and sending fails."""
+    monkeypatch.setattr(renewing, "_stuck", {})
+    last = sqs_peer.create("last")
+    url = sqs_peer.create("dead", RedrivePolicy=sqs_peer.redrive("last", 3))
+    sqs_peer.send(url, 2)
+    key = sqs_peer.key("dead")
+    with in_front_of(sqs_peer.port) as proxy, polling(sqs_peer.url(endpoint=proxy.endpoint)) as broker:
+        refused = (400, "KmsAccessDenied", "no")
+        proxy.answers = lambda action, _: refused if action == "SendMessageBatch" else None
+        assert broker.look(key, Bounds()).notes == []
+        look = broker.look(key, Bounds())
+        assert look.renewed == 0 and look.deliveries == 2 and "KmsAccessDenied" in look.notes[0]
+        assert "KmsAccessDenied" in broker.price(key).refused
+        for attempt in (broker.look, broker.lease):
+            with pytest.raises(NotSupported, match="could not be renewed"):
+                attempt(key, Bounds() if attempt == broker.look else 60.0)
+    assert counts(sqs_peer, last) == (0, 0)
+    assert {one["Attributes"]["ApproximateReceiveCount"] for one in everything(sqs_peer, url, 2)} == {"3"}
+
+
+def test_only_where_letters_are_renewed_an_attribute_says_what_a_letter_was(sqs_peer: Peer) -> None:
+    """Else anybody could give a message the id of another one."""
+    forged = "11111111-2222-3333-4444-555555555555 1795000000000 3 eu-west-1:123456789012:orders"
+    attributes = {"renewed-from": {"DataType": "String", "StringValue": forged}}
+    sqs_peer.create("dead")
+    put(sqs_peer, sqs_peer.key("dead"), "x", MessageAttributes=attributes)
+    with polling(sqs_peer.url()) as broker:
+        [letter] = broker.look(sqs_peer.key("dead"), Bounds()).letters
+    assert not letter.id.startswith("11111111") and letter.attempts == 1 and letter.origin == ""
+    assert letter.headers["renewed-from"] == forged
 
 
 # --- FIFO ------------------------------------------------------------------------------------------------------------

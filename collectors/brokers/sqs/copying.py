@@ -8,9 +8,9 @@ from uuid import uuid4
 
 from ...errors import BadAnswer, NotSupported
 from ...letters import REPLAY_COUNT, REPLAY_ID, REPLAYED_AT, REPLAYED_BY, Parcel, Stamp
-from .message import RENEWED_FROM, Received
+from .message import Received
 from .queue import Queue
-from .sending import MOST_ATTRIBUTES, Copy, as_sent, copy_of
+from .sending import MOST_ATTRIBUTES, Copy, as_sent, copy_of, text
 
 #: Types by which attributes of Python's are sent; a type with a label of its own ("Number.int") stays where it fits.
 _TYPES = {"Number": (int, float), "Binary": (bytes, bytearray, memoryview), "String": (str,)}
@@ -26,8 +26,7 @@ def copy_for(letter: Received, parcel: Parcel, to: Queue, once: str) -> Copy:
     The deduplication id is the same whenever the same replay sends the same letter, so that SQS itself drops the
     second; without a stamp it is new with every lease. The original's own would be swallowed for five minutes.
     """
-    attributes = letter.attributes
-    attributes.pop(RENEWED_FROM, None)
+    attributes = letter.own_attributes
     for name, value in (parcel.headers or {}).items():
         if value is None:
             attributes.pop(name, None)
@@ -50,11 +49,6 @@ def stamped(attributes: Mapping[str, dict[str, Any]], stamp: Stamp, count: int) 
     own = {name: one for name, one in attributes.items() if name not in stamps}
     room = max(0, MOST_ATTRIBUTES - len(own))
     return own | {name: one for name, one in list(stamps.items())[:room] if one["StringValue"]}
-
-
-def text(value: str) -> dict[str, Any]:
-    """An attribute that is plain text."""
-    return {"DataType": "String", "StringValue": value}
 
 
 def typed(value: Any, before: str = "") -> dict[str, Any]:

@@ -40,11 +40,11 @@ ENDING = 30.0
 class SQSLease:
     """`until` as `collectors.letters.Lease` has it. `most_held` shrinks to what is held when the letters are large."""
 
-    random, atomic = False, False
+    random, own_ids, atomic = False, True, False
 
     def __init__(self, queue: Queue, a: Attributes, places: Places, seconds: float) -> None:
         self._queue, self._places = queue, places
-        self._retention, self._redrive = a.retention, a.redrive
+        self._attributes = a
         self.until = time.time() + min(seconds, LONGEST)
         self._once = uuid4().hex
         self._held: dict[int, Received] = {}
@@ -104,7 +104,7 @@ class SQSLease:
         for message in messages:
             known = self._tags.get(str(message["MessageId"]))
             tag = known or self._last_tag + 1
-            received = Received.of(tag, message, self._retention, until)
+            received = Received.of(tag, message, self._attributes, until)
             self._held[tag] = received
             if known is None:
                 self._last_tag, self._tags[received.message_id] = tag, tag
@@ -214,15 +214,15 @@ class SQSLease:
     def give_back(self, tags: Sequence[int]) -> None:
         letters = [self._held[tag] for tag in sorted(tags)]
         self._forget(tags)
-        if self._redrive is not None:
-            letters = self._renewed(letters, self._redrive.most or 0)
+        if self._attributes.redrive is not None:
+            letters = self._renewed(letters, self._attributes.redrive.most or 0)
         receiving.hide(self._queue, letters, 0)  # where that fails, they come back by themselves
 
     def _renewed(self, letters: Sequence[Received], most: int) -> list[Received]:
         """Renew what its own queue would move on by the next receives; those that are to be given back."""
         now = time.time()
         due = [one for one in letters if renewing.due(one, most) and one.hidden_until > now]
-        _, back, _ = renewing.renew(self._queue, due)
+        _, back, _ = renewing.renew(self._queue, due, most)
         gone = {one.tag for one in due} - {one.tag for one in back}
         return [one for one in letters if one.tag not in gone]
 

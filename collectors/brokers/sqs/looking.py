@@ -46,7 +46,7 @@ def price_of(queue: Queue, a: Attributes, bounds: Bounds, look_only: bool) -> Pr
     if redrive is None:
         return Price(" ".join(said), hidden_seconds=hidden)
     target = short(redrive.target) or "another queue"
-    refused = _refused(redrive.most, target, look_only)
+    refused = _refused(redrive.most, target, look_only) or renewing.stuck(queue)
     most = redrive.most or 0
     said.append(
         f"This queue moves what was received {most} times to '{target}': a letter that comes near is not given back, "
@@ -116,7 +116,7 @@ class Looking:
             messages, until = receiving.receive(self._queue, most - len(self._seen), hidden, wait)
             before = len(self._seen)
             for message in messages:
-                received = Received.of(len(self._seen) + 1, message, self._a.retention, until)
+                received = Received.of(len(self._seen) + 1, message, self._a, until)
                 if received.message_id not in self._seen:
                     self._room -= min(received.size, self._bounds.body_bytes)
                 self._seen[received.message_id] = received
@@ -142,7 +142,7 @@ class Looking:
             most = self._a.redrive.most or 0
             late = time.time() + LATE
             doomed = [one for one in letters if renewing.due(one, most) and one.hidden_until > late]
-            renewed, back, notes = renewing.renew(self._queue, doomed)
+            renewed, back, notes = renewing.renew(self._queue, doomed, most)
             self._notes += notes
             kept = {one.message_id for one in doomed} - {one.message_id for one in back}
             letters = [one for one in letters if one.message_id not in kept]

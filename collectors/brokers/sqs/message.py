@@ -1,7 +1,8 @@
 """A message of SQS as it was received, read as a letter.
 
 A letter that a look had to renew (see `renewing`) bears what it was before in the attribute `renewed-from`: its id,
-when it was first sent, how often it had been received, and where it died. So it stays the same letter.
+when it was first sent, how often it had been received, and where it died. So it stays the same letter. Anybody could
+write such an attribute: it is believed only in queues in which letters are renewed, those with a redrive policy.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ...letters import REPLAY_COUNT, REPLAY_ID, Death, Letter
-from .attributes import number
+from .attributes import Attributes, number
 from .names import key_of_arn, short
 
 RENEWED_FROM = "renewed-from"
@@ -44,19 +45,19 @@ class Received:
     """A message in our hands (`collectors.letters.Taken`).
 
     told            as the client library gave it
-    retention       seconds for which its queue keeps messages; None = unknown
+    queue           what SQS tells of the queue in which it lay
     hidden_until    epoch seconds until which nobody else sees it
     """
 
     tag: int
     told: Mapping[str, Any]
-    retention: float | None
+    queue: Attributes
     hidden_until: float
     size: int
 
     @classmethod
-    def of(cls, tag: int, told: Mapping[str, Any], retention: float | None, hidden_until: float) -> Received:
-        return cls(tag, told, retention, hidden_until, len(told.get("Body", "").encode()))
+    def of(cls, tag: int, told: Mapping[str, Any], queue: Attributes, hidden_until: float) -> Received:
+        return cls(tag, told, queue, hidden_until, len(told.get("Body", "").encode()))
 
     @property
     def message_id(self) -> str:
@@ -87,6 +88,14 @@ class Received:
         }
 
     @property
+    def own_attributes(self) -> dict[str, dict[str, Any]]:
+        """Those without what a look added."""
+        attributes = self.attributes
+        if self.renewed:
+            del attributes[RENEWED_FROM]
+        return attributes
+
+    @property
     def group(self) -> str:
         return str(self.system.get("MessageGroupId", ""))
 
@@ -98,6 +107,8 @@ class Received:
     @property
     def renewed(self) -> Renewed | None:
         """What it was before a look renewed it."""
+        if self.queue.redrive is None:
+            return None
         found = _RENEWED.fullmatch(_text(self.attributes.get(RENEWED_FROM)))
         return Renewed(found[1], int(found[2]), int(found[3]), found[4]) if found else None
 
@@ -131,7 +142,8 @@ class Received:
 
     def as_letter(self, body_bytes: int | None = None) -> Letter:
         """With its whole body, or the first bytes of it."""
-        renewed, attributes, origin = self.renewed, self.attributes, self.origin
+        renewed, attributes, origin = self.renewed, self.own_attributes, self.origin
+        retention = self.queue.retention
         sent = number(self.system.get("SentTimestamp"))
         first = renewed.sent if renewed else sent
         # in a FIFO queue a move counts as sending it anew
@@ -140,7 +152,7 @@ class Received:
             id=self.id,
             body=self.body.encode()[:body_bytes],
             size=self.size,
-            headers={name: _value(one) for name, one in attributes.items() if name != RENEWED_FROM},
+            headers={name: _value(one) for name, one in attributes.items()},
             properties=self._properties(attributes),
             content_type=next((_text(attributes[n]) for n in attributes if n.lower() in _CONTENT_TYPES), ""),
             enqueued_at=None if first is None else first / 1000,
@@ -150,7 +162,7 @@ class Received:
             origin=origin,
             replayed=self.replayed,
             replay_id=self.replay_id,
-            expires_at=None if sent is None or self.retention is None else sent / 1000 + self.retention,
+            expires_at=None if sent is None or retention is None else sent / 1000 + retention,
         )
 
     def _properties(self, attributes: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:

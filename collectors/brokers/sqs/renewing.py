@@ -14,10 +14,12 @@ from .acting import may
 from .message import RENEWED_FROM, Received
 from .queue import Queue
 from .receiving import delete
-from .sending import MOST_ATTRIBUTES, batches, copy_of, send
+from .sending import MOST_ATTRIBUTES, batches, copy_of, send, size_of, text
 
 #: Receives that are left when a letter is renewed. With one, a look whose process dies moves nothing yet.
 MARGIN = 1
+#: Queues in which a letter is left that could not be renewed, and why: one more look might move it.
+_stuck: dict[str, str] = {}
 
 
 def due(letter: Received, most: int) -> bool:
@@ -31,7 +33,17 @@ def may_renew(queue: Queue) -> None:
     may(queue, "delete_message")
 
 
-def renew(queue: Queue, letters: Sequence[Received]) -> tuple[int, list[Received], list[str]]:
+def stuck(queue: Queue) -> str:
+    """Why nothing more may be received of a queue in this process, a sentence; "" = it may."""
+    why = _stuck.get(_name(queue), "")
+    return why and f"A letter near its limit could not be renewed ({why}): help that, and start Weir anew to go on."
+
+
+def _name(queue: Queue) -> str:
+    return f"{queue.target.place()} {queue.key}"
+
+
+def renew(queue: Queue, letters: Sequence[Received], most: int) -> tuple[int, list[Received], list[str]]:
     """How many were renewed, those that are to be given back after all, and sentences on what went wrong."""
     by_tag = {letter.tag: letter for letter in letters}
     renewed, back, notes = 0, [], []
@@ -44,6 +56,9 @@ def renew(queue: Queue, letters: Sequence[Received]) -> tuple[int, list[Received
         for receipt in receipts:
             if receipt.outcome is not Outcome.SENT:
                 back.append(by_tag[receipt.tag])
+                last = by_tag[receipt.tag].count > most - MARGIN
+                if last or receipt.outcome is Outcome.REFUSED:
+                    _stuck[_name(queue)] = receipt.why.rstrip(".")
                 twice = " It may be there twice now." if receipt.outcome is Outcome.UNKNOWN else ""
                 notes.append(f"A letter could not be renewed and was given back near its limit: {receipt.why}{twice}")
         for receipt in delete(queue, sent):
@@ -54,11 +69,11 @@ def renew(queue: Queue, letters: Sequence[Received]) -> tuple[int, list[Received
 
 
 def _attributes(letter: Received) -> dict[str, dict[str, Any]]:
-    """Its own, and what it was, where there is room for that."""
-    attributes, before = letter.attributes, letter.renewed
-    if RENEWED_FROM not in attributes and len(attributes) >= MOST_ATTRIBUTES:
-        return attributes
+    """Its own, and what it was, where there is room for that and its producer has no attribute of that name."""
+    own, before = letter.own_attributes, letter.renewed
     sent = before.sent if before else int(letter.system.get("SentTimestamp") or 0)
     received = letter.count + (before.received if before else 0)
-    told = f"{letter.id} {sent} {received} {letter.origin}"
-    return attributes | {RENEWED_FROM: {"DataType": "String", "StringValue": told}}
+    added = {RENEWED_FROM: text(f"{letter.id} {sent} {received} {letter.origin}")}
+    size = letter.size + size_of(own) + size_of(added)
+    fits = letter.queue.largest is None or size <= letter.queue.largest
+    return own | added if fits and len(own) < MOST_ATTRIBUTES and RENEWED_FROM not in own else own

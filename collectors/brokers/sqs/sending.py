@@ -62,6 +62,11 @@ def copy_of(letter: Received, to: Queue, attributes: Attributes, deduplication: 
     return Copy(letter.tag, entry, len(text.encode()) + size_of(attributes))
 
 
+def text(value: str) -> dict[str, Any]:
+    """An attribute that is plain text."""
+    return {"DataType": "String", "StringValue": value}
+
+
 def size_of(attributes: Attributes) -> int:
     """Bytes of attributes, which count towards the size of a message."""
     return sum(
