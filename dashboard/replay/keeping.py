@@ -85,7 +85,12 @@ class KeepingLease:
         self._taken: dict[int, Taken] = {}
         self._receipts: list[Receipt] = []
         self.until, self.random, self.own_ids = lease.until, lease.random, lease.own_ids
-        self.atomic, self.most_held = False, lease.most_held
+        self.atomic = False
+
+    @property
+    def most_held(self) -> int:
+        """As many as the lease can hold now: where letters are large, fewer than at its beginning."""
+        return self._lease.most_held
 
     def take(self, most: int, seconds: float = 1.0) -> Sequence[Taken]:
         return self._noted(self._lease.take(most, seconds))
