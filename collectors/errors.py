@@ -11,6 +11,7 @@ The whole tree; callers catch `CollectorError` or one of its children::
     └── Transient                trying again may help
         ├── Unreachable          no connection: refused, name not found, TLS failed, reset
         ├── TimedOut             the broker did not answer in time
+        ├── Busy                 the broker takes nothing for now: nothing was sent
         ├── BadAnswer            the broker answered, but not in a way that can be understood
         └── OwnFault             a bug of Weir's; its log has the traceback
 
@@ -63,6 +64,10 @@ class Unreachable(Transient):
 
 class TimedOut(Transient):
     """The broker did not answer in time."""
+
+
+class Busy(Transient):
+    """The broker takes no messages for now (an alarm, a throttle). Raised before anything was sent."""
 
 
 class BadAnswer(Transient):

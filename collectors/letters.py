@@ -252,7 +252,10 @@ class Lease(Protocol):
         """So many letters of each id, where they are still there. Only when `random`; else raises NotSupported."""
 
     def send(self, parcels: Sequence[Parcel]) -> None:
-        """Start to send copies, without waiting for their confirmation. Keeps `until`: raises Expired after it."""
+        """Start to send copies, without waiting for their confirmation. Keeps `until`: raises Expired after it.
+
+        Raises Busy when the broker takes no messages for now. In both cases nothing was sent.
+        """
 
     def settled(self, seconds: float = 1.0) -> Sequence[Receipt]:
         """What became of copies since the last call, waiting at most so long for the first: each parcel once."""

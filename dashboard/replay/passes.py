@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from collectors.errors import Expired
+from collectors.errors import Busy, Expired
 from collectors.letters import Destination, Lease, Outcome, Parcel, Receipt, Stamp, Taken
 
 from . import clock
@@ -149,7 +149,7 @@ class Pass:
             return
         try:
             self.lease.send(batch.parcels)
-        except Expired:  # raised before anything was sent
+        except (Busy, Expired):  # raised before anything was sent
             self._unsend(batch)
             self.journal.commit()
             raise

@@ -74,6 +74,15 @@ def test_where_nothing_is_replayed_writing_is_not_asked_for(rabbitmq_node: Node,
     assert list(powers(rabbitmq_node, shop, replaying=False)) == ["looking"]
 
 
+def test_one_without_the_tag_cannot_look(rabbitmq_node: Node, shop: str) -> None:
+    """Its permissions would do, but without a queue's settings nobody knows what a look does to it."""
+    allow(rabbitmq_node, shop, "^amq\\.default$", "^orders\\.dead$")
+    rabbitmq_node.api("PUT", "users/actor", {"password": "pass-word", "tags": ""})
+    found = powers(rabbitmq_node, shop)
+    assert not found["looking"][0] and found["replaying"][0]
+    assert "rabbitmqctl set_user_tags" in found["looking"][1] and "pass-word" not in found["looking"][1]
+
+
 def test_a_user_of_another_virtual_host_is_told_which(rabbitmq_node: Node, shop: str) -> None:
     with pytest.raises(AccessRefused, match=f"'actor' has no access to virtual host '{shop}'"):
         powers(rabbitmq_node, shop)

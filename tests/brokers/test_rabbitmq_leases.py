@@ -214,3 +214,42 @@ def test_what_is_given_back_is_not_taken_again_before_the_rest(
         lease.remove([one.tag for one in taken[::2]])
         lease.give_back([one.tag for one in taken[1::2]])
     assert drained(rabbitmq_node, vhost, "dead", 50) == [*BODIES[1:20:2], *BODIES[20:]]
+
+
+# --- what a destination reaches --------------------------------------------------------------------------------------
+def test_a_wide_destination_names_every_queue_that_gets_a_copy(rabbitmq_node: Node, vhost: str) -> None:
+    for queue in ("orders", "audit", "other"):
+        declare(rabbitmq_node, vhost, queue)
+    with rabbitmq_node.connect(vhost) as connection:
+        channel = connection.channel()
+        channel.queue_bind("orders", "amq.topic", "order.*")
+        channel.queue_bind("audit", "amq.topic", "#")
+        channel.queue_bind("other", "amq.headers", arguments={"x-match": "all", "kind": "x"})
+    with polling(rabbitmq_node.url(vhost=vhost)) as broker:
+        reached = {
+            to: broker.receivers(Destination(exchange=to[0], routing_key=to[1]))
+            for to in (
+                ("amq.topic", "order.paid"),
+                ("amq.topic", "x"),
+                ("amq.direct", "x"),
+                ("amq.headers", "x"),
+                ("gone", "x"),
+            )
+        }
+        assert broker.receivers(Destination(key(vhost, "orders"))) == [f"{vhost}/orders"]
+        message_id = broker.send_new(
+            Destination(exchange="amq.topic", routing_key="order.paid"),
+            b"new",
+            {"n": 1},
+            {"message_id": "m-7", "priority": "3"},
+        )
+    assert reached == {
+        ("amq.topic", "order.paid"): [f"{vhost}/audit", f"{vhost}/orders"],
+        ("amq.topic", "x"): [f"{vhost}/audit"],
+        ("amq.direct", "x"): [],
+        ("amq.headers", "x"): None,
+        ("gone", "x"): [],
+    }
+    ((body, found),) = drain(rabbitmq_node, vhost, "orders")
+    assert (body, found.headers, found.message_id, found.priority, message_id) == (b"new", {"n": 1}, "m-7", 3, "m-7")
+    assert waiting(rabbitmq_node, vhost, "audit") == 1

@@ -17,7 +17,7 @@ import pytest
 
 from collectors.brokers.rabbitmq import frames, link
 from collectors.brokers.rabbitmq.link import Link
-from collectors.errors import CollectorError, TimedOut
+from collectors.errors import Busy, CollectorError, TimedOut
 from collectors.letters import Destination, Outcome, Parcel, Stamp
 from collectors.registry import parse
 from tests.brokers.rabbitmq_letters import declare, drain, drained, leased, put, settle, take, through, waiting
@@ -128,18 +128,24 @@ def test_a_worker_that_is_killed_loses_nothing(rabbitmq_node: Node, vhost: str) 
 
 
 def test_while_the_broker_takes_no_messages_none_is_sent_and_none_is_lost(rabbitmq_node: Node, vhost: str) -> None:
-    """A memory alarm: publishers are blocked; afterwards everything goes on."""
+    """A memory alarm, before the first copy and between two: publishers are blocked; afterwards everything goes on."""
     where, there = declare(rabbitmq_node, vhost, "dead"), declare(rabbitmq_node, vhost, "orders")
     put(rabbitmq_node, vhost, "dead", BODIES)
     with leased(rabbitmq_node.url(vhost=vhost), where) as lease:
         taken = take(lease, len(BODIES))
+        rabbitmq_node.control("set_vm_memory_high_watermark", "0.00000001")
+        try:
+            with pytest.raises(Busy, match="Nothing can be sent"):
+                lease.send([Parcel(taken[0].tag, Destination(there))])
+        finally:
+            rabbitmq_node.control("set_vm_memory_high_watermark", "0.4")
         lease.send([Parcel(one.tag, Destination(there)) for one in taken[:10]])
         assert len(settle(lease, 10)) == 10
         rabbitmq_node.control("set_vm_memory_high_watermark", "0.00000001")
         try:
             lease.send([Parcel(one.tag, Destination(there)) for one in taken[10:20]])
             deadline = time.monotonic() + 20
-            with pytest.raises(TimedOut, match="takes no messages now"):
+            with pytest.raises(Busy, match="takes no messages now"):
                 while time.monotonic() < deadline:
                     assert lease.settled(0.2) == []
                     lease.send([])

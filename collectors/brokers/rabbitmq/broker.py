@@ -92,7 +92,7 @@ class RabbitMQ:
 
     def check_acting(self, keys: Sequence[str], replaying: bool) -> list[Check]:
         """Try over AMQP what looking and replaying need."""
-        return check_acting(self._url, keys, replaying)
+        return [*check_acting(self._url, keys, replaying), *self._letters.check()]
 
     # --- letters -------------------------------------------------------------------------------------------------
     @property

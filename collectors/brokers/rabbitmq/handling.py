@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from collectors.errors import NotSupported
+from collectors.errors import CollectorError, NotSupported
 from collectors.letters import Bounds, Destination, Look, Price
+from collectors.protocol import Check
 from collectors.url import BrokerURL
 
+from .acting import LOOKING
 from .copies import OPTIONS
 from .lease import RabbitLease, mean_size
 from .look import Looking
 from .management import Management
 from .new import send_new
-from .places import Surroundings
+from .places import NEEDS, Surroundings
 from .streams import StreamLook
 
 
@@ -29,6 +31,14 @@ class Letters:
         self._url = url
         self._around = Surroundings(management)
         self._vhost = unquote(url.path) or "/"
+
+    def check(self) -> list[Check]:
+        """A line when the management API says nothing of the settings that decide how a queue may be looked at."""
+        try:
+            self._around.version()
+        except CollectorError as error:
+            return [Check(LOOKING, False, f"Missing: {NEEDS}. {error}")]
+        return []
 
     def price(self, key: str) -> Price:
         return self._around.rules(key, Bounds().seconds)[1].price

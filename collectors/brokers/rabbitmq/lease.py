@@ -13,7 +13,7 @@ from contextlib import suppress
 from struct import unpack_from
 from typing import Any
 
-from collectors.errors import BadAnswer, CollectorError, Expired, NotSupported, TimedOut
+from collectors.errors import BadAnswer, Busy, CollectorError, Expired, NotSupported
 from collectors.letters import Destination, Outcome, Parcel, Receipt, Stamp
 from collectors.url import BrokerURL
 
@@ -32,6 +32,8 @@ from .sending import Posted, Sender, Target
 MOST_HELD, MOST_BYTES = 2000, 64 << 20
 TAG = "weir"
 TEND_EVERY = 5.0
+#: How much longer than asked for a broker may take to send what it has.
+SLOWEST, QUIET = 20.0, 0.1
 
 RefusesWhenFull = Callable[[QueueKey], bool]
 
@@ -39,7 +41,7 @@ RefusesWhenFull = Callable[[QueueKey], bool]
 class RabbitLease:
     """Letters of one classic or quorum queue (`collectors.letters.Lease`)."""
 
-    random, atomic = False, False
+    random, atomic, own_ids = False, False, False
 
     def __init__(
         self,
@@ -59,6 +61,7 @@ class RabbitLease:
         self._fresh: deque[Held] = deque()  # of these, what nobody has taken yet
         self._let_go: set[int] = set()  # of these, what goes back as soon as it can
         self._senders: dict[str, Sender] = {}
+        self._renewer = Sender(url, where[0], lambda _: True)
         self._receipts: deque[Receipt] = deque()
         self._targets: dict[Destination, tuple[str, Target]] = {}
         self._ordered: tuple[Stamp | None, frozenset[str]] = (None, frozenset())
@@ -83,9 +86,16 @@ class RabbitLease:
         while not self._fresh and room:
             left = deadline - time.monotonic()
             self._read(max(0.0, left))
-            if left <= 0:
+            if left <= 0 and (not seconds or self._fresh or not self._more_must_come(deadline)):
                 break
         return [self._fresh.popleft() for _ in range(min(room, len(self._fresh)))]
+
+    def _more_must_come(self, deadline: float) -> bool:
+        """Whether letters lie in the queue that a busy broker has not sent yet: silence is not emptiness."""
+        if time.monotonic() > deadline + SLOWEST or not self._source.ready()[0]:
+            return False
+        self._read(QUIET)
+        return True
 
     def take_these(self, ids: Mapping[str, int]) -> Sequence[Held]:
         raise NotSupported("A queue of RabbitMQ is read in its order, not by ids.")
@@ -103,6 +113,17 @@ class RabbitLease:
             link.read(seconds)
         link.check(self._source.channel)
         self._take_events()
+        if self._source.rules.limit is not None:
+            self._renew_worn()
+
+    def _renew_worn(self) -> None:
+        """Replace what is near its delivery limit before it is handed out: should this process die, it counts again."""
+        worn = [held for held in self._fresh if self._source.rules.at_limit(held.count)]
+        if worn:
+            gone, _ = self._source.renew(worn, self._renewer)
+            self._fresh = deque(held for held in self._fresh if held.tag not in gone)
+            for tag in gone:
+                del self._held[tag]
 
     def _take_events(self) -> None:
         events = self._source.link.events
@@ -117,7 +138,7 @@ class RabbitLease:
 
     # --- sending -------------------------------------------------------------------------------------------------
     def send(self, parcels: Sequence[Parcel]) -> None:
-        """Raises TimedOut, with nothing sent, while the broker takes no messages (memory or disk alarm)."""
+        """Raises Busy while the broker takes no messages (an alarm of its memory or disk)."""
         self._alive()
         self._hear_first()
         batches: dict[str, list[Posted]] = {}
@@ -134,6 +155,8 @@ class RabbitLease:
                 continue
             body = held.message.body if parcel.body is None else parcel.body
             batches.setdefault(vhost, []).append(Posted(parcel.tag, target, properties, body))
+        for vhost in batches:
+            self._sender(vhost).prepare()
         for vhost, posts in batches.items():
             self._sender(vhost).post(posts)
 
@@ -144,7 +167,7 @@ class RabbitLease:
         link.check(self._source.channel)
         for sender in self._senders.values():
             if sender.blocked:
-                raise TimedOut(f"RabbitMQ at {link.place} takes no messages now: {sender.blocked}.")
+                raise Busy(f"RabbitMQ at {link.place} takes no messages now: {sender.blocked}.")
 
     def _refuse(self, parcel: Parcel, why: str) -> None:
         self._receipts.append(Receipt(parcel.tag, Outcome.REFUSED, why))
@@ -242,13 +265,9 @@ class RabbitLease:
 
     def _return(self, tags: Sequence[int], everything: bool) -> None:
         if tags:
-            renewer = Sender(self._url, self._where[0], lambda _: True)
             limited = self._source.rules.limit is not None
-            try:
-                held = [self._held[tag] for tag in tags]
-                self._source.give_back(held, renewer if limited else None, everything)
-            finally:
-                renewer.close()
+            held = [self._held[tag] for tag in tags]
+            self._source.give_back(held, self._renewer if limited else None, everything)
             for tag in tags:
                 del self._held[tag]
 
@@ -261,7 +280,7 @@ class RabbitLease:
             self._fresh.clear()
             self._return(list(self._held), everything=True)
         self._source.link.close()
-        for sender in self._senders.values():
+        for sender in (*self._senders.values(), self._renewer):
             sender.close()
 
     # --- keeping it alive ----------------------------------------------------------------------------------------

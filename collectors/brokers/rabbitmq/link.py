@@ -59,12 +59,11 @@ class Link:
         self._channels = 0
         self._ended = False
         with told(url, vhost):
-            connection = connection_to(url, vhost, HEARTBEAT)
-            connection.connect()
-            self._take_over(connection.connection, keep)
+            # the transport's own way: kombu's connect() waits and tries again, and connects anew when it is asked later
+            connection = connection_to(url, vhost, HEARTBEAT).transport.establish_connection()
+            self._take_over(connection, keep)
 
     def _take_over(self, connection: Any, keep: int | None) -> None:
-        """`connection`: py-amqp's, for kombu's own would connect again when it is asked after its end."""
         self._signed_in = connection
         self.sock: socket.socket = connection.sock
         self.frame_max: int = connection.frame_max

@@ -18,7 +18,7 @@ from .routes import Routes
 KEPT_SECONDS = 60.0
 #: Different queues in the deaths of letters that are asked about in a minute; beyond it the latest is believed.
 MOST_ASKED = 100
-_NEEDS = "the acting user needs the tag 'management' (rabbitmqctl set_user_tags): else nobody knows what a look does"
+NEEDS = "the acting user needs the tag 'management' (rabbitmqctl set_user_tags): else nobody knows what a look does"
 
 
 class Surroundings:
@@ -39,13 +39,17 @@ class Surroundings:
             row = self._management.queue(where)
         except NotSupported as error:
             if self._management.absent:
-                raise NotSupported(f"Nothing can be looked at: {_NEEDS}, and a management API to ask.") from error
+                raise NotSupported(f"Nothing can be looked at: {NEEDS}, and a management API to ask.") from error
             raise BadAnswer(f"There is no queue '{sample_name(*where)}', or the user may not see it.") from error
         except AccessRefused as error:
-            raise AccessRefused(f"{str(error).rstrip('.')}; {_NEEDS}.") from error
+            raise AccessRefused(f"{str(error).rstrip('.')}; {NEEDS}.") from error
+        return where, rules_of(row, self.version(), seconds), row
+
+    def version(self) -> str:
+        """RabbitMQ's, asked once."""
         if not self._version:
             self._version = str(self._management.overview().get("rabbitmq_version") or "")
-        return where, rules_of(row, self._version, seconds), row
+        return self._version
 
     def refuses_when_full(self, where: QueueKey) -> bool:
         """Whether a queue says no when it is full; False where that is not known. Raises nothing."""

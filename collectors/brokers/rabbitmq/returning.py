@@ -45,7 +45,7 @@ class Source:
         `everything`: they are all that is unsettled on this channel, which may then be closed for it.
         """
         worn = [one for one in held if self.rules.at_limit(one.count)] if sender is not None else []
-        gone, notes = self._renew(worn, sender) if worn and sender is not None else (set[int](), [])
+        gone, notes = self.renew(worn, sender) if worn and sender is not None else (set[int](), [])
         rest = [one.tag for one in held if one.tag not in gone]
         if rest:
             before = self.ready()[0]
@@ -70,7 +70,7 @@ class Source:
         while self.ready()[0] < expected and time.monotonic() < deadline:
             time.sleep(0.02)
 
-    def _renew(self, worn: Sequence[Held], sender: Sender) -> tuple[set[int], list[str]]:
+    def renew(self, worn: Sequence[Held], sender: Sender) -> tuple[set[int], list[str]]:
         """Put a confirmed copy of each into the same queue, then acknowledge it; the tags of those."""
         notes: list[str] = []
         posts: list[Posted] = []

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from struct import unpack_from
 
-from collectors.errors import AccessRefused, BadAnswer, CollectorError, Unreachable
+from collectors.errors import AccessRefused, BadAnswer, Busy, CollectorError
 from collectors.letters import Outcome, Receipt
 from collectors.url import BrokerURL
 
@@ -24,6 +24,8 @@ from .link import Link
 Target = tuple[str, str]  # exchange, routing key
 #: The name of a queue that nobody has, to try whether sending is allowed.
 NOWHERE = "weir.check.nowhere"
+#: The tag of the message that tries it: nobody asks for its receipt.
+TRIAL = -1
 #: Targets whose first frame is kept.
 MOST_TARGETS = 1000
 
@@ -52,7 +54,8 @@ class Sender:
         self._tried: set[str] = set()
         self._posted: dict[int, Posted] = {}  # by the number of its confirmation, in order
         self._number = 0
-        self._lost = self._barred = ""
+        self._lost = self._trying = ""
+        self._barred: dict[str, str] = {}  # exchanges that cannot be used, and why
         self.receipts: deque[Receipt] = deque()
 
     @property
@@ -72,6 +75,7 @@ class Sender:
         if self.link is not None:
             return
         self.link = Link(self._url, self._vhost)
+        self._barred.clear()
         self._open_channel()
 
     def _open_channel(self) -> None:
@@ -81,42 +85,57 @@ class Sender:
         self._first.clear()
         self._number = 0
 
+    def prepare(self) -> None:
+        """Connect, and try the default exchange with a message for nobody. Raises Busy when the broker takes none."""
+        self.open()
+        if "" in self._tried or "" in self._barred:
+            return
+        self._write([self._written(Posted(TRIAL, ("", NOWHERE), b"\x00\x00", b""))])
+        if not self._settle_all():
+            self._lose("RabbitMQ takes no messages now.")
+        if self.link is None:
+            raise Busy(f"Nothing can be sent: {self._lost}")
+        if "" not in self._barred:
+            self._tried.add("")
+
     def may_write(self) -> None:
         """Raise AccessRefused where the default exchange may not be written to; nothing is sent to any queue."""
-        self.post([Posted(0, ("", NOWHERE), b"\x00\x00", b"")])
-        while not self.receipts:
-            self.hear(1.0)
-        receipt = self.receipts.popleft()
-        if receipt.outcome is Outcome.UNKNOWN:
-            raise Unreachable(receipt.why)
-        if "ACCESS_REFUSED" in receipt.why:
-            raise AccessRefused(receipt.why)
+        self.prepare()
+        if "" in self._barred:
+            raise AccessRefused(self._barred[""])
 
     def post(self, messages: list[Posted]) -> None:
         """Write messages, all at once but for the first one to an exchange, whose fate tells whether it can be used."""
-        self.open()
+        self.prepare()
         batch: list[bytes] = []
-        stuck, barred = False, dict[str, str]()
+        stuck = False
         for message in messages:
             exchange = message.target[0]
-            if self.link is None or stuck or exchange in barred:  # this one was never written
-                why = self._lost if self.link is None else barred.get(exchange, "RabbitMQ takes no messages now.")
+            if self.link is None or stuck or exchange in self._barred:  # this one was never written
+                why = self._lost if self.link is None else self._barred.get(exchange, "RabbitMQ takes nothing now.")
                 self.receipts.append(Receipt(message.tag, Outcome.REFUSED, f"It was not sent: {why}"))
-                continue
-            if exchange in self._tried:
+            elif exchange in self._tried:
                 batch.append(self._written(message))
-                continue
-            self._write(batch)
-            self._settle_all()
-            if self.link is not None:
-                self._write([self._written(message)])
-                self._barred = ""
-                stuck = not self._settle_all()
-                if self._barred:
-                    barred[exchange] = self._barred
-                elif self.link is not None and not stuck:
-                    self._tried.add(exchange)
+            else:
+                self._write(batch)
+                stuck = not self._try_exchange(message)
         self._write(batch)
+        self._barred = {exchange: why for exchange, why in self._barred.items() if not exchange}
+
+    def _try_exchange(self, message: Posted) -> bool:
+        """Send the first message to an exchange and wait for what becomes of it; False = nothing does."""
+        if not self._settle_all():
+            self.receipts.append(Receipt(message.tag, Outcome.REFUSED, "It was not sent: RabbitMQ takes nothing now."))
+            return False
+        if self.link is None:
+            self.receipts.append(Receipt(message.tag, Outcome.REFUSED, f"It was not sent: {self._lost}"))
+            return True
+        self._trying = exchange = message.target[0]
+        self._write([self._written(message)])
+        settled = self._settle_all()
+        if settled and self.link is not None and exchange not in self._barred:
+            self._tried.add(exchange)
+        return settled
 
     def _written(self, message: Posted) -> bytes:
         assert self.link is not None
@@ -184,7 +203,8 @@ class Sender:
         for one in self._numbers(number, multiple & 1):
             posted = self._posted.pop(one)
             posted.refused = event.name == frames.NACK
-            self.receipts.append(self._receipt(posted))
+            if posted.tag != TRIAL:
+                self.receipts.append(self._receipt(posted))
 
     def _numbers(self, number: int, multiple: int) -> list[int]:
         if not multiple:
@@ -228,7 +248,8 @@ class Sender:
         alone = len(self._posted) == 1 and isinstance(error, AccessRefused | BadAnswer)
         outcome = Outcome.REFUSED if alone else Outcome.UNKNOWN
         self._abandon(outcome, str(error))
-        self._barred = str(error)
+        if alone:
+            self._barred[self._trying] = str(error)
         self._tried.clear()
         try:
             self._open_channel()
@@ -249,6 +270,7 @@ class Sender:
         self.receipts.extend(
             Receipt(one.tag, Outcome.REFUSED if one.returned else outcome, one.returned or why)
             for one in posted.values()
+            if one.tag != TRIAL
         )
 
     def close(self) -> None:
