@@ -100,9 +100,28 @@ def test_a_list_that_moves_on_between_two_looks_is_gone_on_with(client: redis.Re
         client.lpush("list", *range(100, 110))
         second = broker.look("list", Bounds(20), first.after)
         assert [one.body for one in second.letters] == [b"%d" % n for n in range(20, 40)] and not second.notes
-        client.rpop("list", 60)
+        client.rpush("list", *range(-30, 0))  # and others put in front of them
+        third = broker.look("list", Bounds(5), second.after)
+        assert [one.body for one in third.letters] == [b"%d" % n for n in range(40, 45)] and not third.notes
+        client.rpop("list", 90)
         third = broker.look("list", Bounds(20), second.after)
     assert third.notes and "changed while it was read" in third.notes[0]
+
+
+@pytest.mark.parametrize("push", ["lpush", "rpush"])
+def test_times_in_messages_say_when_and_which_end_is_the_oldest(client: redis.Redis, valkey: Server, push: str) -> None:
+    at = [1_700_000_000 + n for n in range(4)]
+    bodies = [
+        json.dumps({"order": 1, "created_at": at[0]}),
+        json.dumps({"order": 2, "timestamp": "2023-11-14T22:13:21Z"}),
+        json.dumps({"order": 3, "at": at[2] * 1000, "failed_at": at[3]}),
+        json.dumps({"order": 4, "time": at[3] + 1, "ts": "no time"}),
+    ]
+    getattr(client, push)("list", *bodies)
+    letters = look(valkey, "list").letters
+    assert [json.loads(one.body)["order"] for one in letters] == [1, 2, 3, 4]
+    assert [one.enqueued_at for one in letters] == [at[0], at[1], at[2], at[3] + 1]
+    assert [one.died_at for one in letters] == [None, None, at[3], None]
 
 
 @pytest.mark.slow

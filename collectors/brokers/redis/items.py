@@ -20,6 +20,7 @@ from ...dialects.keeping import Apart, Returning, Told
 from ...letters import REPLAY_COUNT, REPLAY_ID, REPLAYED_AT, REPLAYED_BY, STAMPS, Letter, Stamp
 from . import names
 from .entries import EARLIEST, EntryId
+from .times import times
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
@@ -82,14 +83,18 @@ class Item:
 
     def letter(self, body_bytes: int | None = None) -> Letter:
         told = self.told
+        sent, died = told.enqueued_at, told.died_at
+        if not self.fields and self.returning is None:
+            said = times(self.body)
+            sent, died = sent or said[0], died or said[1]
         return Letter(
             id=self.id,
             body=self.body[:body_bytes],
             size=self.size,
             headers=self.headers or {},
             properties=(*told.properties, *self.properties),
-            enqueued_at=told.enqueued_at,
-            died_at=told.died_at,
+            enqueued_at=sent,
+            died_at=died,
             attempts=told.attempts if told.attempts is not None else self.deliveries,
             deliveries=self.deliveries,
             origin=self.origin,

@@ -17,8 +17,9 @@ from .powers import understood
 from .shelves import Page, Passage, average, fitting, number, ranged
 from .wire import AnyWire, pack
 
-#: How far back a place is sought again by the letter that was seen there last, when others were taken out meanwhile.
+#: How far around a place is sought again by the letter that was seen there last, when others were taken out meanwhile.
 BACK = 50
+CHANGED = "The list changed while it was read: some letters may be missing here, others be here twice."
 #: Bytes of a letter above which the ends of its list are not looked at.
 LARGE = 1 << 16
 
@@ -72,7 +73,13 @@ class ListShelf:
             count = fitting(self._size(key, length), min(most, length - start))
             back = min(BACK, start) if seen else 0
             found = self._read(key, start - back, count + back, before, page)
-            begin = self._place_of(found, back, seen, page)
+            begin = self._after(found, back, seen)
+            if begin is None:  # others came in front of it, or took it away
+                found += self._read(key, start + count, min(BACK, length - start - count), before, page)
+                begin = self._after(found, len(found), seen)
+            if begin is None:
+                page.notes.append(CHANGED)
+                begin = back
             kept = found[begin : begin + count]
             page.items = [item for item in kept if item is not None]
             page.left_out = kept.count(None)
@@ -86,19 +93,19 @@ class ListShelf:
         return self._passage.find(ids, until)
 
     @staticmethod
-    def _place_of(found: list[Item | None], back: int, seen: str, page: Page) -> int:
-        """Where to go on: after the letter that was seen last; where that is not to be found, at its place of then."""
-        for i in range(min(back, len(found)) - 1, -1, -1):
+    def _after(found: list[Item | None], most: int, seen: str) -> int | None:
+        """Where what follows the letter begins that was seen last, sought among the first of these; None = nowhere."""
+        if not seen or not most:
+            return 0
+        for i in range(min(most, len(found)) - 1, -1, -1):
             one = found[i]
             if one is not None and one.id == seen:
                 return i + 1
-        if back:
-            page.notes.append(
-                "The list changed while it was read: some letters may be missing here, others be here twice."
-            )
-        return back
+        return None
 
     def _read(self, key: bytes, start: int, count: int, before: int, page: Page) -> list[Item | None]:
+        if count <= 0:
+            return []
         right = self.oldest_right(key)
 
         def ask(first: int, n: int) -> bytes:
@@ -132,12 +139,9 @@ def oldest_right(wire: AnyWire, key: bytes, small: bool) -> bool:
     if not small:
         return True
     ends = wire.ask([pack("LRANGE", key, 0, 0), pack("LRANGE", key, -1, -1)])
-    times = []
-    for reply in ends:
-        reply = checked(reply, wire.url, "LRANGE")
-        told = element(reply[0], key, "").told if reply else None
-        times.append((told.died_at or told.enqueued_at) if told else None)
-    left, right = times
+    found = [checked(reply, wire.url, "LRANGE") for reply in ends]
+    letters = [element(reply[0], key, "").letter() if reply else None for reply in found]
+    left, right = ((one.died_at or one.enqueued_at) if one else None for one in letters)
     return left is None or right is None or right <= left
 
 
