@@ -13,6 +13,10 @@ from collectors.registry import FAILURES, SHAPES
 
 from .masking import Masked, Masking
 
+#: Keys under which messages name their own kind, and under which wrappers keep the message.
+TYPE_KEYS = ("type", "event_type", "eventType", "event", "message_type", "messageType", "detail-type", "action")
+INNER_KEYS = ("message", "payload", "data", "original")
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -25,7 +29,18 @@ class Read:
 
     @property
     def type(self) -> str:
-        return self.decoded.message_type
+        """What kind of message it is: in the words of its library, else as the message itself names it."""
+        return self.decoded.message_type or named_type(self.masked.value)
+
+
+def named_type(value: Any) -> str:
+    """The kind that a body names under one of the usual keys, also one level deeper; "" = it names none."""
+    if not isinstance(value, Mapping):
+        return ""
+    for key in TYPE_KEYS:
+        if isinstance(name := value.get(key), str) and 0 < len(name) <= 100 and name.isprintable():
+            return name
+    return next((named_type(inner) for key in INNER_KEYS if isinstance(inner := value.get(key), Mapping)), "")
 
 
 def read(letter: Letter, masking: Masking, queue: str) -> Read:

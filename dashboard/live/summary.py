@@ -43,7 +43,7 @@ def summary(snapshot: Snapshot, sparks_of: SparksOf, before: Floats | None = Non
         "in_rate": _sum(snapshot.column("in_rate")[live]),
         "out_rate": _sum(snapshot.column("out_rate")[live]),
         "worst_lag": _worst_lag(snapshot, live & ~dead),
-        "dead_letters": _dead_letters(snapshot, dead),
+        "dead_letters": dead_letters(snapshot),
         "consumers": _sum(snapshot.column("consumers")[live]),
         "brokers": _brokers(snapshot),
         "needs_attention": len(troubles),
@@ -78,8 +78,9 @@ def _worst_lag(snapshot: Snapshot, live: sorting.Mask) -> dict[str, Any] | None:
     return {"id": int(snapshot.ids[i]), "name": name, "broker": broker, "seconds": number(float(lag[i]))}
 
 
-def _dead_letters(snapshot: Snapshot, dead: sorting.Mask) -> float | int | None:
+def dead_letters(snapshot: Snapshot) -> float | int | None:
     """Each message once: those in dead-letter queues, and those that queues without one keep themselves."""
+    dead = sorting.holds_dead_letters(snapshot)
     targets = np.fromiter((entry.dead_letter_queue_id or 0 for entry in snapshot.entries), np.int64, len(snapshot))
     own = snapshot.column("dead_letters")[targets == 0]
     return _sum(np.concatenate([snapshot.column("depth")[dead], own]))

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 from .. import audit
 from ..access import DEEDS, new_token, require, revoke_token
 from ..live.bus import the_bus
-from ..models import Role, SavedView, Token, User, Wallboard
+from ..models import MaskRule, Role, SavedView, Token, User, Wallboard
 from ..people import add_person, change_person, sign_in_path
 from ..wallboards import new_wallboard, revoke_wallboard
 
@@ -35,7 +35,7 @@ ROLE_WORDS = {
 @require("see")
 def settings_page(request: HttpRequest) -> HttpResponse:
     """People and tokens (administrators), own password (everybody)."""
-    return _page(request)
+    return settings_with(request)
 
 
 @require_POST
@@ -87,7 +87,7 @@ def tokens_add(request: HttpRequest) -> HttpResponse:
         name, role = request.POST.get("name", ""), request.POST.get("role", "")
         token, text = new_token(name, role, created_by=request.principal.name)
         audit.record(request.principal.who, "create token", token.name, role=token.role)
-        return _page(request, shown={"kind": "token", "name": token.name, "secret": text})
+        return settings_with(request, shown={"kind": "token", "name": token.name, "secret": text})
 
     return _or_sentence(request, "tokens", deed)
 
@@ -116,7 +116,7 @@ def wallboards_add(request: HttpRequest) -> HttpResponse:
     def deed() -> HttpResponse:
         row, text = new_wallboard(request.principal, request.POST.get("name", ""), request.POST.get("filter", ""))
         link = request.build_absolute_uri(reverse("wallboard", args=[text]))
-        return _page(request, shown={"kind": "wallboard", "name": row.name, "secret": link})
+        return settings_with(request, shown={"kind": "wallboard", "name": row.name, "secret": link})
 
     return _or_sentence(request, "wallboards", deed)
 
@@ -141,7 +141,7 @@ def password_change(request: HttpRequest) -> HttpResponse:
     """One's own password; the present one is asked for, if there is one. Other sessions end."""
     form = _password_form(request.user, request.POST)
     if not form.is_valid():
-        return _page(request, status=400, password_form=form)
+        return settings_with(request, status=400, password_form=form)
     form.save()
     update_session_auth_hash(request, form.user)
     audit.record(request.principal.who, "change own password")
@@ -150,7 +150,8 @@ def password_change(request: HttpRequest) -> HttpResponse:
     return redirect("settings")
 
 
-def _page(request: HttpRequest, status: int = 200, **context: Any) -> HttpResponse:
+def settings_with(request: HttpRequest, status: int = 200, **context: Any) -> HttpResponse:
+    """The settings page, with what is to be said on it."""
     manages = request.principal.can("manage_people")
     return render(
         request,
@@ -164,6 +165,7 @@ def _page(request: HttpRequest, status: int = 200, **context: Any) -> HttpRespon
             "people": User.objects.order_by("username") if manages else (),
             "tokens": Token.objects.order_by("revoked_at", "name") if manages else (),
             "wallboards": Wallboard.objects.order_by("revoked_at", "name") if manages else (),
+            "masks": MaskRule.objects.all() if request.principal.can("change_masking") else None,
             "views": SavedView.objects.filter(owner=None).exclude(filter="") if manages else (),
             "password_form": _password_form(request.user),
             **context,
@@ -174,7 +176,7 @@ def _page(request: HttpRequest, status: int = 200, **context: Any) -> HttpRespon
 
 def _with_link(request: HttpRequest, person: User) -> HttpResponse:
     link = request.build_absolute_uri(sign_in_path(person))
-    return _page(request, shown={"kind": "link", "name": person.username, "secret": link})
+    return settings_with(request, shown={"kind": "link", "name": person.username, "secret": link})
 
 
 def _or_sentence(request: HttpRequest, part: str, deed: Callable[[], HttpResponse]) -> HttpResponse:
@@ -182,7 +184,7 @@ def _or_sentence(request: HttpRequest, part: str, deed: Callable[[], HttpRespons
     try:
         return deed()
     except ValueError as refused:
-        return _page(request, status=400, refused={"part": part, "sentence": str(refused)})
+        return settings_with(request, status=400, refused={"part": part, "sentence": str(refused)})
 
 
 def _password_form(user: User, data: Any = None) -> SetPasswordForm:

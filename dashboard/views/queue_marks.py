@@ -52,6 +52,28 @@ def queue_hide(request: HttpRequest, id: int) -> HttpResponse:
 
 
 @require_POST
+@require("mark_queues")
+def queue_dead_letters(request: HttpRequest, id: int) -> HttpResponse:
+    """`holds`: yes, no or auto (as the broker says); `sources`: names of queues whose dead letters arrive in it."""
+    row, holds = get_object_or_404(Queue.objects.select_related("broker"), pk=id), request.POST.get("holds", "")
+    names = [name for name in re.split(r"\s*,\s*", request.POST.get("sources", "").strip()) if name]
+    known = {queue.name: queue for queue in Queue.objects.filter(broker=row.broker, name__in=names)}
+    missing = next((name for name in names if name not in known), None)
+    try:
+        if missing is not None:
+            raise DeedRefused("sources", f"{row.broker.name} has no queue named {missing}.")
+        if holds not in ("yes", "no", "auto"):
+            raise DeedRefused("holds", "Say yes, no, or leave it to the broker.")
+        queue_deeds.mark_dead_letters(request.principal, row, holds, [known[name] for name in names])
+    except DeedRefused as refused:
+        messages.error(request, str(refused))
+    else:
+        words = {"yes": "holds dead letters", "no": "holds no dead letters", "auto": "is what its broker says"}
+        messages.success(request, f"{row.name} {words[holds]}.")
+    return redirect("queue", id)
+
+
+@require_POST
 @require("change_brokers")
 def queue_ignore(request: HttpRequest, id: int) -> HttpResponse:
     """`ignored`: true leaves it out of the polls, false takes it in again."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -21,8 +22,9 @@ from ..brokers import MANAGED_ELSEWHERE
 from ..charts import RANGES
 from ..live.feed import fleet
 from ..live.frames import Frames
+from ..live.others import KINDS, OtherView
 from ..live.view import BadView, QueuesView, QueueView, View, queues_view
-from ..models import Broker, Queue, Relation
+from ..models import Broker, DeadLetterMark, Queue, Relation
 from ..samples import generated_until
 
 #: Rows that come with the page itself: more than a window shows.
@@ -98,10 +100,22 @@ def queue(request: HttpRequest, id: int) -> HttpResponse:
         "hidden": queue_deeds.is_hidden(row),
         "why_hidden": row.why_hidden if row.hidden_by_hand is None else f"by {row.hidden_by}",
         "tags": _tags(row),
+        "letters": _letters(row),
         "generated": _generated(row),
         "boot": first_frame(QueueView(row.id)),
     }
     return render(request, "queues/detail.html", context)
+
+
+def _letters(row: Queue) -> dict[str, Any]:
+    """Whether dead letters lie in the queue, or go from it to another, and what people said of that."""
+    mark = DeadLetterMark.objects.filter(queue=row).prefetch_related("sources").first()
+    snapshot = fleet().snapshot()
+    at = snapshot.index(row.pk)
+    entry = None if at is None else snapshot.entries[at]
+    holds = entry is not None and (entry.holds_dead_letters or np.isfinite(snapshot.column("dead_letters")[at]))
+    lies_in = row.pk if holds and not (entry and entry.dead_letter_queue_id) else entry and entry.dead_letter_queue_id
+    return {"mark": mark, "sources": [one.name for one in mark.sources.all()] if mark else [], "lies_in": lies_in}
 
 
 def _generated(row: Queue) -> datetime | None:
@@ -132,22 +146,25 @@ def _boot(asked: Mapping[str, str]) -> SafeString:
     except BadView as wrong:
         view = QueuesView(limit=FIRST_ROWS)
         error = {"message": str(wrong), "field": wrong.field, "position": wrong.position}
-    return _in_script('{"frame":' + _frame(view) + ',"error":' + json.dumps(error) + "}")
+    return in_script('{"frame":' + first_frame_text(view) + ',"error":' + json.dumps(error) + "}")
 
 
 def first_frame(view: View) -> SafeString:
     """The first frame of a view, for a page's script."""
-    return _in_script(_frame(view))
+    return in_script(first_frame_text(view))
 
 
-def _frame(view: View) -> str:
+def first_frame_text(view: View) -> str:
     """The frame that the live connection would send first, as JSON."""
     known, now, frames = fleet(), time.time(), Frames()
-    frames.begin(known.snapshot(now), known.sparks, 0, now)
+    snapshot = known.snapshot(now)
+    frames.begin(snapshot, known.sparks, 0, now)
+    if isinstance(view, OtherView):
+        return frames.other(view, KINDS[view.name].told(view, snapshot, now), None).text
     return frames.frame(view).text
 
 
-def _in_script(text: str) -> SafeString:
+def in_script(text: str) -> SafeString:
     """JSON that may stand in a <script type="application/json">."""
     return mark_safe(text.translate(_IN_SCRIPT))
 

@@ -28,7 +28,8 @@ function makeCard(item, base) {
   title.append(state, name, broker);
   const actions = element("div", "acts");
   actions.append(open, since);
-  open.href = item.id === null ? `${base}brokers/${item.broker_id}/` : `${base}queues/${item.id}/`;
+  const there = item.severity === "dead" ? `dead-letters/?group=queue&key=${item.id}` : `queues/${item.id}/`;
+  open.href = item.id === null ? `${base}brokers/${item.broker_id}/` : base + there;
   open.setAttribute("aria-label", `Open ${item.name}`);
   card.append(title, chart, sentence, actions);
   return card;

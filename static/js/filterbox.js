@@ -80,7 +80,7 @@ export class FilterBox {
   pieces(text) {
     const at = this.error?.position;
     if (Number.isInteger(at)) {
-      const place = Math.min(at, text.length);
+      const place = Math.min(at - 1, text.length); // positions are counted from 1
       return [text.slice(0, place), this.span("error", text.slice(place).match(/^\S+|^\s*$/)?.[0] || " "), ""];
     }
     return text.split(TERM).map((piece, i) => (i % 2 ? this.span("term", piece) : piece));

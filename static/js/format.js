@@ -34,6 +34,23 @@ export function moment(iso) {
   return today ? time : `${at.toLocaleDateString(undefined, { day: "numeric", month: "short" })} ${time}`;
 }
 
+/** How long ago a moment was, roughly: just now, 12 min ago, 6 h ago, 3 d ago. */
+export function ago(iso) {
+  const seconds = (Date.now() - Date.parse(iso)) / 1000;
+  if (seconds < 5) return "just now";
+  for (const [size, word] of [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]]) {
+    if (seconds >= size) return `${count(Math.floor(seconds / size))} ${word} ago`;
+  }
+  return "just now";
+}
+
+/** Bytes as 512 B · 1.4 kB · 23 MB */
+export function bytes(n) {
+  if (n < 1000) return `${whole.format(n)} B`;
+  const [size, unit] = n < 1e6 ? [1e3, "kB"] : n < 1e9 ? [1e6, "MB"] : [1e9, "GB"];
+  return `${(n / size < 10 ? tenth : whole).format(n / size)} ${unit}`;
+}
+
 export const exactTime = (iso) => clock.format(new Date(iso));
 
 export const capital = (word) => word[0].toUpperCase() + word.slice(1);

@@ -1,7 +1,7 @@
-// Keys that work on every page, the help they are listed in, and menus that close. j, k: table.js, h: marks.js, through events.
+// Keys that work on every page, the help they are listed in, and menus that close. `g` and a letter: the link in the header
+// with that data-go. j, k, x, h go out as events: table.js, letterlist.js, marks.js.
 
 const typing = (target) => target.closest?.("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]");
-const pages = (key) => document.querySelector(`header nav a[data-go="${CSS.escape(key)}"]`);
 let going = 0; // when `g` was pressed
 
 const help = document.getElementById("help");
@@ -17,7 +17,7 @@ function search() {
 }
 
 function go(key) {
-  const link = pages(key);
+  const link = /^[a-z]$/.test(key) && document.querySelector(`header nav [data-go=${key}]`);
   if (link) link.click();
   return Boolean(link);
 }
@@ -27,12 +27,13 @@ function move(by) {
 }
 
 function act(key) {
-  if (going && performance.now() - going < 1500 && pages(key)) return go(key);
+  if (going && performance.now() - going < 1500 && go(key)) return true;
   going = key === "g" ? performance.now() : 0;
   if (key === "/") return search();
   if (key === "?") return openHelp(), true;
   if (key === "j") return move(1);
   if (key === "k") return move(-1);
+  if (key === "x") return !dispatchEvent(new Event("weir:select", { cancelable: true }));
   if (key === "h") return !dispatchEvent(new Event("weir:hide", { cancelable: true }));
   return false;
 }
