@@ -10,6 +10,7 @@ import pytest
 from dashboard.insight.states import State
 
 from .labelled.made import made
+from .labelled.recorded import recorded
 from .labelled.score import Judged, flicker, judge, reasons_right, scores
 
 pytestmark = pytest.mark.slow
@@ -61,3 +62,14 @@ def test_causes_are_named(judged: list[Judged]) -> None:
     count, right = reasons_right(judged)
     assert count > 800
     assert right / count > 0.97
+
+
+def test_recorded_queues_are_judged_right() -> None:
+    """Of RabbitMQ, Redis and SQS, as they really were polled."""
+    all_judged = judge(recorded())
+    assert len(all_judged) == 9 and sum(len(right) < 6 for one in all_judged for right in one.series.expected) > 500
+    assert {one.series.name: one.wrong for one in all_judged if one.wrong} == {}
+    late = {(one.series.name, state.name): delay for one in all_judged for state, delay in one.delays()}
+    assert all(delay is not None and delay <= 140 for delay in late.values()), late
+    count, right = reasons_right(all_judged)
+    assert count > 100 and right == count
