@@ -22,6 +22,8 @@ from collectors.registry import FAILURES, SHAPES
 from tests.collectors.broken_letters import EVERYTHING, check
 from tests.collectors.failure_letters import letters, templates
 
+from .registry import Table
+
 RUNS = 5
 
 
@@ -43,6 +45,28 @@ def microseconds(work: Callable[[], object], count: int) -> float:
         work()
         taken.append((time.process_time() - start) / count * 1e6)
     return statistics.median(taken)
+
+
+def bench(short: bool = False) -> list[Table]:
+    """Microseconds of a letter by what is done with it."""
+    posts = typical(300 if short else 5_000)
+    decoded: list[tuple[Decoded, str]] = []
+
+    def decoding() -> None:
+        decoded[:] = [(decode(body, headers, shapes=SHAPES), queue) for body, headers, queue in posts]
+
+    def causes() -> None:
+        for d, queue in decoded:
+            cause_of(d.headers, d.value, queue=queue, readers=FAILURES)
+
+    def trees() -> None:
+        for d, _ in decoded:
+            d.tree()
+
+    deeds = {"decode": decoding, "fingerprint of its cause": causes, "tree for the page": trees}
+    rows = [{"deed": name, "µs of a letter": microseconds(deed, len(posts))} for name, deed in deeds.items()]
+    title = f"Reading {len(posts):,} letters of {len(templates())} groups"
+    return [Table(title, rows, "Processor time, medians of five.")]
 
 
 def measure(count: int) -> None:

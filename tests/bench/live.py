@@ -22,6 +22,8 @@ from websockets.asyncio.client import connect
 
 from tests.servers.site import Site
 
+from .registry import Curve, Table, Target
+
 SORTS = ("-depth", "depth", "-in_rate", "in_rate", "-out_rate", "out_rate", "-lag", "lag", "name", "-name")
 
 
@@ -55,12 +57,23 @@ async def client(site: Site, view: dict[str, object], counted: Counted, ready: a
                 unacknowledged = 0
 
 
+async def stalled(site: Site, view: dict[str, object], ready: asyncio.Semaphore) -> None:
+    """A client that asks for its view and reads nothing any more."""
+    headers = dict(site.headers)
+    async with connect(site.url, additional_headers=headers, compression=None, max_queue=1) as socket:
+        await socket.send(json.dumps({"view": "queues", **view}))
+        ready.release()
+        await asyncio.sleep(3600)
+
+
 async def measure(site: Site, options: argparse.Namespace) -> dict[str, float]:
     counted, ready = Counted(), asyncio.Semaphore(0)
     views = [{"sort": SORTS[n % 10], "offset": n // 10 * 10, "limit": options.rows} for n in range(options.views)]
     tasks = []
-    for n in range(options.clients):
-        tasks.append(asyncio.create_task(client(site, views[n % len(views)], counted, ready)))
+    for n in range(options.clients + options.stalled):
+        view = views[n % len(views)]
+        one = client(site, view, counted, ready) if n < options.clients else stalled(site, view, ready)
+        tasks.append(asyncio.create_task(one))
         if n % 50 == 49:
             await asyncio.sleep(0.2)
     for _ in tasks:
@@ -97,6 +110,37 @@ async def measure(site: Site, options: argparse.Namespace) -> dict[str, float]:
     }
 
 
+#: Clients that read, rows of each view, and clients that stopped reading.
+CASES = ((100, 50, 0), (400, 50, 0), (1000, 50, 0), (100, 1000, 0), (400, 50, 40))
+
+
+def bench(short: bool = False) -> list[Table]:
+    """1,000 queues, a tick a second, ten different views; one site for each case."""
+    rows = []
+    for clients, many, stopped in ((10, 20, 2),) if short else CASES:
+        options = argparse.Namespace(clients=clients, queues=100 if short else 1000, views=10, rows=many, every=1.0,
+                                     seconds=2.0 if short else 8.0, stalled=stopped)  # fmt: skip
+        with tempfile.TemporaryDirectory() as folder, Site(Path(folder), options.queues) as site:
+            found = asyncio.run(measure(site, options))
+        names = ("frames", "latency_p50_ms", "latency_p99_ms", "server_cpu_percent", "cpu_us_per_frame",
+                 "server_rss_mb", "rss_growth_mb")  # fmt: skip
+        rows.append(
+            {"clients": clients, "rows": many, "stopped reading": stopped, **{name: found[name] for name in names}}
+        )
+    largest = max(rows, key=lambda row: (row["clients"], -row["stopped reading"]))
+    targets = [] if short else [
+        Target("1,000 browsers, share of one core", largest["server_cpu_percent"] / 100, 0.15),
+        Target("1,000 browsers, p99 from the tick in ms", largest["latency_p99_ms"], 150),
+        Target("MB that 40 clients who stopped reading cost in the time", rows[-1]["rss_growth_mb"], 20),
+    ]  # fmt: skip
+    note = "The clients share the machine's cores with the site: latency is an upper bound."
+    fifty = [row for row in rows if row["rows"] in (20, 50) and not row["stopped reading"]] or rows
+    curve = Table(
+        "Processor time of the site by clients, 50 rows", fifty, "", Curve("clients", ("server_cpu_percent",))
+    )
+    return [Table("The live view", rows, note, targets=targets), curve]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=100)
@@ -104,6 +148,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--every", type=float, default=1.0, help="seconds between ticks")
     parser.add_argument("--rows", type=int, default=50, help="rows of each view")
+    parser.add_argument("--stalled", type=int, default=0, help="clients beside them that stopped reading")
     parser.add_argument("--views", type=int, default=10, help="how many different views there are")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, Site(Path(folder), options.queues) as site:

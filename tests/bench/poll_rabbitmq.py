@@ -12,18 +12,21 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pika
 import urllib3
 
 from collectors import registry
 from collectors.brokers.rabbitmq import measure
-from tests.servers.rabbitmq import Node, rabbitmq_nodes
+from tests.servers.rabbitmq import Node, rabbitmq_available, rabbitmq_nodes
+
+from .registry import Curve, Missing, Table, Target
 
 PAGE = "/api/queues?page=1&page_size=100&name=&use_regex=false&pagination=true"
 
 
-def fill(node: Node, count: int) -> pika.BlockingConnection:
+def fill(node: Node, count: int, settling: float = 12.0) -> pika.BlockingConnection:
     """`count` queues in all, one message in each; the connection's channel has published them and stays open."""
     names = [f"queue-{number:05}" for number in range(count)]
     queues = [{"name": name, "vhost": "/", "durable": True, "auto_delete": False, "arguments": {}} for name in names]
@@ -33,7 +36,7 @@ def fill(node: Node, count: int) -> pika.BlockingConnection:
     for name in names:
         channel.queue_purge(name)
         channel.basic_publish("", name, b"x")
-    until = time.monotonic() + 12  # statistics come every five seconds
+    until = time.monotonic() + settling  # statistics come every five seconds
     while time.monotonic() < until:
         connection.process_data_events(1)
     return connection
@@ -81,12 +84,12 @@ def get(address: str) -> Callable[[], int]:
     return lambda: len(pool.request("GET", address).data)
 
 
-def run(counts: list[int], rounds: int) -> list[dict[str, object]]:
-    results: list[dict[str, object]] = []
+def run(counts: list[int], rounds: int, settling: float = 12.0) -> list[dict[str, Any]]:
+    results: list[dict[str, Any]] = []
     with rabbitmq_nodes(settings="") as (node,):
         for count in counts:
-            connection = fill(node, count)
-            idle = idle_share(node)
+            connection = fill(node, count, settling)
+            idle = idle_share(node, settling)
             ways = {
                 "poll, Prometheus": poll(node.url(), 0),
                 "poll, totals": poll(node.without_prometheus_url(), 0),
@@ -105,6 +108,26 @@ def run(counts: list[int], rounds: int) -> list[dict[str, object]]:
                 )
             connection.close()
     return results
+
+
+def bench(short: bool = False) -> list[Table]:
+    """A poll in each of three ways, beside the management page's request and Prometheus per object."""
+    if not rabbitmq_available():
+        raise Missing("RabbitMQ is not installed")
+    rows = run([20], 1, settling=1.0) if short else run([100, 1000, 5000], 4, settling=7.0)
+    most = max(row["queues"] for row in rows)
+    cost = {row["way"]: row["own_cpu_ms"] + row["broker_cpu_ms"] for row in rows if row["queues"] == most}
+    broker = {row["way"]: row["broker_cpu_ms"] for row in rows if row["queues"] == most}
+    ours = "poll, Prometheus"
+    targets = [] if short else [
+        Target(f"broker's time of a poll of {most:,} queues, beside its own page of 100 rows",
+               broker[ours] / max(broker["management page, 100 rows"], 1e-9), 1.0),
+        Target(f"broker's time of a poll of {most:,} queues, beside Prometheus per object",
+               broker[ours] / max(broker["Prometheus per object"], 1e-9), 0.5),
+        Target("both sides' time at 10 s, share of one core", cost[ours] / 10_000, 0.05),
+    ]  # fmt: skip
+    curve = Curve("queues", ("broker_cpu_ms",), "way", log=True)
+    return [Table("Polling RabbitMQ", rows, "Milliseconds of processor time, without the idle share.", curve, targets)]
 
 
 def main() -> None:

@@ -19,6 +19,8 @@ import redis
 from collectors import registry
 from tests.servers.redis import ENGINES, Server, available, running
 
+from .registry import Curve, Missing, Table, Target
+
 MESSAGE = "x" * 180
 
 
@@ -78,17 +80,37 @@ def measured(server: Server, case: str, add: Callable[[redis.Redis, int, int], N
     )
 
 
+def rows_of(engine: str, sizes: dict[str, tuple[int, ...]], polls: int) -> list[Row]:
+    ways = {"lists": ("lists", lists), "streams": ("streams, one group each", streams)}
+    with running(engine) as server:
+        return [measured(server, *ways[kind], count, polls) for kind, counts in sizes.items() for count in counts]
+
+
+def bench(short: bool = False) -> list[Table]:
+    """What a poll costs Weir and the server, and how much of the server's time that is at the usual interval."""
+    engine = next((e for e in ENGINES if available(e)), None)
+    if engine is None:
+        raise Missing("no Redis or Valkey is installed")
+    sizes = {"lists": (100,), "streams": (50,)} if short else {"lists": (100, 1000, 10_000), "streams": (100, 1000)}
+    rows = [asdict(row) for row in rows_of(engine, sizes, 2 if short else 6)]
+    for row in rows:
+        row["our µs per queue"] = 1000 * row["ours_ms"] / row["queues"]
+    largest = {row["case"].split(",")[0]: row for row in rows}
+    targets = [
+        Target(f"share of the server's time, {row['queues']:,} {case} every 10 s", row["server_ms"] / 10_000, 0.05)
+        for case, row in largest.items()
+    ]
+    curve = Curve("queues", ("ours_ms", "server_ms"), "case", log=True)
+    return [Table(f"Polling {engine}", rows, "Milliseconds of processor time, means.", curve, targets)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--engine", choices=ENGINES, default=next((e for e in ENGINES if available(e)), None))
     parser.add_argument("--polls", type=int, default=10)
     arguments = parser.parse_args()
-    rows = []
-    with running(arguments.engine) as server:
-        for count in (100, 1000, 10_000):
-            rows.append(measured(server, "lists", lists, count, arguments.polls))
-        for count in (100, 1000):
-            rows.append(measured(server, "streams, one group each", streams, count, arguments.polls))
+    sizes = {"lists": (100, 1000, 10_000), "streams": (100, 1000)}
+    rows = rows_of(arguments.engine, sizes, arguments.polls)
     heads = ("queues", "commands", "KB", "first ms", "wall ms", "our ms", "server ms")
     widths = (7, 9, 8, 9, 8, 8, 9)
     print(f"{'case':24} " + " ".join(f"{head:>{width}}" for head, width in zip(heads, widths, strict=True)))

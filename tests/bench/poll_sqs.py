@@ -23,6 +23,8 @@ from collectors import registry
 from collectors.brokers.sqs import SQS, price
 from tests.servers.sqs import REGION, Peer, ministack, moto
 
+from .registry import Curve, Table, Target
+
 INTERVAL = 10.0
 MOVING = 10  # one queue in so many
 
@@ -106,6 +108,23 @@ def measured(peer: Peer, queues: int, minutes: int) -> Row:
         max(ages.values()), max(age for name, age in ages.items() if int(name[-5:]) % MOVING == 0),
         price.per_month(metrics=queues * 4 / 300),
     )  # fmt: skip
+
+
+def bench(short: bool = False) -> list[Table]:
+    """moto, which is slow itself: its own time is shown beside ours."""
+    rows = []
+    for count in (20,) if short else (100, 1000):
+        with moto() as peer:
+            peer.create_many([f"bench-{n:05}" for n in range(count)])
+            rows.append(asdict(measured(peer, count, 1 if short else 6)))
+    last = rows[-1]
+    money = last["dollars_a_month"] / last["cloudwatch_dollars_a_month"]
+    targets = [
+        Target("API calls a minute within the budget of 20 a second", last["calls_a_minute"], 1200),
+        Target("money beside CloudWatch's for the same queues", money, 1.0),
+    ]
+    note = "Of the second half of the time by a made-up clock; dollars by Amazon's price list."
+    return [Table("Polling SQS", rows, note, Curve("queues", ("poll_cpu_ms",), log=True), [] if short else targets)]
 
 
 def main() -> None:

@@ -103,7 +103,7 @@ def _questions(api: str, ticks: list[Tick], interval: float, prefix: str) -> dic
             assert answer["data"]["result"][0]["values"]
 
     def sparks(i: int) -> None:
-        some = "|".join(map(str, ids[i :: len(ids) // 50][:50]))
+        some = "|".join(map(str, ids[i % (len(ids) // 50) :: len(ids) // 50][:50]))
         query = f'{prefix}depth{{queue=~"{some}"}}'
         assert len(ask("query_range", query=query, start=end - 1800, end=end, step=interval)["data"]["result"]) == 50
 

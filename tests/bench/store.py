@@ -36,6 +36,7 @@ from dashboard.store.rollups import encode as encode_rollups
 from dashboard.ticks import Bytes, Floats, Tick
 
 from . import samples_peers
+from .registry import Table, Target
 from .samples_mix import MEASURED, START, Mix
 
 INTERVAL, DAY = 10.0, 86_400
@@ -80,6 +81,7 @@ def keep(store: EmbeddedStore, mix: Mix, beginning: float) -> dict[str, float]:
                 break
     assert thread
     thread.join()
+    during = during or wall[-1:]  # few queues are sealed between two ticks
     return {
         "append_cpu_ms": 1000 * statistics.median(cpu),
         "append_ms": 1000 * statistics.median(wall),
@@ -217,6 +219,29 @@ def measure(queues: int, folder: Path) -> dict[str, Any]:
     store.close()
     figures |= ask(folder, mix, newest.at)
     return {"queues": queues, "metrics": len(METRICS), "weir": figures, **samples_peers.measure(hour, INTERVAL)}
+
+
+def bench(short: bool = False) -> list[Table]:
+    """One row for each figure, one column for each engine; the targets are for 10,000 queues every ten seconds."""
+    tables = []
+    for queues in (200,) if short else (1_000, 10_000):
+        with tempfile.TemporaryDirectory() as folder:
+            found = measure(queues, Path(folder))
+        engines = [name for name in found if isinstance(found[name], dict)]
+        names = dict.fromkeys(key for engine in engines for key in found[engine])
+        rows = [{"figure": name, **{engine: found[engine].get(name) for engine in engines}} for name in names]
+        targets = _targets(found["weir"]) if queues == 10_000 else []
+        missing = [f"{name} is not installed." for name in samples_peers.missing()]
+        tables.append(Table(f"{queues:,} queues, every {INTERVAL:.0f} s", rows, " ".join(missing), targets=targets))
+    return tables
+
+
+def _targets(weir: dict[str, float]) -> list[Target]:
+    most = {
+        "stored_cpu_ms_per_tick": 250, "raw_bytes_per_value": 0.5, "delay_worst_ms": 100, "chart_1h_ms": 10,
+        "chart_24h_ms": 25, "chart_30d_ms": 50, "chart_400d_ms": 50, "sparks_50_ms": 50, "top_20_ms": 50,
+    }  # fmt: skip
+    return [Target(name, weir[name], limit) for name, limit in most.items()]
 
 
 def main() -> None:
