@@ -7,6 +7,7 @@ The adapter runs in a thread of its own, so that a broker that never answers cos
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any
@@ -32,7 +33,7 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        return self.poll is not None
+        return self.poll is not None and not lacking(self.lines)
 
     @property
     def works(self) -> list[Check]:
@@ -81,6 +82,11 @@ def check_broker(
         answer = Answer([*answer.lines, late])
     Thread(target=broker.close, name="broker-check-close", daemon=True).start()
     return answer
+
+
+def lacking(lines: Sequence[Check]) -> str:
+    """What polling lacks, also where this poll went well: what the next stream will need. "" = nothing."""
+    return next((line.sentence for line in lines if line.power == "polling" and not line.ok), "")
 
 
 def check_acting(acting: BrokerURL, poll: Poll | None, look_only: bool = False) -> list[Check]:

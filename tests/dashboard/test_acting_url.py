@@ -6,7 +6,7 @@ import io
 import re
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from collectors.brokers.redis.acting import ACTING_RECIPE
 from collectors.brokers.redis.powers import RECIPE
@@ -120,6 +120,15 @@ class TestTrying:
         answer = check_broker(BrokerURL.parse(users["weir"]), acting=wrong)
         assert answer.ok and len(answer.fails) == 1
         assert "refused user 'boss'" in answer.fails[0].sentence and "wrong-word" not in answer.fails[0].sentence
+
+    def test_polling_that_works_until_the_first_stream_is_said_not_to_work(self, users, valkey):
+        valkey.client().execute_command("ACL", "SETUSER", "weir", "-xinfo")
+        answer = check_broker(BrokerURL.parse(users["weir"]))
+        assert not answer.ok and answer.poll.samples and "polling needs XINFO GROUPS" in answer.lines[0].sentence
+        out = io.StringIO()
+        with pytest.raises(CommandError, match="polling needs XINFO GROUPS"):
+            call_command("check_broker", users["weir"], stdout=out)
+        assert "answers: 1 queue (1 list)." in out.getvalue() and "+xinfo" in out.getvalue()
 
     def test_the_command_says_what_is_missing(self, users):
         out = io.StringIO()

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from collectors import registry
 from collectors.errors import CollectorError
 from collectors.protocol import Broker, Check, ExplainsItself, Poll
-from dashboard.broker_check import check_acting
+from dashboard.broker_check import check_acting, lacking
 
 
 class Command(BaseCommand):
@@ -45,15 +45,16 @@ class Command(BaseCommand):
                 broker.close()
         if options["json"]:
             self.stdout.write(json.dumps(_answer(poll, checks)))
-            return
-        self._tell(poll, checks)
+        else:
+            self._tell(poll, checks)
+        if lacks := lacking(checks):
+            raise CommandError(lacks)
 
     def _tell(self, poll: Poll, checks: list[Check]) -> None:
         kinds = Counter(sample.kind for sample in poll.samples)
         found = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-        self.stdout.write(
-            f"{poll.version or 'The broker'} answers: {len(poll.samples)} queues" + (f" ({found})." if found else ".")
-        )
+        queues = f"{len(poll.samples):,} queue{'' if len(poll.samples) == 1 else 's'}"
+        self.stdout.write(f"{poll.version or 'The broker'} answers: {queues}" + (f" ({found})." if found else "."))
         for check in checks:
             self.stdout.write(f"  {'ok' if check.ok else 'missing':8} {check.power}: {check.sentence}")
         for problem in poll.problems:
@@ -66,7 +67,7 @@ class Command(BaseCommand):
 
 def _answer(poll: Poll, checks: list[Check]) -> dict[str, Any]:
     return {
-        "ok": True,
+        "ok": not lacking(checks),
         "version": poll.version,
         "queues": len(poll.samples),
         "method": poll.method,
