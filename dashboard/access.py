@@ -38,6 +38,9 @@ DEEDS: Mapping[str, str] = {
     "edit_letters": Role.OPERATOR,  # before they are sent again
     "delete_letters": Role.OPERATOR,  # and purge queues; copies are kept for a while
     "share_views": Role.OPERATOR,  # saved views for everybody
+    "tend_incidents": Role.OPERATOR,  # acknowledge, silence
+    "change_rules": Role.OPERATOR,
+    "change_notifiers": Role.ADMIN,  # holds secrets, and connects to where it is told
     "delete_queues": Role.ADMIN,  # such as are gone, with their history
     "change_brokers": Role.ADMIN,  # add, edit and delete: holds passwords, and connects anywhere
     "change_masking": Role.ADMIN,  # what nobody is shown

@@ -190,7 +190,7 @@ class Snapshot:
     # --- the table that filters read (dashboard.filters.Table) ---------------------------------------------------
 
     def numbers(self, field: str) -> Floats:
-        return self.column(field)
+        return self.ids.astype(np.float64) if field == "id" else self.column(field)
 
     def texts(self, field: str) -> Sequence[str]:
         return self._texts[field]

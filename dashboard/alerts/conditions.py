@@ -156,8 +156,9 @@ def _check_numbers(one: Condition) -> None:
         raise BadCondition("condition.value", f"The value must be a number, not '{one.value}'.")
     if one.kind == "unusual" and one.metric in DERIVED:
         raise BadCondition("condition.metric", f"What is usual is known of measured numbers only, not of {one.metric}.")
-    if one.kind in ("change", "unusual") and float(one.value) <= 0:
-        raise BadCondition("condition.value", f"The value of a condition of {one.kind} must be above 0.")
+    if one.kind in ("change", "unusual") and float(one.value) < (0 if one.kind == "change" else 1):
+        least = "0 or more" if one.kind == "change" else "1 or more"
+        raise BadCondition("condition.value", f"The value of a condition of {one.kind} must be {least}.")
     if one.clear_value is not None:
         _check_clear(one, one.clear_value)
 
@@ -216,6 +217,8 @@ def _threshold(one: Condition) -> str:
 
 def _change(one: Condition) -> str:
     by = f"{one.value:g} %" if one.percent else amount(one.metric, float(one.value))
+    if one.metric == "dead_letters" and one.op == ">" and not one.percent and not one.value:
+        return f"dead letters arrive (within {ago(one.window_seconds)})"
     if one.metric == "dead_letters" and one.op == ">" and not one.percent:
         return f"more than {by} dead letters arrive within {ago(one.window_seconds)}"
     return f"{METRICS[one.metric]} {_moves(one)} by more than {by} within {ago(one.window_seconds)}"

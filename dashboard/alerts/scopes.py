@@ -18,7 +18,7 @@ from ..live import view
 from ..ticks import Floats, Ints
 from .phases import Bools
 
-_STATIC = frozenset({"name", "broker", "kind", "dialect", "tags", "tag", "hidden", "gone"})
+_STATIC = frozenset({"name", "broker", "kind", "dialect", "tags", "tag", "hidden", "gone", "id"})
 _BROKER_ONLY = frozenset({"broker"})
 _STATE_WORD = [state.name.lower() for state in State]
 
@@ -65,6 +65,8 @@ class ScopeTable:
         return len(self.ids)
 
     def numbers(self, field: str) -> Floats:
+        if field == "id":
+            return self.ids.astype(np.float64)
         return np.full(len(self), np.nan) if self.numbers_of is None else self.numbers_of(field)
 
     def texts(self, field: str) -> Sequence[str]:

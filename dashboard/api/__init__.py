@@ -14,12 +14,15 @@ from . import (
     audit,
     brokers,
     dead_letters,
+    incidents,
     looks,
     masking,
+    notifiers,
     outlook,
     queue_marks,
     queues,
     replays,
+    rules,
     series,
     views,
     wallboards,
@@ -65,4 +68,8 @@ api.add_router("/replays", replays.router)
 api.add_router("/masking", masking.router)
 api.add_router("/views", views.router)
 api.add_router("/wallboards", wallboards.router)
+api.add_router("/rules", rules.router)
+api.add_router("/incidents", incidents.router)
+api.add_router("/silences", incidents.silences_router)
+api.add_router("/notifiers", notifiers.router)
 api.add_router("/audit", audit.router)

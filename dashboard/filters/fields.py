@@ -89,6 +89,7 @@ QUEUES = Fields.of(
     Field("clears", Kind.SECONDS, column="clears_in_seconds", choices=("never",)),
     Field("consumers", Kind.NUMBER),
     Field("dead", Kind.NUMBER, column="dead_letters"),
+    Field("id", Kind.NUMBER),  # one queue, whatever it is called
     bare=("name",),
     flags=("hidden", "stale", "gone"),
 )

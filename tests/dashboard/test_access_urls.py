@@ -5,10 +5,26 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 from django.urls import URLPattern, get_resolver
+from django.utils import timezone
 
 from collectors.brokers.memory import world
 from dashboard.access import new_token
-from dashboard.models import Broker, Cause, Letter, Look, MaskRule, Queue, Replay, SavedView, User, Wallboard
+from dashboard.models import (
+    Broker,
+    Cause,
+    Incident,
+    Letter,
+    Look,
+    MaskRule,
+    Notifier,
+    Queue,
+    Replay,
+    Rule,
+    SavedView,
+    Silence,
+    User,
+    Wallboard,
+)
 from dashboard.secrets import encrypt
 
 from ..conftest import person, signed_in
@@ -115,6 +131,24 @@ CALLS = {
     ("get", "api/v1/masking"): VIEWER,
     ("post", "api/v1/masking"): ADMIN,
     ("delete", "api/v1/masking/<id>"): ADMIN,
+    ("get", "api/v1/rules"): VIEWER,
+    ("post", "api/v1/rules"): OPERATOR,
+    ("get", "api/v1/rules/templates"): VIEWER,
+    ("post", "api/v1/rules/preview"): VIEWER,
+    ("get", "api/v1/rules/<id>"): VIEWER,
+    ("patch", "api/v1/rules/<id>"): OPERATOR,
+    ("delete", "api/v1/rules/<id>"): OPERATOR,
+    ("get", "api/v1/incidents"): VIEWER,
+    ("get", "api/v1/incidents/<id>"): VIEWER,
+    ("post", "api/v1/incidents/<id>/acknowledge"): OPERATOR,
+    ("get", "api/v1/silences"): VIEWER,
+    ("post", "api/v1/silences"): OPERATOR,
+    ("delete", "api/v1/silences/<id>"): OPERATOR,
+    ("get", "api/v1/notifiers"): VIEWER,
+    ("post", "api/v1/notifiers"): ADMIN,
+    ("patch", "api/v1/notifiers/<id>"): ADMIN,
+    ("delete", "api/v1/notifiers/<id>"): ADMIN,
+    ("post", "api/v1/notifiers/<id>/test"): ADMIN,
 }
 
 
@@ -130,6 +164,11 @@ def one_of_each(web):
     wallboard = Wallboard.objects.create(name="one", hash="one")
     cause = Cause.objects.create(fingerprint="one", title="one", first_seen=1.0, revision=1)
     letter = Letter.objects.create(queue=queue, key="one", cause=cause, first_seen=1.0, last_seen=1.0, revision=1)
+    condition = {"metric": "depth", "op": ">", "value": 1}
+    rule = Rule.objects.create(name="one", condition=condition)
+    incident = Incident.objects.create(rule=rule, severity="info", opened_at=timezone.now(), open_key="one")
+    silence = Silence.objects.create(reason="one", created_by="one", ends_at=timezone.now())
+    notifier = Notifier.objects.create(name="one", secret_url=encrypt("json://127.0.0.1:1/"), safe_url="json://…")
     look = Look.objects.create(queue=queue, by="one", at=1.0, expires_at=1e11, price="")
     replay = Replay.objects.create(queue=queue, queue_name="q", broker_name="one", made_by="one")
     return {
@@ -145,6 +184,10 @@ def one_of_each(web):
         "tokens": new_token("one", "viewer")[0].pk,
         "views": view.pk,
         "wallboards": wallboard.pk,
+        "rules": rule.pk,
+        "incidents": incident.pk,
+        "silences": silence.pk,
+        "notifiers": notifier.pk,
     }
 
 

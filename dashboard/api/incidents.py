@@ -1,0 +1,289 @@
+"""`incidents`: alerts that are open or were, and `silences`: mutes with a reason and an end."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import numpy as np
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from ninja import Field, Router, Schema
+
+from ..alerts import deeds, silences
+from ..live.feed import fleet
+from ..models import Incident, Rule, Silence
+from ..snapshot import iso
+from .auth import may
+from .errors import ApiError
+from .idempotency import once
+from .paging import USUAL_LIMIT, as_json, check_limit, decode_cursor, encode_cursor, listing, page_of
+from .queues import mask
+
+router = Router(tags=["alerts"])
+silences_router = Router(tags=["alerts"])
+
+_CLOSED, _OPEN = Q(closed_at__isnull=False), Q(closed_at=None)
+STATES = {
+    "open": _OPEN & Q(silence=None, acknowledged_at=None),
+    "acknowledged": _OPEN & Q(silence=None, acknowledged_at__isnull=False),
+    "silenced": _OPEN & Q(silence__isnull=False),
+    "closed": _CLOSED,
+    "firing": _OPEN,
+}
+
+
+class IncidentOut(Schema):
+    id: int
+    rule: str
+    rule_id: int | None
+    queue: str | None
+    queue_id: int | None
+    broker: str | None
+    broker_id: int | None
+    state: str = Field(description="open, acknowledged, silenced, closed")
+    severity: str
+    reason: str
+    opened_at: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    closed_at: datetime | None
+    closed_because: str | None
+    silenced_until: datetime | None
+    values: dict[str, Any] = Field(description="value, row: the queue's numbers then, changed: what was another")
+    members: dict[str, str] = Field(description="queues by id, where one incident is about all queues of a rule")
+
+
+class NoteOut(Schema):
+    at: datetime
+    who: str
+    what: str
+    text: str
+
+
+class IncidentWhole(IncidentOut):
+    notes: list[NoteOut]
+
+
+class IncidentList(Schema):
+    items: list[IncidentOut]
+    total: int
+    next: str | None
+
+
+class Acknowledging(Schema):
+    model_config = {"extra": "forbid"}
+    note: str = Field("", max_length=500)
+
+
+class SilenceIn(Schema):
+    """`seconds`, or `ends_at`. `incident`: of that incident's queue, or broker, instead of a filter."""
+
+    model_config = {"extra": "forbid"}
+    reason: str = Field(max_length=300)
+    filter: str = Field("", max_length=2000, description="of queues; empty = everything")
+    incident: int | None = None
+    rule: int | None = Field(None, description="of this rule only")
+    seconds: float | None = Field(None, gt=0)
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    repeat: Literal["", "daily", "weekly"] = Field("", description="a maintenance window that comes again")
+    until: datetime | None = Field(None, description="the end of what comes again")
+
+
+class SilenceOut(Schema):
+    id: int
+    filter: str
+    rule: int | None
+    reason: str
+    created_by: str
+    starts_at: datetime
+    ends_at: datetime
+    repeat: str
+    until: datetime | None
+    in_force: bool
+    incidents: int = Field(description="open ones that it mutes")
+
+
+class SilenceList(Schema):
+    items: list[SilenceOut]
+    total: int
+    next: str | None
+
+
+@router.get("", auth=may("see"), response=IncidentList, operation_id="list_incidents", summary="Newest first")
+def list_incidents(
+    request: HttpRequest,
+    state: str = "",
+    queue: int | None = None,
+    rule: int | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    limit: int = USUAL_LIMIT,
+    cursor: str = "",
+) -> HttpResponse:
+    """`state`: open, acknowledged, silenced, closed, or firing (all but closed). `start`, `end`: open in between."""
+    check_limit(limit)
+    found = Incident.objects.order_by("-id").select_related("silence")
+    if state:
+        if state not in STATES:
+            raise ApiError(400, f"state is one of {', '.join(STATES)}.", "state")
+        found = found.filter(STATES[state])
+    if queue is not None:
+        found = found.filter(about(queue))
+    if rule is not None:
+        found = found.filter(rule_id=rule)
+    if start is not None:
+        found = found.filter(_OPEN | Q(closed_at__gte=start))
+    if end is not None:
+        found = found.filter(opened_at__lt=end)
+    context = (state, str(queue), str(rule))
+    total, after = found.count(), decode_cursor(cursor, context)
+    rows = list((found.filter(id__lt=after[1]) if after else found)[: limit + 1])
+    next = encode_cursor(context, None, rows[limit - 1].pk) if len(rows) > limit else None
+    return listing([shown(row) for row in rows[:limit]], total, next)
+
+
+@router.get("/{id}", auth=may("see"), response=IncidentWhole, operation_id="get_incident", summary="With its story")
+def get_incident(request: HttpRequest, id: int) -> HttpResponse:
+    incident = find(id)
+    notes = [{"at": iso(n.at.timestamp()), "who": n.who, "what": n.what, "text": n.text} for n in incident.notes.all()]
+    return as_json(shown(incident) | {"notes": notes})
+
+
+@router.post(
+    "/{id}/acknowledge", auth=may("tend_incidents"), response=IncidentOut, operation_id="acknowledge",
+    summary="Somebody is at it",
+)  # fmt: skip
+@once
+def acknowledge(request: HttpRequest, id: int, payload: Acknowledging | None = None) -> tuple[int, Any]:
+    """It is not escalated any more. Acknowledging twice is no error: the first one stays."""
+    return 200, shown(deeds.acknowledge(request.auth, find(id), payload.note if payload else ""))
+
+
+@silences_router.get("", auth=may("see"), response=SilenceList, operation_id="list_silences", summary="All silences")
+def list_silences(request: HttpRequest, limit: int = USUAL_LIMIT, cursor: str = "") -> HttpResponse:
+    items = [shown_silence(one) for one in Silence.objects.all()]
+    return page_of(items, ("ends",), lambda item: item["ends_at"], True, limit, cursor)
+
+
+@silences_router.post(
+    "", auth=may("tend_incidents"), response={201: SilenceOut}, operation_id="add_silence", summary="Mute"
+)
+@once
+def add_silence(request: HttpRequest, payload: SilenceIn) -> tuple[int, Any]:
+    """Incidents that are open and match are muted too; such as are still open when it ends are told then."""
+    return 201, shown_silence(silence(request.auth, **payload.dict()))
+
+
+@silences_router.delete(
+    "/{id}", auth=may("tend_incidents"), response={204: None}, operation_id="end_silence", summary="End it now"
+)
+@once
+def end_silence(request: HttpRequest, id: int) -> tuple[int, Any]:
+    one = Silence.objects.filter(pk=id).first()
+    if one is None:
+        raise ApiError(404, f"There is no silence {id}.")
+    deeds.end_silence(request.auth, one)
+    return 204, None
+
+
+def silence(
+    principal: Any, reason: str, filter: str = "", incident: int | None = None, rule: int | None = None,
+    seconds: float | None = None, starts_at: datetime | None = None, ends_at: datetime | None = None,
+    repeat: str = "", until: datetime | None = None,
+) -> Silence:  # fmt: skip
+    """Add a silence and mute what it is about. Raises ApiError, DeedRefused."""
+    about_rule = None
+    if rule is not None:
+        about_rule = Rule.objects.filter(pk=rule).first()
+        if about_rule is None:
+            raise ApiError(400, f"There is no rule {rule}.", "rule")
+    if incident is not None:
+        filter, about_rule = _of_incident(find(incident))
+    if (seconds is None) == (ends_at is None):
+        raise ApiError(400, "Say either for how many seconds, or until when (ends_at).", "ends_at")
+    starts = starts_at or timezone.now()
+    made = deeds.add_silence(
+        principal, reason, ends_at or starts + timedelta(seconds=seconds or 0), filter, about_rule, starts_at, repeat,
+        until,
+    )  # fmt: skip
+    deeds.mute(principal, made, under(made))
+    return made
+
+
+def _of_incident(incident: Incident) -> tuple[str, Rule | None]:
+    if incident.queue_id is not None:
+        return f"id:{incident.queue_id}", None
+    if incident.members:
+        return "", incident.rule
+    return (f'broker:"{incident.broker_name}"', incident.rule) if incident.broker_id else ("", incident.rule)
+
+
+def under(silence: Silence) -> list[Incident]:
+    """Open incidents that a silence is about."""
+    rows: QuerySet[Incident] = Incident.objects.filter(_OPEN, silence=None)
+    if silence.rule_id is not None:
+        rows = rows.filter(rule_id=silence.rule_id)
+    if not silence.filter:
+        return list(rows)
+    snapshot = fleet().snapshot()
+    ids = set(snapshot.ids[np.flatnonzero(mask(silence.filter, snapshot))].tolist())
+    names = {snapshot.brokers[id].name for id in snapshot.brokers}
+    whole = {f'broker:"{name}"' for name in names}
+    found = [one for one in rows if one.queue_id in ids]
+    if silence.filter in whole:
+        found += [one for one in rows if one.queue_id is None and f'broker:"{one.broker_name}"' == silence.filter]
+    return found
+
+
+def about(queue: int) -> Q:
+    """Incidents of a queue, also those about all queues of a rule."""
+    return Q(queue_id=queue) | Q(members__has_key=str(queue))
+
+
+def find(id: int) -> Incident:
+    incident = Incident.objects.select_related("rule", "silence").filter(pk=id).first()
+    if incident is None:
+        raise ApiError(404, f"There is no incident {id}.")
+    return incident
+
+
+def shown(one: Incident) -> dict[str, Any]:
+    return {
+        "id": one.pk,
+        "rule": one.rule_name,
+        "rule_id": one.rule_id,
+        "queue": one.queue_name or None,
+        "queue_id": one.queue_id,
+        "broker": one.broker_name or None,
+        "broker_id": one.broker_id,
+        "state": one.state,
+        "severity": one.severity,
+        "reason": one.reason,
+        "opened_at": iso(one.opened_at.timestamp()),
+        "acknowledged_at": iso(one.acknowledged_at.timestamp()) if one.acknowledged_at else None,
+        "acknowledged_by": one.acknowledged_by or None,
+        "closed_at": iso(one.closed_at.timestamp()) if one.closed_at else None,
+        "closed_because": one.closed_because or None,
+        "silenced_until": iso(one.silence.ends_at.timestamp()) if one.silence_id and not one.closed_at else None,
+        "values": one.values,
+        "members": one.members,
+    }
+
+
+def shown_silence(one: Silence) -> dict[str, Any]:
+    return {
+        "id": one.pk,
+        "filter": one.filter,
+        "rule": one.rule_id,
+        "reason": one.reason,
+        "created_by": one.created_by,
+        "starts_at": iso(one.starts_at.timestamp()),
+        "ends_at": iso(one.ends_at.timestamp()),
+        "repeat": one.repeat,
+        "until": iso(one.until.timestamp()) if one.until else None,
+        "in_force": silences.in_force(one, timezone.now()) is not None,
+        "incidents": one.incidents.filter(closed_at=None).count(),
+    }
