@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from .api import api
 from .views import (
+    alerts,
     audit,
     brokers,
     dead_letters,
@@ -15,6 +16,7 @@ from .views import (
     queue_marks,
     queues,
     replays,
+    rules,
     sign_in,
     wallboard,
 )
@@ -33,6 +35,19 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sign-in/<str:text>/", sign_in.sign_in_link, name="sign_in_link"),
     path("sign-out/", sign_in.sign_out, name="sign_out"),
     path("dead-letters/", dead_letters.inbox, name="dead_letters"),
+    path("alerts/", alerts.alerts, name="alerts"),
+    path("alerts/incidents/<int:id>/", alerts.incident, name="incident"),
+    path("alerts/incidents/<int:id>/acknowledge/", alerts.incident_acknowledge, name="incident_acknowledge"),
+    path("alerts/incidents/<int:id>/silence/", alerts.incident_silence, name="incident_silence"),
+    path("alerts/rules/add/", rules.rule_add, name="rule_add"),
+    path("alerts/rules/<int:id>/", rules.rule, name="rule"),
+    path("alerts/rules/<int:id>/switch/", rules.rule_switch, name="rule_switch"),
+    path("alerts/rules/<int:id>/delete/", rules.rule_delete, name="rule_delete"),
+    path("alerts/silences/", alerts.silence_add, name="silence_add"),
+    path("alerts/silences/<int:id>/end/", alerts.silence_end, name="silence_end"),
+    path("alerts/notifiers/", alerts.notifier_add, name="notifier_add"),
+    path("alerts/notifiers/<int:id>/test/", alerts.notifier_test, name="notifier_test"),
+    path("alerts/notifiers/<int:id>/delete/", alerts.notifier_delete, name="notifier_delete"),
     path("brokers/", brokers.brokers, name="brokers"),
     path("brokers/add/", brokers.broker_add, name="broker_add"),
     path("brokers/<int:id>/", brokers.broker, name="broker"),

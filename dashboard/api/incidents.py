@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
-import numpy as np
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Field, Router, Schema
 
-from ..alerts import deeds, silences
-from ..live.feed import fleet
+from ..alerts import deeds, desk, silences
 from ..models import Incident, Rule, Silence
 from ..snapshot import iso
 from .auth import may
 from .errors import ApiError
 from .idempotency import once
 from .paging import USUAL_LIMIT, as_json, check_limit, decode_cursor, encode_cursor, listing, page_of
-from .queues import mask
 
 router = Router(tags=["alerts"])
 silences_router = Router(tags=["alerts"])
@@ -70,6 +67,13 @@ class IncidentList(Schema):
     items: list[IncidentOut]
     total: int
     next: str | None
+
+
+class Firing(Schema):
+    firing: int
+    unacknowledged: int
+    critical: int
+    items: list[dict[str, Any]] = Field(description="at most 50, newest first")
 
 
 class Acknowledging(Schema):
@@ -131,7 +135,7 @@ def list_incidents(
             raise ApiError(400, f"state is one of {', '.join(STATES)}.", "state")
         found = found.filter(STATES[state])
     if queue is not None:
-        found = found.filter(about(queue))
+        found = found.filter(desk.about(queue))
     if rule is not None:
         found = found.filter(rule_id=rule)
     if start is not None:
@@ -143,6 +147,12 @@ def list_incidents(
     rows = list((found.filter(id__lt=after[1]) if after else found)[: limit + 1])
     next = encode_cursor(context, None, rows[limit - 1].pk) if len(rows) > limit else None
     return listing([shown(row) for row in rows[:limit]], total, next)
+
+
+@router.get("/firing", auth=may("see"), response=Firing, operation_id="firing", summary="How many fire, and the newest")
+def firing(request: HttpRequest) -> HttpResponse:
+    """For a badge: silenced ones are left out."""
+    return as_json(desk.firing())
 
 
 @router.get("/{id}", auth=may("see"), response=IncidentWhole, operation_id="get_incident", summary="With its story")
@@ -174,7 +184,13 @@ def list_silences(request: HttpRequest, limit: int = USUAL_LIMIT, cursor: str = 
 @once
 def add_silence(request: HttpRequest, payload: SilenceIn) -> tuple[int, Any]:
     """Incidents that are open and match are muted too; such as are still open when it ends are told then."""
-    return 201, shown_silence(silence(request.auth, **payload.dict()))
+    fields = payload.dict()
+    incident, rule = fields.pop("incident"), fields.pop("rule")
+    about_rule = Rule.objects.filter(pk=rule).first() if rule is not None else None
+    if rule is not None and about_rule is None:
+        raise ApiError(400, f"There is no rule {rule}.", "rule")
+    about_incident = find(incident) if incident is not None else None
+    return 201, shown_silence(desk.silence(request.auth, incident=about_incident, rule=about_rule, **fields))
 
 
 @silences_router.delete(
@@ -187,60 +203,6 @@ def end_silence(request: HttpRequest, id: int) -> tuple[int, Any]:
         raise ApiError(404, f"There is no silence {id}.")
     deeds.end_silence(request.auth, one)
     return 204, None
-
-
-def silence(
-    principal: Any, reason: str, filter: str = "", incident: int | None = None, rule: int | None = None,
-    seconds: float | None = None, starts_at: datetime | None = None, ends_at: datetime | None = None,
-    repeat: str = "", until: datetime | None = None,
-) -> Silence:  # fmt: skip
-    """Add a silence and mute what it is about. Raises ApiError, DeedRefused."""
-    about_rule = None
-    if rule is not None:
-        about_rule = Rule.objects.filter(pk=rule).first()
-        if about_rule is None:
-            raise ApiError(400, f"There is no rule {rule}.", "rule")
-    if incident is not None:
-        filter, about_rule = _of_incident(find(incident))
-    if (seconds is None) == (ends_at is None):
-        raise ApiError(400, "Say either for how many seconds, or until when (ends_at).", "ends_at")
-    starts = starts_at or timezone.now()
-    made = deeds.add_silence(
-        principal, reason, ends_at or starts + timedelta(seconds=seconds or 0), filter, about_rule, starts_at, repeat,
-        until,
-    )  # fmt: skip
-    deeds.mute(principal, made, under(made))
-    return made
-
-
-def _of_incident(incident: Incident) -> tuple[str, Rule | None]:
-    if incident.queue_id is not None:
-        return f"id:{incident.queue_id}", None
-    if incident.members:
-        return "", incident.rule
-    return (f'broker:"{incident.broker_name}"', incident.rule) if incident.broker_id else ("", incident.rule)
-
-
-def under(silence: Silence) -> list[Incident]:
-    """Open incidents that a silence is about."""
-    rows: QuerySet[Incident] = Incident.objects.filter(_OPEN, silence=None)
-    if silence.rule_id is not None:
-        rows = rows.filter(rule_id=silence.rule_id)
-    if not silence.filter:
-        return list(rows)
-    snapshot = fleet().snapshot()
-    ids = set(snapshot.ids[np.flatnonzero(mask(silence.filter, snapshot))].tolist())
-    names = {snapshot.brokers[id].name for id in snapshot.brokers}
-    whole = {f'broker:"{name}"' for name in names}
-    found = [one for one in rows if one.queue_id in ids]
-    if silence.filter in whole:
-        found += [one for one in rows if one.queue_id is None and f'broker:"{one.broker_name}"' == silence.filter]
-    return found
-
-
-def about(queue: int) -> Q:
-    """Incidents of a queue, also those about all queues of a rule."""
-    return Q(queue_id=queue) | Q(members__has_key=str(queue))
 
 
 def find(id: int) -> Incident:
