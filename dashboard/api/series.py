@@ -7,13 +7,17 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import plotly.io
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema
 
 from collectors.protocol import METRICS
 
+from ..alerts import desk
+from ..alerts.marks import add_marks
 from ..charts import FIGURE_METRICS, RANGES, queue_figure
 from ..live.feed import fleet
+from ..models import Incident
 from ..outlook import outlook
 from ..samples import the_store
 from ..snapshot import iso, number
@@ -103,6 +107,9 @@ def get_queue_figure(
     now = snapshot.row(row) if row is not None else None
     ahead = outlook(id, ends, now).forecasts if not end and ends - begins <= FORECAST_UP_TO else None
     figure = queue_figure(series, begins, ends, now, ahead)
+    between = Q(closed_at=None) | Q(closed_at__gte=datetime.fromtimestamp(begins, UTC))
+    incidents = Incident.objects.filter(desk.about(id) & between, opened_at__lt=datetime.fromtimestamp(ends, UTC))
+    add_marks(figure, incidents[:100], desk.limits(desk.rules_about(id, snapshot)), begins, ends)
     return HttpResponse(plotly.io.to_json(figure, validate=False, engine="orjson"), content_type="application/json")
 
 

@@ -141,6 +141,11 @@ class Incident(models.Model):
         return f"{self.rule_name}: {self.queue_name or self.broker_name}"
 
     @property
+    def lasted(self) -> float:
+        """Seconds from opening to closing, or to now."""
+        return ((self.closed_at or timezone.now()) - self.opened_at).total_seconds()
+
+    @property
     def state(self) -> str:
         """open, acknowledged, silenced, closed."""
         if self.closed_at is not None:

@@ -1,4 +1,4 @@
-"""The alerts page: what fires and what did, rules with their values, silences, notifiers; and the page of an incident."""
+"""The alerts page: what fires and what did, rules with their values, silences, notifiers; an incident's page."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _timeline(rows: list[Incident], now: Any) -> list[dict[str, Any]]:
     lanes: list[float] = []
     for bar in bars:
         lane = next((i for i, end in enumerate(lanes) if end <= bar["x"]), len(lanes))
-        lanes[lane:lane + 1] = [bar["x"] + bar["width"] + 2]
+        lanes[lane : lane + 1] = [bar["x"] + bar["width"] + 2]
         bar["y"] = min(lane, 7) * 9 + 1
     return bars
 

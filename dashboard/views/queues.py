@@ -18,13 +18,15 @@ from django.views.decorators.http import require_GET
 
 from .. import broker_deeds, queue_deeds, saved_views
 from ..access import require
+from ..alerts import desk
+from ..alerts.incidents import sentence
 from ..brokers import MANAGED_ELSEWHERE
 from ..charts import RANGES
 from ..live.feed import fleet
 from ..live.frames import Frames
 from ..live.others import KINDS, OtherView
 from ..live.view import BadView, QueuesView, QueueView, View, queues_view
-from ..models import Broker, DeadLetterMark, Queue, Relation
+from ..models import Broker, DeadLetterMark, Incident, Queue, Relation
 from ..samples import generated_until
 
 #: Rows that come with the page itself: more than a window shows.
@@ -49,7 +51,7 @@ COLUMNS = (
 #: The ES modules that the queues page imports, to be fetched at once instead of one after another.
 MODULES = tuple(
     f"js/{name}.js"
-    for name in ("attention", "cells", "filterbox", "format", "live", "marks", "spark", "summary", "table")
+    for name in ("alarm", "attention", "cells", "filterbox", "format", "live", "marks", "spark", "summary", "table")
 )
 
 _RELATION_WORDS = {
@@ -70,7 +72,10 @@ def queues(request: HttpRequest) -> HttpResponse:
         "brokers": [broker.name for broker in brokers],
         "demo": any(broker.managed_by == Broker.Managed.DEMO for broker in brokers),
         "may_add": request.principal.can("change_brokers"),
-        "may": {deed: request.principal.can(deed) for deed in ("mark_queues", "share_views", "delete_queues")},
+        "may": {
+            deed: request.principal.can(deed)
+            for deed in ("mark_queues", "share_views", "delete_queues", "tend_incidents")
+        },
         "views": saved_views.visible_to(request.principal),
         "columns": COLUMNS,
         "modules": MODULES,
@@ -94,7 +99,11 @@ def queue(request: HttpRequest, id: int) -> HttpResponse:
         "ranges": ranges,
         "range": asked if asked in ranges else _usual_range(row, ranges),
         "relations": _relations(row),
-        "may": {deed: request.principal.can(deed) for deed in ("mark_queues", "delete_queues", "change_brokers")},
+        "may": {
+            deed: request.principal.can(deed)
+            for deed in ("mark_queues", "delete_queues", "change_brokers", "change_rules")
+        },
+        **_alerts(row),
         "ignored": broker_deeds.is_ignored(row),
         "elsewhere": MANAGED_ELSEWHERE.get(row.broker.managed_by),
         "hidden": queue_deeds.is_hidden(row),
@@ -122,6 +131,14 @@ def _generated(row: Queue) -> datetime | None:
     """Until when the queue's history was made up, for the demo."""
     until = generated_until(row.broker_id)
     return datetime.fromtimestamp(until, UTC) if until else None
+
+
+def _alerts(row: Queue) -> dict[str, Any]:
+    """What is open about a queue, and the rules that watch it and are content."""
+    open_ = list(Incident.objects.filter(desk.OPEN & desk.about(row.pk)))
+    firing = {one.rule_id for one in open_}
+    rules = [rule for rule, _ in desk.rules_about(row.pk, fleet().snapshot()) if rule.pk not in firing]
+    return {"open_incidents": open_, "alert_rules": [(rule, sentence(rule)) for rule in rules[:20]]}
 
 
 def _usual_range(row: Queue, ranges: list[str]) -> str:

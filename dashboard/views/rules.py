@@ -19,12 +19,12 @@ from ..refused import DeedRefused
 from ..samples import the_store
 
 KINDS = (
-    ("threshold", "is beyond a limit"),
-    ("change", "changes within a window"),
-    ("forecast", "will be beyond a limit"),
-    ("unusual", "is not as usual at this hour"),
-    ("state", "is in a state"),
-    ("stuck", "has stuck consumers"),
+    ("threshold", "a number beyond a limit"),
+    ("change", "a number that rises or falls within a window"),
+    ("forecast", "a number that will be beyond a limit"),
+    ("unusual", "a number that is not as usual at this hour of the week"),
+    ("state", "a state"),
+    ("stuck", "consumers that are stuck"),
 )
 _EMPTY: dict[str, Any] = {"name": "", "filter": "", "severity": "warning", "per": "queue", "enabled": True}
 
@@ -103,7 +103,9 @@ def _switched(row: Rule, on: bool) -> str:
 @require("change_rules")
 def rule_delete(request: HttpRequest, id: int) -> HttpResponse:
     row = get_object_or_404(Rule, pk=id)
-    return _done(request, lambda: deeds.delete_rule(request.principal, row), f"{row.name} is deleted; its incidents stay.")
+    return _done(
+        request, lambda: deeds.delete_rule(request.principal, row), f"{row.name} is deleted; its incidents stay."
+    )
 
 
 def _done(request: HttpRequest, deed: Any, done: str) -> HttpResponse:

@@ -1,5 +1,6 @@
 // What needs attention: one card each, leading the page; most urgent first.
 
+import { incidentOf, look } from "./alarm.js";
 import { capital, moment } from "./format.js";
 import { draw, sparkline } from "./spark.js";
 
@@ -22,17 +23,36 @@ function makeCard(item, base) {
     since: element("span", "faint small"),
     chart: sparkline(150, 46),
     open: element("a", "btn", "Open"),
+    tend: element("button", "btn ghost", "Acknowledge"),
+    silence: element("a", "btn ghost", "Silence …"),
   };
-  const { state, name, broker, sentence, since, chart, open } = card.parts;
+  const { state, name, broker, sentence, since, chart, open, tend, silence: mute } = card.parts;
   const title = element("h3", "title");
   title.append(state, name, broker);
   const actions = element("div", "acts");
-  actions.append(open, since);
+  actions.append(open, tend, mute, since);
+  tend.type = "button";
+  tend.addEventListener("click", () => acknowledge(base, item.id));
   const there = item.severity === "dead" ? `dead-letters/?group=queue&key=${item.id}` : `queues/${item.id}/`;
   open.href = item.id === null ? `${base}brokers/${item.broker_id}/` : base + there;
   open.setAttribute("aria-label", `Open ${item.name}`);
   card.append(title, chart, sentence, actions);
   return card;
+}
+
+async function acknowledge(base, queue) {
+  const headers = { "X-CSRFToken": document.querySelector("#token input").value };
+  await fetch(`${base}api/v1/incidents/${incidentOf(queue).id}/acknowledge`, { method: "POST", headers });
+  await look();
+}
+
+/** What can be done about the alert that fires here, if one does. */
+function tendTo(card, item, base, may) {
+  const { tend, silence } = card.parts;
+  const incident = item.id === null ? undefined : incidentOf(item.id);
+  tend.hidden = !may || incident?.state !== "open";
+  silence.hidden = !may || !incident;
+  if (incident) silence.href = `${base}alerts/incidents/${incident.id}/#silence`;
 }
 
 const put = (node, text) => node.textContent !== text && (node.textContent = text);
@@ -63,6 +83,8 @@ export class Attention {
     this.list = root.querySelector(".attns");
     this.more = root.querySelector("button");
     this.all = false;
+    this.may = Boolean(root.closest("[data-tends]"));
+    addEventListener("weir:incidents", () => this.items && this.show(this.items));
     this.more.addEventListener("click", () => {
       this.all = !this.all;
       this.show(this.items);
@@ -80,6 +102,7 @@ export class Attention {
       before.delete(key);
       this.cards.set(key, card);
       fill(card, item);
+      tendTo(card, item, this.base, this.may);
       if (this.list.children[i] !== card) this.list.insertBefore(card, this.list.children[i] ?? null);
     });
     for (const gone of before.values()) gone.remove();

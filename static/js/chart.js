@@ -31,6 +31,13 @@ function axis(settings, colours) {
   return { ...settings, color: colours.muted, gridcolor: colours.line, linecolor: colours.line, zerolinecolor: colours.line, spikecolor: colours.faint };
 }
 
+/** An incident's time shaded, a limit as a line: severity and "limit" are names. */
+function shaped(shape, colours) {
+  const colour = { critical: colours.bad, warning: colours.warn, limit: colours.bad }[shape.name] ?? colours.in;
+  if (shape.type === "line") return { ...shape, line: { ...shape.line, color: colour } };
+  return { ...shape, x0: local(shape.x0), x1: local(shape.x1), fillcolor: seeThrough(colour, 0.13) };
+}
+
 /** A figure without colours as one in the colours of the theme. */
 function themed(figure, colours, font) {
   const layout = { ...figure.layout, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: true };
@@ -43,6 +50,7 @@ function themed(figure, colours, font) {
   }
   layout.xaxis = { ...axis(layout.xaxis, colours), range: layout.xaxis.range.map(local) };
   layout.annotations = (layout.annotations ?? []).map((note) => ({ ...note, font: { ...note.font, size: note.name === "unit" ? 11.5 : 12.5, color: note.name === "title" ? colours.text : colours.muted } }));
+  layout.shapes = (layout.shapes ?? []).map((shape) => shaped(shape, colours));
   return { data: figure.data.map((trace) => coloured(trace, colours)), layout };
 }
 

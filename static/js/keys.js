@@ -34,6 +34,7 @@ function act(key) {
   if (key === "j") return move(1);
   if (key === "k") return move(-1);
   if (key === "x") return !dispatchEvent(new Event("weir:select", { cancelable: true }));
+  if (key === "a") return !dispatchEvent(new Event("weir:acknowledge", { cancelable: true }));
   if (key === "h") return !dispatchEvent(new Event("weir:hide", { cancelable: true }));
   return false;
 }
