@@ -100,7 +100,7 @@ class TestTrying:
     def users(self, valkey):
         client = valkey.client()
         client.rpush("orders", "one")
-        for name, rules in (("weir", RECIPE), ("boss", f"{RECIPE} {ACTING_RECIPE} -lmove")):
+        for name, rules in (("weir", RECIPE), ("boss", f"{RECIPE} {ACTING_RECIPE} -lrem")):
             client.execute_command("ACL", "SETUSER", name, "on", f">{name}-word", *rules.split())
         yield {name: f"redis://{name}:{name}-word@127.0.0.1:{valkey.port}/0" for name in ("weir", "boss")}
         client.execute_command("ACL", "DELUSER", "weir", "boss")
@@ -109,8 +109,8 @@ class TestTrying:
     def test_a_check_tries_each_credential_for_its_own_powers(self, users):
         polling, acting = (BrokerURL.parse(users[name]) for name in ("weir", "boss"))
         answer = check_broker(polling, acting=acting)
-        assert answer.ok and [line.power for line in answer.fails] == ["replaying: LMOVE"]
-        assert "+lmove" in answer.fails[0].sentence
+        assert answer.ok and [line.power for line in answer.fails] == ["replaying: LREM"]
+        assert "+lrem" in answer.fails[0].sentence
         assert check_broker(polling, acting=acting, look_only=True).fails == []
         [weak] = check_broker(polling, acting=polling).fails
         assert "+multi" in weak.sentence
@@ -134,5 +134,5 @@ class TestTrying:
         out = io.StringIO()
         call_command("check_broker", users["weir"], "--acting", users["boss"], stdout=out)
         said = out.getvalue()
-        assert "missing  replaying: LMOVE" in said and "ok       looking: LRANGE" in said
+        assert "missing  replaying: LREM" in said and "ok       looking: LRANGE" in said
         assert "weir-word" not in said and "boss-word" not in said
