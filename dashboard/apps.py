@@ -11,8 +11,10 @@ class DashboardConfig(AppConfig):  # type: ignore[misc]
 
     def ready(self) -> None:
         from . import checks  # noqa: F401 - registers them
+        from .alerts import causes
         from .letters import view as letters
         from .replay import view as replays
 
+        causes.register()
         letters.register()
         replays.register()

@@ -181,11 +181,13 @@ def _error_text(cause: Any) -> str:
     return str(cause.error_class)
 
 
-def table(sight: Sight, now: float | None = None) -> Table:
-    """The index of now, ready to be filtered."""
+def table(sight: Sight, now: float | None = None, queue: int | None = None) -> Table:
+    """The index of now, ready to be filtered: of the queues of the inbox, or of one queue, whatever it is."""
     index = letters()
     ids, _ = distinct(index.whole["queue_id"])
-    names = Queue.objects.filter(pk__in=ids.tolist()).values_list("id", "name", "broker__name")
+    found = Queue.objects.filter(pk__in=ids.tolist()).exclude(place__inbox=False)
+    found = found if queue is None else Queue.objects.filter(pk=queue)
+    names = found.values_list("id", "name", "broker__name")
     queues = {id: (name, broker) for id, name, broker in names}
     return Table(index, queues, sight, time.time() if now is None else now)
 
@@ -201,7 +203,7 @@ def mask(text: str, table: Table) -> Mask:
         shown &= table.index.there
     if not speaks_of(expression, "snoozed"):
         shown &= ~table.flags("snoozed")
-    ids, codes = distinct(table.index.whole["queue_id"])  # a queue that was deleted takes its letters along
+    ids, codes = distinct(table.index.whole["queue_id"])  # deleted queues, and live ones, are left out
     return shown & np.isin(ids, np.array(sorted(table.queues), np.int64))[codes]
 
 
@@ -220,8 +222,8 @@ def chosen(queue: int, text: str = "", cause: str = "", sight: Sight | None = No
 
     Of what the index holds: the caller says of how many that is. Raises FilterError.
     """
-    made = table(sight or everything())
-    rows = np.flatnonzero(mask(text, made) & (made.index.whole["queue_id"] == queue) & _of_cause(made.index, cause))
+    made = table(sight or everything(), queue=queue)
+    rows = np.flatnonzero(mask(text, made) & _of_cause(made.index, cause))
     ids, found = made.index.ids[rows].tolist(), {}
     for at in range(0, len(ids), 500):
         found.update(dict(Letter.objects.filter(pk__in=ids[at : at + 500]).values_list("key", "count")))

@@ -29,11 +29,13 @@ from .. import audit
 from ..access import Principal
 from ..brokers import acting_url_of, url_of
 from ..live.bus import the_bus
+from ..live.feed import fleet
 from ..models import Look, Place, Queue
 from ..refused import DeedRefused
 from ..secrets import SecretError
+from ..snapshot import Snapshot
 from ..ticks import Ints
-from . import taking
+from . import places, taking
 
 log = logging.getLogger("weir.letters")
 
@@ -132,11 +134,14 @@ def why_not(queue: Queue, place: Place) -> str:
 def look(principal: Principal, queue: Queue, limit: int = USUAL, stop: Stop = lambda: False) -> Look:
     """Look into a queue as somebody's deed: audited, kept for a while, and taken into the index.
 
+    Any queue may be looked into; what lies in a live one is counted nowhere.
+
     Raises Refused, DeedRefused (conflict: the budget, another look), CollectorError.
     """
     principal.must("look")
     if not 1 <= limit <= MOST:
         raise DeedRefused("limit", f"A look takes from 1 to {MOST:,} letters.")
+    sort_in(place_of(queue), fleet().snapshot())
     try:
         with opened(queue) as broker:
             return _kept(principal.who, queue, broker, limit, stop)
@@ -254,6 +259,17 @@ def note(queue: Queue, seen: protocol.Look, ids: Ints) -> None:
         columns["complete_at"] = seen.at
     Place.objects.filter(queue=queue).update(**columns)
     the_bus().note("letters_changed")
+
+
+def sort_in(place: Place, snapshot: Snapshot) -> None:
+    """Whether the letters of a queue are dead ones, and counted: not in a queue that is first looked into while it
+    holds none, nor in one of which people say so. Where that cannot be told now, it stays as it is."""
+    dead = places.holds(snapshot, place.queue_id)
+    if dead is None and place.looked_at is None:
+        dead = False
+    if dead is not None and dead != place.inbox:
+        Place.objects.filter(queue=place.queue_id).update(inbox=dead)
+        the_bus().note("letters_changed")
 
 
 def refill(queue: int, emptied_at: float) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from collectors.protocol import Quality
 
@@ -40,13 +41,31 @@ class Holder:
 
 def holders(snapshot: Snapshot) -> dict[int, Holder]:
     """Every queue that holds dead letters, by id: separate ones, and those that keep their own inside."""
-    inside = np.isfinite(snapshot.column("dead_letters"))
     found: dict[int, Holder] = {}
-    for i, entry in enumerate(snapshot.entries):
-        own = inside[i] and entry.dead_letter_queue_id is None and entry.marked is not False
-        if entry.gone_at is None and (entry.holds_dead_letters or own):
+    for i in np.flatnonzero(_holding(snapshot)).tolist():
+        entry = snapshot.entries[i]
+        if entry.gone_at is None:
             found[entry.id] = _holder(snapshot, i, "depth" if entry.holds_dead_letters else "dead_letters")
     return found
+
+
+def holds(snapshot: Snapshot, queue: int) -> bool | None:
+    """Whether a queue holds dead letters; None = that cannot be told now."""
+    i = snapshot.index(queue)
+    if i is None or snapshot.entries[i].gone_at is not None:
+        return None
+    if snapshot.entries[i].marked is False:
+        return False
+    return True if _holding(snapshot)[i] else None
+
+
+def _holding(snapshot: Snapshot) -> NDArray[np.bool_]:
+    inside = np.isfinite(snapshot.column("dead_letters"))
+    told = [
+        entry.holds_dead_letters or (own and entry.dead_letter_queue_id is None and entry.marked is not False)
+        for entry, own in zip(snapshot.entries, inside.tolist(), strict=True)
+    ]
+    return np.array(told, bool)
 
 
 def _holder(snapshot: Snapshot, i: int, column: str) -> Holder:

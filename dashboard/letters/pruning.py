@@ -41,9 +41,10 @@ def prune(now: float, stop: Callable[[], bool] = lambda: False) -> int:
 
 
 def _mark_gone(now: float) -> None:
-    """Letters that their brokers dropped by now, and those of queues that are no more."""
+    """Letters that their brokers dropped by now, those of queues that are no more, what was seen in live queues."""
     there = Letter.objects.filter(gone_at=None)
-    for lost in (there.filter(expires_at__lt=now), there.filter(queue__in=Queue.objects.exclude(gone_at=None))):
+    live = there.filter(queue__place__inbox=False, last_seen__lt=now - settings.WEIR_RETENTION_BODIES)
+    for lost in (there.filter(expires_at__lt=now), there.filter(queue__in=Queue.objects.exclude(gone_at=None)), live):
         for _ in range(_ROUNDS):
             ids = list(lost.values_list("id", flat=True)[:_BATCH])
             if not ids:

@@ -45,6 +45,8 @@ PRICED, RETRY, RETRY_PERMANENT = 1800.0, 30.0, 300.0
 SOON, LATER, LONGEST = 2.0, 20.0, 900.0
 #: Seconds between looks that have a price.
 PRICED_EVERY = 300.0
+#: Of a long queue what is in its first and its last letters is kept: between them others would only push it out.
+KEPT = (1_000, 10_000)
 #: Letters that the index holds; beyond them nothing new is taken in.
 MOST_LETTERS = 2_000_000
 
@@ -106,9 +108,12 @@ class Reader:
 
     def round(self) -> bool:
         """A step for each queue that is due; whether there is more to do at once."""
-        held, rows = places.holders(fleet().snapshot()), places.rows()
+        snapshot, rows = fleet().snapshot(), places.rows()
+        held = places.holders(snapshot)
         for gone in self._passes.keys() - held.keys():
             del self._passes[gone]
+        for known in rows.values():
+            looks.sort_in(known, snapshot)
         end, more = time.monotonic() + BUSY, False
         for holder in held.values():
             if self._stopped.is_set() or holder.stale or time.monotonic() < self._not_before.get(holder.id, 0.0):
@@ -171,7 +176,8 @@ class Reader:
         seen = self._adapter(queue).look(queue.key, STEP, one.after, self._stopped.is_set)
         if self._stopped.is_set():
             return False
-        one.ids.append(taking.take(queue, seen.letters, seen.at))
+        keep = one.taken < KEPT[0] or seen.of is None or seen.of - one.taken <= KEPT[1]
+        one.ids.append(taking.take(queue, seen.letters, seen.at, keep))
         one.cost += time.monotonic() - began
         one.tail = one.after
         if seen.after and seen.after != one.after:

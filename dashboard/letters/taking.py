@@ -18,7 +18,7 @@ from collectors.letters import Letter as Seen
 
 from ..models import Cause, Letter, LetterBody, Queue
 from ..ticks import Ints
-from . import bodies
+from . import bodies, news
 from .columns import next_revision
 from .masking import Masking
 from .reading import Read, read
@@ -33,8 +33,8 @@ MISSES = 3
 SEEN_EVERY = 600.0
 
 
-def take(queue: Queue, seen: Sequence[Seen], now: float | None = None) -> Ints:
-    """Write what a look saw; the ids of the rows, in the order of `seen`."""
+def take(queue: Queue, seen: Sequence[Seen], now: float | None = None, keep: bool = True) -> Ints:
+    """Write what a look saw; the ids of the rows, in the order of `seen`. `keep`: also what is in the letters."""
     now = time.time() if now is None else now
     first: dict[str, Seen] = {}
     for letter in seen:
@@ -43,13 +43,29 @@ def take(queue: Queue, seen: Sequence[Seen], now: float | None = None) -> Ints:
     known = _known(queue, list(first))
     masking = Masking.load()
     new = {key: read(letter, masking, queue.name) for key, letter in first.items() if key not in known}
+    unheard = news.unheard({one.cause.fingerprint: one.cause for one in new.values()})
     with transaction.atomic():
         revision = next_revision() if new or any(_changed(known[k], first[k], counts[k], now) for k in known) else 0
         if revision:
             _update(known, first, counts, revision, now)
             known |= _create(queue, new, counts, revision, now)
-    _keep_bodies(queue, {known[key].pk: letter for key, letter in first.items()}, {known[key].pk for key in new}, now)
+    if keep:
+        _keep_bodies(
+            queue, {known[key].pk: letter for key, letter in first.items()}, {known[key].pk for key in new}, now
+        )
+    if unheard:
+        news.tell(queue, _new_causes(new, counts, unheard))
     return np.array([known[_key(letter)].pk for letter in seen], np.int64)
+
+
+def _new_causes(new: Mapping[str, Read], counts: Mapping[str, int], unheard: set[str]) -> list[news.NewCause]:
+    found: Counter[str] = Counter()
+    titles: dict[str, str] = {}
+    for key, one in new.items():
+        if one.cause.fingerprint in unheard:
+            found[one.cause.fingerprint] += counts[key]
+            titles[one.cause.fingerprint] = one.cause.title
+    return [news.NewCause(print, titles[print], count) for print, count in found.items()]
 
 
 def finish(queue: Queue, ids: Ints, exact: bool, began: float, now: float | None = None) -> int:

@@ -114,7 +114,7 @@ class LetterBody(models.Model):
     letter = models.BigIntegerField(unique=True)
     queue = models.ForeignKey(Queue, on_delete=models.CASCADE, related_name="+")
     secret = models.BinaryField()
-    bytes = models.PositiveIntegerField()
+    bytes = models.PositiveIntegerField(db_index=True)  # summed without reading what is beside it
     expires_at = models.FloatField(db_index=True)
 
     def __str__(self) -> str:
@@ -129,6 +129,7 @@ class Place(models.Model):
                           look, corrected after it. A process that is killed in between leaves it too high
     spent_at              when that was written
     price, free, limit, renews, refused, priced_at    as the broker last said (`collectors.letters.Price`)
+    inbox                 what lies there are dead letters, and counted; not so where a person looked into a live queue
     by_itself             a person said that Weir may look by itself, although that has a price
     looked_at, of, exact  the last look: when, how many lay there (None: cannot be told), and whether that is exact
     complete_at           when a look last had everything
@@ -146,6 +147,7 @@ class Place(models.Model):
     renews = models.BooleanField(default=False)
     refused = models.TextField(blank=True)
     priced_at = models.FloatField(default=0.0)
+    inbox = models.BooleanField(default=True)
     by_itself = models.BooleanField(default=False)
     by_itself_by = models.CharField(max_length=150, blank=True)
     looked_at = models.FloatField(null=True)

@@ -12,7 +12,7 @@ import pytest
 
 from collectors.errors import Unreachable
 from dashboard.access import Principal
-from dashboard.letters import looks
+from dashboard.letters import choosing, looks
 from dashboard.letters.columns import letters
 from dashboard.models import AuditEntry, Look, Place
 from dashboard.refused import DeedRefused
@@ -114,6 +114,22 @@ def test_letters_that_a_complete_look_no_longer_sees_are_gone_and_equal_ones_are
     looks.look(MIRA, box.dlq)
     index = letters()
     assert index.there.sum() == 1 and index.whole["count"][index.there].tolist() == [1]
+
+
+def test_what_lies_in_a_live_queue_is_seen_and_counted_nowhere(box, operator_api):
+    box.world.put_letter("orders", b"alive")
+    box.poll()
+    live = box.queue("orders")
+    look = operator_api.send("post", f"queues/{live.pk}/looks", {}, 201)
+    assert [message["body"] for message in look["items"]] == ["alive"]
+    assert operator_api.get("dead-letters")["total"] == 0 and operator_api.get("dead-letters/causes")["total"] == 0
+    assert list(choosing.chosen(live.pk).values()) == [1]
+    operator_api.send("patch", f"queues/{live.pk}", {"holds_dead_letters": "yes"})
+    operator_api.send("post", f"queues/{live.pk}/looks", {}, 201)
+    assert operator_api.get("dead-letters")["total"] == 1
+    operator_api.send("patch", f"queues/{live.pk}", {"holds_dead_letters": "no"})
+    operator_api.send("post", f"queues/{live.pk}/looks", {}, 201)
+    assert operator_api.get("dead-letters")["total"] == 0
 
 
 CHILD = """

@@ -16,7 +16,7 @@ from dashboard.live import bus
 from dashboard.live.feed import fleet
 from dashboard.live.rounds import Request, Rounds
 from dashboard.live.view import BadView, read_view
-from dashboard.models import Cause, DeadLetterMark, Letter, LetterBody, Look, Place
+from dashboard.models import Cause, DeadLetterMark, Incident, Letter, LetterBody, Look, Place, Rule
 
 from .letterbox import Letterbox
 
@@ -201,3 +201,20 @@ def test_bodies_stay_within_their_bounds(box, monkeypatch):
     bodies.prune(time.time())
     assert LetterBody.objects.count() == 9 and there() == 25
     assert np.array(bodies.kept_ids(time.time())).min() > Letter.objects.order_by("id")[15].pk
+
+
+def test_a_new_cause_in_a_queue_that_was_read_before_opens_an_incident(box):
+    Rule.objects.create(name="news", condition={"kind": "event", "value": "cause"})
+    one = reader.Reader()
+    through(one)
+    assert not Incident.objects.exists()  # the first reading finds what was there
+    box.put(2, error="Timeout")
+    box.put(1)
+    box.poll()
+    through(one)
+    incident = Incident.objects.get()
+    assert incident.reason.startswith("Timeout: ") and incident.reason.endswith("is new in orders.dlq: 2 dead letters.")
+    box.put(1, error="Timeout")
+    box.poll()
+    through(one)
+    assert Incident.objects.count() == 1
