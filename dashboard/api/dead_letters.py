@@ -22,6 +22,7 @@ from ..letters.listing import SORTS, ordered
 from ..letters.masking import Masking
 from ..live.feed import fleet
 from ..models import Cause, Letter
+from ..replay import editing
 from ..ticks import Ints
 from .auth import may
 from .errors import ApiError
@@ -268,6 +269,14 @@ def download_dead_letter(request: HttpRequest, id: int) -> HttpResponse:
     if len(kept.body) < kept.size:
         response["Weir-Cut"] = f"the first {len(kept.body)} of {kept.size} bytes"
     return response
+
+
+@router.get("/{id}/edit", auth=may("edit_letters"), operation_id="edit_dead_letter", summary="Its body, to be edited")
+def edit_dead_letter(request: HttpRequest, id: int) -> HttpResponse:
+    """As a text; where a rule masks a part, as JSON with masks that have to stay. To be sent by `POST replays`."""
+    row, _ = _letter(request, id)
+    request.auth.must("see_payloads")
+    return as_json({"id": id, "queue_id": row.queue_id, "body": editing.editable(row.queue, row.key)})
 
 
 def _letter(request: HttpRequest, id: int) -> tuple[Letter, Any]:

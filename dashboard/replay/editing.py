@@ -31,6 +31,21 @@ def original(queue: Queue, key: str) -> bytes:
     return kept[row.pk].body
 
 
+def editable(queue: Queue, key: str) -> str:
+    """The body as a text to be edited: as it is, or as JSON with masks where a rule masks. Raises DeedRefused."""
+    body, masking = original(queue, key), Masking.load()
+    row = Letter.objects.get(queue=queue, key=key)
+    masked = read(bodies.find([row.pk], time.time())[row.pk], masking, queue.name).masked
+    try:
+        if not masked.touched:
+            return body.decode()
+        return json.dumps(masking.value(json.loads(body)), ensure_ascii=False, indent=2)
+    except UnicodeDecodeError:
+        raise DeedRefused("edit", "This body is no text: it cannot be edited here.") from None
+    except ValueError:
+        raise DeedRefused("edit", "Something in this letter is masked, and only JSON can be edited then.") from None
+
+
 def merged(queue: Queue, key: str, text: str) -> bytes:
     """The body to be sent: what was typed, with what was masked put back. Raises DeedRefused."""
     if len(text.encode()) > LARGEST:

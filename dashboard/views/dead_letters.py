@@ -16,10 +16,10 @@ from .queues import first_frame_text, in_script
 #: The ES modules that the page imports, to be fetched at once instead of one after another.
 MODULES = tuple(
     f"js/{name}.js"
-    for name in ("api", "causemarks", "filterbox", "format", "jsontext", "letter", "lettergroups", "letterlist", "live",
-                 "looking", "spark")
+    for name in ("api", "causemarks", "filterbox", "format", "jsontext", "letter", "letterdeeds", "letteredit",
+                 "lettergroups", "letterlist", "live", "looking", "replayplan", "spark")
 )  # fmt: skip
-_DEEDS = ("look", "see_payloads", "note_causes")
+_DEEDS = ("look", "see_payloads", "note_causes", "replay", "edit_letters", "delete_letters")
 
 
 @require_GET

@@ -5,6 +5,7 @@ import { CauseMarks } from "./causemarks.js";
 import { FilterBox } from "./filterbox.js";
 import { count, duration } from "./format.js";
 import { Letter } from "./letter.js";
+import { Deeds } from "./letterdeeds.js";
 import { Groups, titled } from "./lettergroups.js";
 import { List } from "./letterlist.js";
 import { Live } from "./live.js";
@@ -21,6 +22,7 @@ const groups = new Groups(part("groups"), { choose: (key) => go({ key, letter: n
 const list = new List(part("messages"), api, { open: (letter) => go({ letter }, true), ticked }, (letter) => addressOf({ ...view, letter }));
 const letter = new Letter(part("letter"), api, base);
 const looking = new Looking(part("look"), api, () => loadList());
+const deeds = new Deeds(page, api, base);
 const marks = new CauseMarks(part("cause"), api, (words) => (part("news").textContent = words));
 const box = new FilterBox(part("filter"), (filter, done) => go({ filter, key: null, letter: null }, done));
 const live = new Live(`${base}ws/live/`, { frame: show, error: fail });
@@ -97,6 +99,7 @@ function opened() {
   if (view.letter && payloads) letter.open(view.letter);
   else letter.close();
   part("withheld").hidden = !(view.letter && !payloads);
+  ticked();
 }
 
 function showHeading() {
@@ -114,8 +117,10 @@ function showStep() {
   page.dataset.step = view.letter ? "letter" : view.key !== null ? "letters" : "groups";
 }
 
-function ticked(letters) {
-  page.dispatchEvent(new CustomEvent("weir:ticked", { bubbles: true, detail: { letters, group: row(), by: view.group, scope: row() && scope(row()) } }));
+function ticked(letters = [...list.ticked.values()]) {
+  const group = row();
+  const open = payloads ? list.letters.find((one) => one.id === view.letter) : undefined;
+  deeds.show({ letters, group, by: view.group, scope: group && scope(group), open });
 }
 
 function fail(error) {
