@@ -16,9 +16,11 @@ import redis
 from collectors import registry
 from collectors.brokers.redis import Redis
 from collectors.brokers.redis.acting import ACTING_RECIPE
+from collectors.brokers.redis.items import Item
 from collectors.brokers.redis.lease import RedisLease
+from collectors.brokers.redis.moves import _runs, _stretches
 from collectors.brokers.redis.powers import RECIPE
-from collectors.brokers.redis.target import Target
+from collectors.brokers.redis.target import Copy, Target, copy_of
 from collectors.errors import NotSupported
 from collectors.letters import Destination, Outcome, Parcel, Receipt, Stamp
 from tests.brokers.redis_polls import polling
@@ -238,8 +240,8 @@ def test_a_destination_of_another_type_loses_nothing(client: redis.Redis, valkey
         (receipt,) = sent(lease, "orders")
         assert receipt.outcome is Outcome.REFUSED and "is a string in Redis" in receipt.why
         target = Target(b"orders", "stream" if kind == "stream" else "list")
-        lease._send_part([Parcel(receipt.tag, Destination("orders"))], target)
-        (receipt,) = lease.settled()
+        item = lease._held[receipt.tag]
+        (receipt,) = lease._moves.move([(item, copy_of(item, Parcel(item.tag, Destination("orders")), target))])
         assert receipt.outcome is Outcome.REFUSED and "WRONGTYPE" in receipt.why
     assert client.dump("dlq") == before and client.get("orders") == b"text"
 
@@ -331,6 +333,26 @@ def test_ids_are_found_again_wherever_they_lie(client: redis.Redis, valkey: Serv
         lease.close()
     left = sorted(int(body) for body in client.lrange("dlq", 0, -1))
     assert sorted(left + [int(body) for body in client.lrange("orders", 0, -1)]) == list(range(3000))
+
+
+def test_what_was_taken_by_its_id_does_not_shift_what_is_taken_in_order(client: redis.Redis, valkey: Server) -> None:
+    client.lpush("dlq", *range(10))
+    with leasing(valkey.url, "dlq") as lease:
+        last = lease.take(10)[-1]
+        lease.give_back(range(1, 11))
+        lease.take_these({last.id: 1})
+        assert [one.letter().body for one in lease.take(3)] == [b"0", b"1", b"2"]
+        assert [one.letter().body for one in lease.take(3)] == [b"3", b"4", b"5"]
+
+
+def test_letters_that_lie_deep_are_moved_in_short_runs() -> None:
+    """A run of a script keeps the server from everybody else for as long as it walks through the list."""
+    copy = Copy(b"to", "LPUSH", (b"x",))
+    pairs = [(Item(b"x", "", b"x", 1, at=at), copy) for at in [0] * 100 + [40_000] * 5 + [900_000] * 3]
+    runs = list(_runs(pairs, lambda pair: 1, lambda item: item.at))
+    assert [len(run) for run in runs] == [64, 38, 2, 1, 1, 1, 1]
+    deep = pairs[-3:] * 4
+    assert [len(part) for part in _stretches(deep, lambda pair: pair[0].at)] == [5, 5, 2]
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,8 @@ class Item:
     origin_key where it came from, `group` of a stream: in which it is pending
     fields     of an entry, all of them in order; of a job, those beside its body
     gone       there is no content any more (an entry that was trimmed while it was pending)
-    lies_in    the list that an element lies in, and `from_right`: whether its oldest is at the right end
+    lies_in    the list that an element lies in, `from_right`: whether its oldest is at the right end, and `at`: how
+               many are older there
     """
 
     raw: bytes
@@ -60,6 +61,7 @@ class Item:
     gone: bool = False
     lies_in: bytes = b""
     from_right: bool = True
+    at: int = 0
     tag: int = 0
 
     @property

@@ -119,13 +119,12 @@ class ListShelf:
         page.notes += notes
         with understood(self._wire.url, "LRANGE"):
             return [
-                None if raw is None else self._item(key, raw, before + start + i + 1, right)
-                for i, raw in enumerate(found)
+                None if raw is None else self._item(key, raw, start + i, before, right) for i, raw in enumerate(found)
             ]
 
-    def _item(self, key: bytes, raw: bytes, place: int, right: bool) -> Item:
-        item = element(raw, self.where.key, f"letter {place:,} from the oldest", self._origin)
-        item.lies_in, item.from_right = key, right
+    def _item(self, key: bytes, raw: bytes, at: int, before: int, right: bool) -> Item:
+        item = element(raw, self.where.key, f"letter {before + at + 1:,} from the oldest", self._origin)
+        item.lies_in, item.from_right, item.at = key, right, at
         return item
 
     def _size(self, key: bytes, length: int) -> int:
