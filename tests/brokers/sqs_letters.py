@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from functools import cache
 from itertools import count
@@ -9,6 +10,7 @@ from typing import Any
 
 import boto3
 
+from tests.servers.aws_proxy import AwsProxy
 from tests.servers.sqs import REGION, Peer
 
 _numbers = count(1)
@@ -59,3 +61,11 @@ def in_groups(peer: Peer, key: str, groups: int, each: int) -> None:
     """Bodies are numbers; the group of number n is g(n modulo groups)."""
     for n in range(groups * each):
         put(peer, key, str(n), group=f"g{n % groups}")
+
+
+def troubled(proxy: AwsProxy, chance: random.Random) -> None:
+    """Every eighth call or so goes wrong in one of five ways, and every twentieth entry of a batch."""
+    refusals = [(400, "RequestThrottled", "x"), (500, "InternalError", "x"), (503, "ServiceUnavailable", "x")]
+    proxy.answers = lambda action, _: chance.choice(refusals) if chance.random() < 0.06 else None
+    proxy.loses = lambda action: chance.random() < 0.06
+    proxy.entries = lambda action, _: "InternalError" if chance.random() < 0.05 else ""

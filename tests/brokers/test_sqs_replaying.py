@@ -16,10 +16,10 @@ import pytest
 from collectors.brokers.sqs import SQS
 from collectors.brokers.sqs.lease import SQSLease
 from collectors.letters import Destination, Outcome, Parcel, Stamp
-from tests.servers.aws_proxy import AwsProxy, in_front_of
+from tests.servers.aws_proxy import in_front_of
 from tests.servers.sqs import Peer
 
-from .sqs_letters import counts, everything, put, url_of
+from .sqs_letters import counts, everything, put, troubled, url_of
 from .sqs_polls import polling
 
 pytestmark = pytest.mark.slow
@@ -62,14 +62,6 @@ def test_a_thousand_letters_arrive_once_each(peer: Peer) -> None:
     assert {one["Body"] for one in copies} == {f"message {n}" for n in range(1000)} and len(copies) == 1000
     assert {one["MessageAttributes"]["raw"]["BinaryValue"] for one in copies} == {b"\x00\xff"}
     assert counts(peer, url_of(peer, dead)) == (0, 0)
-
-
-def troubled(proxy: AwsProxy, chance: random.Random) -> None:
-    """Every eighth call or so goes wrong in one of five ways, and every twentieth entry of a batch."""
-    refusals = [(400, "RequestThrottled", "x"), (500, "InternalError", "x"), (503, "ServiceUnavailable", "x")]
-    proxy.answers = lambda action, _: chance.choice(refusals) if chance.random() < 0.06 else None
-    proxy.loses = lambda action: chance.random() < 0.06
-    proxy.entries = lambda action, _: "InternalError" if chance.random() < 0.05 else ""
 
 
 @pytest.mark.parametrize("seed", range(2))

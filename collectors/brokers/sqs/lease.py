@@ -27,12 +27,12 @@ from .sending import Copy, batches, send
 
 #: Half of the twelve hours for which SQS hides a message at most.
 LONGEST = 6 * 3600.0
-#: Seconds that letters are hidden at once, and for which they stay so beyond `until`: a call takes its time.
-HIDDEN, BEYOND = 120.0, 5.0
+#: Seconds that letters are hidden at once, never beyond `until`; a copy is sent only while so many are left of them.
+HIDDEN, SPARE = 120.0, 1.0
 #: Letters held, and bytes of them: they are kept in memory, and count towards the 120,000 that a queue hands out.
 MOST_HELD, MOST_BYTES = 10_000, 64 << 20
-#: Seconds for which SQS waits at most for a message to hand out.
-MOST_WAIT = 20
+#: Seconds for which one receive waits at most: then SQS asks all of its servers, and hides letters for no longer.
+MOST_WAIT = 2
 #: Seconds to wait for copies that are on their way when the lease ends.
 ENDING = 30.0
 
@@ -82,7 +82,7 @@ class SQSLease:
     def _receive(self, most: int, wait: int) -> list[Received]:
         """Receive on as many threads as that takes; on one where groups have an order."""
         calls = 1 if self._queue.fifo else min(MOST_THREADS, math.ceil(most / receiving.BATCH))
-        hidden = self._hidden()
+        hidden = self._hidden(wait)
 
         def one(share: int) -> tuple[Sequence[Mapping[str, object]], float]:
             return receiving.receive(self._queue, share, hidden, wait)
@@ -169,7 +169,7 @@ class SQSLease:
         """Send what is still ours, unless the lease is over."""
         now = time.time()
         held = self._held
-        ours = [c for c in batch if now < self.until and c.tag in held and held[c.tag].hidden_until > now]
+        ours = [c for c in batch if now < self.until and c.tag in held and held[c.tag].hidden_until > now + SPARE]
         late = {copy.tag for copy in batch} - {copy.tag for copy in ours}
         why = "Not sent: the time for which it was hidden had passed."
         receipts = [Receipt(tag, Outcome.REFUSED, why) for tag in late] + (send(to, ours) if ours else [])
@@ -243,15 +243,16 @@ class SQSLease:
         if self._closed or time.time() >= self.until:
             raise Expired(f"The lease on '{self._queue.short}' has passed its time; what it held comes back by itself.")
 
-    def _hidden(self) -> int:
-        return max(1, math.ceil(min(HIDDEN, self.until - time.time() + BEYOND)))
+    def _hidden(self, wait: float = 0.0) -> int:
+        """For how long from now, so that after `until` all of it is there for others again, whoever died meanwhile."""
+        return max(1, math.floor(min(HIDDEN, self.until - time.time() - wait)))
 
     def _extend(self) -> None:
         """Hide for longer what would come back too soon, as long as the lease goes on."""
         now = time.time()
         if now < self._extend_at or now >= self.until:
             return
-        enough = min(now + HIDDEN / 2, self.until + BEYOND / 2)
+        enough = min(now + HIDDEN / 2, self.until - MOST_WAIT - 1.0)
         due = [letter for letter in self._held.values() if now < letter.hidden_until < enough]
         receiving.hide(self._queue, due, self._hidden())
         soonest = min((letter.hidden_until for letter in self._held.values()), default=math.inf)
