@@ -189,7 +189,15 @@ def _destinations(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters
                 f"From which queue letters come into {queue.name} is not known: such as do not tell it are left out."
             )
     plan.destinations = [{"queue_id": one.pk, "name": one.name} for one in targets]
+    _shared(plan, broker, targets)
     _at_the_other_end(plan, replay, targets)
+
+
+def _shared(plan: Plan, broker: HoldsLetters, targets: Sequence[Queue]) -> None:
+    """Say where one copy reaches several readers although it goes to one place: the groups of a stream."""
+    reached = {tuple(broker.receivers(Destination(one.key)) or ()) for one in targets[:5]}
+    for names in sorted(names for names in reached if len(names) > 1):
+        plan.warnings.append(f"One place for all of its groups: {', '.join(names[:20])} each get every copy.")
 
 
 def _at_the_other_end(plan: Plan, replay: Replay, targets: Sequence[Queue]) -> None:
@@ -211,7 +219,8 @@ def _at_the_other_end(plan: Plan, replay: Replay, targets: Sequence[Queue]) -> N
 def _stamps(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters, to: Destination | None) -> None:
     if not orders.stamped(replay):
         return
-    target = to or Destination(plan.destinations[0]["name"] if plan.destinations else "")
+    sources = orders.sources_of(queue)
+    target = to or Destination(sources[0].key if sources else "")
     plan.stamps = broker.stamps(queue.key, target)
     if plan.stamps:
         plan.warnings.append(f"{plan.stamps} What comes back is recognised by its contents.")

@@ -141,6 +141,7 @@ CALLS = {
     ("get", "api/v1/dead-letters/export"): OPERATOR,
     ("get", "api/v1/dead-letters/<id>"): OPERATOR,
     ("get", "api/v1/dead-letters/<id>/body"): OPERATOR,
+    ("get", "api/v1/dead-letters/<id>/edit"): OPERATOR,
     ("get", "api/v1/masking"): VIEWER,
     ("post", "api/v1/masking"): ADMIN,
     ("delete", "api/v1/masking/<id>"): ADMIN,
