@@ -58,6 +58,33 @@ class LetterOut(Schema):
     preview: str | None = Field(description="the beginning of its body, with preview=true, where it may be seen")
 
 
+class Decoded(Schema):
+    """A body after all its layers were peeled; masked, and bounded."""
+
+    steps: list[dict[str, Any]] = Field(description="the layers, outermost first: name, detail, fields")
+    structured: bool
+    value: Any = Field(description="when structured")
+    text: str | None = Field(description="when not: the text, a hex dump or a disassembly")
+    type: str | None
+    notes: list[str]
+
+
+class WholeLetter(LetterOut):
+    """A letter with what is in it, as far as it is kept."""
+
+    body_kept: bool
+    hidden: str | None = Field(description="why something is not there, a sentence")
+    headers: dict[str, Any]
+    properties: list[list[str]]
+    content_type: str | None = None
+    content_encoding: str | None = None
+    decoded: Decoded | None
+    body: str | None = Field(description="the raw body, its first 64 KB")
+    body_encoding: str | None = Field(description="text or base64")
+    path: list[str] = Field(description="from where it was sent to where it lies")
+    history: list[dict[str, Any]] = Field(description="its deaths, the latest first, each with a sentence")
+
+
 class TakenOut(Schema):
     """Of how many letters a count was taken, and when."""
 
@@ -248,7 +275,9 @@ def _lines(ids: Ints) -> Iterator[bytes]:
         yield b"".join(showing.line(row) for row in told)
 
 
-@router.get("/{id}", auth=may("see_payloads"), operation_id="get_dead_letter", summary="One letter, read")
+@router.get(
+    "/{id}", auth=may("see_payloads"), response=WholeLetter, operation_id="get_dead_letter", summary="One letter, read"
+)
 def get_dead_letter(request: HttpRequest, id: int) -> HttpResponse:
     """Decoded through all its layers, with its headers, path, deaths and raw body; masked; audited."""
     row, kept = _letter(request, id)

@@ -97,7 +97,9 @@ class Masking:
         headers, before = self.headers(decoded.headers), decoded.headers
         value = self.value(decoded.value) if decoded.structured else decoded.value
         text, hidden = "" if decoded.structured else decoded.text, ""
-        if not decoded.structured and (rule := self._suspects(decoded.text, raw)):
+        if not decoded.structured and self._rules and not whole:
+            text, hidden = "", "Not shown: only a part of it is kept, and rules may mean what is in it."
+        elif not decoded.structured and (rule := self._suspects(decoded.text, raw)):
             text, hidden = "", f"Not shown: it cannot be taken apart, and holds what rule {rule} masks."
         steps = [(step.name, step.detail, self.headers(step.fields)) for step in decoded.steps]
         fields = [step.fields for step in decoded.steps]

@@ -39,8 +39,22 @@ class Holder:
         return self.of is not None
 
 
-def holders(snapshot: Snapshot) -> dict[int, Holder]:
-    """Every queue that holds dead letters, by id: separate ones, and those that keep their own inside."""
+def holders(snapshot: Snapshot) -> Mapping[int, Holder]:
+    """Every queue that holds dead letters, by id: separate ones, and those that keep their own inside.
+
+    Worked out once for each snapshot, however many ask.
+    """
+    global _known
+    known = _known
+    if known is None or known[0] is not snapshot:
+        known = _known = (snapshot, _holders(snapshot))
+    return known[1]
+
+
+_known: tuple[Snapshot, Mapping[int, Holder]] | None = None
+
+
+def _holders(snapshot: Snapshot) -> dict[int, Holder]:
     found: dict[int, Holder] = {}
     for i in np.flatnonzero(_holding(snapshot)).tolist():
         entry = snapshot.entries[i]

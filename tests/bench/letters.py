@@ -19,6 +19,7 @@ from typing import Any
 from .registry import Curve, Table, Target
 
 SIZES, SHORT = (100, 10_000, 1_000_000), (100, 2_000)
+FIRST = "--first-page"
 QUEUES, CAUSES, TYPES = 60, 2_000, 300
 COLUMNS = (
     "id", "queue_id", "key", "count", "cause_id", "type", "size", "enqueued_at", "died_at", "attempts", "replayed",
@@ -33,27 +34,22 @@ SQL = """
 
 def bench(short: bool) -> list[Table]:
     """Tables for each database that there is."""
-    from tests.servers import postgresql
+    from tests.servers import postgresql, redis
 
     sizes = SHORT if short else SIZES
     tables = [_table("SQLite", sizes, "")]
     if postgresql.programs() is not None:
         with postgresql.running() as url:
             tables.append(_table("PostgreSQL", sizes, url))
+    if redis.available("valkey9"):
+        rows = _rows([FIRST, *map(str, sizes)], "")
+        title = "the first page of a queue that was never looked into: POST looks, 50 letters, on Valkey"
+        tables.append(Table(title, rows, curve=Curve("letters", ("list, ms", "stream, ms"), log=True)))
     return tables
 
 
 def _table(database: str, sizes: tuple[int, ...], url: str) -> Table:
-    with tempfile.TemporaryDirectory(prefix="weir-bench-letters-") as folder:
-        environment = {
-            **os.environ, "WEIR_DATA": folder, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "dashboard.settings",
-            "WEIR_SECRET_KEY": "bench", "WEIR_ENCRYPTION_KEY": "bench",
-        }  # fmt: skip
-        command = [sys.executable, "-m", "tests.bench.letters", *map(str, sizes)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(done.stderr[-3000:])
-    rows: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+    rows = _rows([*map(str, sizes)], url)
     largest = rows[-1]
     slowest = max(value for name, value in largest.items() if name.startswith(("group", "count", "search", "page")))
     return Table(
@@ -63,6 +59,20 @@ def _table(database: str, sizes: tuple[int, ...], url: str) -> Table:
         curve=Curve("letters", ("count by cause", "SQL by cause", "search cause"), log=True),
         targets=[Target(f"the slowest group or search of {largest['letters']:,} letters, ms", slowest, 300.0)],
     )
+
+
+def _rows(arguments: list[str], url: str) -> list[dict[str, Any]]:
+    """What a process with a data folder, or a database, of its own measured."""
+    with tempfile.TemporaryDirectory(prefix="weir-bench-letters-") as folder:
+        environment = {
+            **os.environ, "WEIR_DATA": folder, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "dashboard.settings",
+            "WEIR_SECRET_KEY": "x" * 40, "WEIR_ENCRYPTION_KEY": "y" * 40, "WEIR_ALLOWED_HOSTS": "testserver",
+        }  # fmt: skip
+        command = [sys.executable, "-m", "tests.bench.letters", *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-3000:])
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 # --- in the process that measures ----------------------------------------------------------------------------------
@@ -185,6 +195,40 @@ def _fill(n: int) -> None:
             cursor.execute("ANALYZE dashboard_letter")
 
 
+def first_page(n: int) -> dict[str, Any]:
+    """Looks into a list and a stream of n letters, by the API, in wall time; the best of three."""
+    from tests.dashboard.letterbox import Watched
+    from tests.dashboard.web import Api
+    from tests.servers.redis import running
+
+    body = json.dumps({"order": 1, "lines": ["kettle"] * 9})
+    row: dict[str, Any] = {"letters": n}
+    with running("valkey9") as server:
+        client = server.client()
+        for at in range(0, n, 10_000):
+            pipe = client.pipeline(transaction=False)
+            for i in range(at, min(n, at + 10_000)):
+                pipe.rpush("orders.dlq", f"{body}{i}")
+                pipe.xadd("events:dlq", {"body": f"{body}{i}", "error": "Timeout"})
+            pipe.execute()
+        client.rpush("orders", "1")
+        client.xadd("events", {"a": "1"})
+        watched = Watched(f"valkey-{n}", "redis", f"redis://127.0.0.1:{server.port}/0")
+        watched.poll()
+        api = Api("operator", f"bench {n}")
+        for kind, name in (("list", "orders.dlq"), ("stream", "events:dlq")):
+            queue = watched.queue(name).pk
+            spent = []
+            for _ in range(3):
+                began = time.perf_counter()
+                look = api.send("post", f"queues/{queue}/looks", {"limit": 50}, 201)
+                spent.append(time.perf_counter() - began)
+            assert len(look["items"]) == 50 and look["of"] == n, (len(look["items"]), look["of"])
+            row[f"{kind}, ms"] = round(1000 * min(spent), 1)
+        row["KB of the list"] = round((client.memory_usage("orders.dlq", samples=5) or 0) / 1024)
+    return row
+
+
 if __name__ == "__main__":
     import django
 
@@ -192,5 +236,6 @@ if __name__ == "__main__":
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
-    for size in map(int, sys.argv[1:]):
-        print(json.dumps(measure(size)), flush=True)
+    pages = sys.argv[1] == FIRST
+    for size in map(int, sys.argv[1 + pages :]):
+        print(json.dumps(first_page(size) if pages else measure(size)), flush=True)

@@ -7,6 +7,7 @@ import json
 import orjson
 import pytest
 
+from dashboard.api.dead_letters import WholeLetter
 from dashboard.models import AuditEntry, KeptAnswer, LetterBody
 
 from .letterbox import Letterbox
@@ -156,6 +157,7 @@ def test_masks_hold_everywhere(looked, operator_api, admin_api):
     admin_api.send("post", "masking", {"kind": "header", "pattern": "x-error-m*"}, 201)
     id = operator_api.get("dead-letters", limit=1, filter="error:card*")["items"][0]["id"]
     letter = operator_api.get(f"dead-letters/{id}")
+    assert set(letter) >= set(WholeLetter.model_fields)
     assert letter["decoded"]["value"]["card"] == {"number": "•••• masked by rule card.*"}
     assert letter["headers"]["x-error-message"] == "•••• masked by rule x-error-m*"
     assert letter["body"] is None and "masks" in letter["hidden"]
@@ -236,6 +238,8 @@ def test_said_by_hand_which_queue_holds_dead_letters(looked, operator_api, viewe
     operator_api.send("patch", f"queues/{looked.dlq.pk}", {"holds_dead_letters": "no"})
     assert viewer_api.get(f"queues/{orders}")["dead_letter_queue_id"] == parked
     assert not viewer_api.get(f"queues/{looked.dlq.pk}")["holds_dead_letters"]
+    metrics = viewer_api.client.get("/metrics").content.decode()
+    assert f'weir_queue_dead_letters{{broker="{looked.name}",queue="orders"}} 1.0' in metrics
     operator_api.send("patch", f"queues/{parked}", {"holds_dead_letters": "auto"})
     operator_api.send("patch", f"queues/{looked.dlq.pk}", {"holds_dead_letters": "auto"})
     assert viewer_api.get(f"queues/{orders}")["dead_letter_queue_id"] == looked.dlq.pk
