@@ -12,7 +12,7 @@ import pytest
 from collectors.brokers.sqs import SQS, digests, lease
 from collectors.brokers.sqs.copying import stamped
 from collectors.brokers.sqs.sending import text
-from collectors.letters import REPLAY_ID, STAMPS, Destination, Outcome, Parcel, Receipt, Stamp
+from collectors.letters import REPLAY_ID, STAMPS, Bounds, Destination, Outcome, Parcel, Receipt, Stamp
 from tests.servers.aws_proxy import AwsProxy, in_front_of
 from tests.servers.sqs import Peer
 
@@ -299,3 +299,17 @@ def test_large_letters_are_held_only_as_far_as_memory_allows(moving: Moving, mon
     held.give_back([one.tag for one in taken])
     assert held.most_held == lease.MOST_HELD
     held.close()
+
+
+def test_letters_of_the_largest_size_are_seen_and_sent(moving: Moving) -> None:
+    """Ten in one answer, written in JSON with an escape for every character."""
+    dead, orders = moving.queue("dead"), moving.queue("orders")
+    body = "ü" * (1 << 19)
+    for _ in range(10):
+        put(moving.peer, dead, body)
+    look = moving.broker.look(dead, Bounds(body_bytes=1000))
+    assert [letter.size for letter in look.letters] == [1 << 20] * 10 and look.notes == []
+    held = moving.broker.lease(dead, 60)
+    assert {receipt.outcome for receipt in sent(held, orders)} == {Outcome.SENT}
+    held.close()
+    assert {one["Body"] for one in moving.found(orders, 10)} == {body}

@@ -1,7 +1,7 @@
 """Tries the actions that looking and replaying need on SQS, without touching a message.
 
-Each is called with an argument that cannot be: IAM is asked before the arguments are, so that credentials which may
-do it are refused for the argument, and others for themselves.
+Each that touches messages is called with an argument that cannot be: IAM is asked before the arguments are, so that
+credentials which may do it are refused for the argument, and others for themselves.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ NO_RECEIPT = "weir-check"
 
 #: By its name in boto3: the power that needs it, what is missing without it, and arguments that cannot be.
 ACTIONS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
+    "get_queue_attributes": (LOOKING, "nobody knows what a look would do", {"AttributeNames": ["All"]}),
     "receive_message": (
         LOOKING,
         "messages cannot be looked at",

@@ -50,6 +50,7 @@ class SQSLease:
         self._held: dict[int, Received] = {}
         self._tags: dict[str, int] = {}  # message id -> tag
         self._bytes = 0
+        self._heaviest = MOST_BYTES  # bytes of the largest of the last receives: the first is made alone, to see
         self._last_tag = 0
         self._extend_at = math.inf
         self._lanes, self._next_lane = Lanes(), 0
@@ -81,7 +82,8 @@ class SQSLease:
 
     def _receive(self, most: int, wait: int) -> list[Received]:
         """Receive on as many threads as that takes; on one where groups have an order."""
-        calls = 1 if self._queue.fifo else min(MOST_THREADS, math.ceil(most / receiving.BATCH))
+        room = (MOST_BYTES - self._bytes) // max(1, self._heaviest)
+        calls = 1 if self._queue.fifo else max(1, min(MOST_THREADS, math.ceil(most / receiving.BATCH), room))
         hidden = self._hidden(wait)
 
         def one(share: int) -> tuple[Sequence[Mapping[str, object]], float]:
@@ -90,9 +92,13 @@ class SQSLease:
         shares = [min(receiving.BATCH, most - n * receiving.BATCH) for n in range(calls)]
         answers = Round(one, lambda: True).run(shares)
         taken: list[Received] = []
+        weights = []
         for _, answer in answers:
             if not isinstance(answer, CollectorError):
-                taken += self._keep(*answer)
+                kept = self._keep(*answer)
+                weights.append(sum(letter.size for letter in kept))
+                taken += kept
+        self._heaviest = max(weights, default=0) or self._heaviest
         failure = next((answer for _, answer in answers if isinstance(answer, CollectorError)), None)
         if failure is not None and not taken:
             raise failure

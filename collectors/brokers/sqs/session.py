@@ -17,8 +17,8 @@ from urllib3 import exceptions as failures
 
 from ...errors import BadAnswer, TimedOut
 
-#: Bytes of one answer that are taken at most; a page of 1,000 queues is about 100 KB.
-LARGEST_ANSWER = 16 << 20
+#: Bytes of one answer that are taken at most: ten messages of 1 MiB, of which JSON may make three times as much.
+LARGEST_ANSWER = 48 << 20
 PIECE = 1 << 16
 #: Time-outs (each is that of one piece) that a whole answer may take.
 PATIENCE = 4
