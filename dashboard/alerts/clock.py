@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from ..models import Broker, Fact, Incident, Notifier, Rule
 from ..ticks import Ints
-from . import incidents, outbox, silences
+from . import happenings, incidents, outbox, silences
 from .conditions import BadCondition, Condition, words
 from .incidents import Closing, Opening
 from .phases import Bools, Look, Phases
@@ -59,6 +59,7 @@ def turn(now: datetime | None = None) -> bool:
         if not Fact.objects.filter(name=CLOCK_AT, value=fact.value).update(value=str(at)):
             return False
         _judge(at, span)
+    happenings.look()
     _end_silences(now)
     _escalate(now)
     _end_events(now)

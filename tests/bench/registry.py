@@ -66,6 +66,7 @@ BENCHES = {
     "lease_sqs": ("replaying letters of SQS and looking at them, beside plain boto3", 120),
     "up": ("from `manage.py up` to ready", 40),
     "memory": ("memory while 10,000 queues are watched", 100),
+    "rules": ("judging alert rules each tick, and previews of them on history", 60),
     "judgement": ("states against series whose answer is known", 70),
     "forecast": ("how often the band of a forecast held what came", 40),
     "lag": ("lag in seconds against the messages' own times, on real brokers", 140),

@@ -27,6 +27,8 @@ from dashboard.store.chunks import NOT_KNOWN
 from dashboard.store.rollups import Stats
 from dashboard.ticks import ROW
 
+from .registry import Curve, Table, Target
+
 INTERVAL, START = 10.0, 1_700_000_000.0
 SIZES = tuple((queues, rules) for queues in (100, 1_000, 10_000) for rules in (10, 200))
 
@@ -93,7 +95,9 @@ def measure(queues: int, rules: int, ticks: int) -> dict[str, float]:
 
 def measure_preview(queues: int, days: int, folder: str) -> dict[str, float]:
     """Milliseconds of processor time for a preview of minutes: the first one, and the next with another limit."""
-    from dashboard.alerts.preview import preview  # Django has to be set up
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    django.setup()
+    from dashboard.alerts.preview import preview  # Django has to be set up for it
 
     store, end = open_store(folder), START // 86400 * 86400
     times = np.arange(end - days * 86400, end, 60.0)
@@ -119,6 +123,31 @@ def measure_preview(queues: int, days: int, folder: str) -> dict[str, float]:
             "incidents": found.incidents}  # fmt: skip
 
 
+def bench(short: bool) -> list[Table]:
+    """Judging and previewing, as tables of the one report."""
+    sizes = SIZES[:3] if short else SIZES
+    judging = Table(
+        "Judging rules, milliseconds of processor time a tick", [measure(q, r, 12 if short else 60) for q, r in sizes]
+    )
+    judging.curve = Curve("queues", ("ms",), by="rules", log=True)
+    judging.targets = [
+        Target("10,000 queues x 200 rules in 100 ms", row["ms"], 100.0) for row in judging.rows[-1:] if not short
+    ]
+    rows = []
+    for queues, days in ((3, 1),) if short else ((10, 7), (100, 7), (100, 30)):
+        with tempfile.TemporaryDirectory() as folder:
+            rows.append(measure_preview(queues, days, folder))
+    previews = Table(
+        "Previews on minutes, milliseconds of processor time", rows, note="again: another limit, as a form asks"
+    )
+    previews.targets = [
+        Target("100 queues over 7 days in 300 ms", row["ms"], 300.0)
+        for row in rows
+        if row["queues"] == 100 and row["days"] == 7
+    ]
+    return [judging, previews]
+
+
 def table(results: list[dict[str, float]]) -> None:
     print(" ".join(f"{name:>15}" for name in results[0]))
     for result in results:
@@ -131,8 +160,6 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
     results = [measure(queues, rules, options.ticks) for queues, rules in SIZES]
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-    django.setup()
     previews = []
     for queues, days in ((10, 7), (100, 7), (100, 30)):
         with tempfile.TemporaryDirectory() as folder:

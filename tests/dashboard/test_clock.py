@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from dashboard.alerts import clock, silences
-from dashboard.models import Broker, Fact, Incident, Notifier, Rule, Silence, Telling
+from dashboard.models import Broker, Cause, Fact, Incident, Letter, Notifier, Replay, Rule, Silence, Telling
 
 from .fleets import made_up_broker
 from .polled import Polled, rule, story
@@ -175,3 +175,28 @@ def test_a_collector_sends_itself_when_no_worker_is_there(db):
     collector._watch_the_clock()
     assert story() == [("Weir", "open")] and collector._sender is not None
     collector.stop()
+
+
+def test_new_causes_of_dead_letters_and_bad_ends_of_replays_are_told_once():
+    _, (orders, mail) = made_up_broker(queues=["orders.dlq", "mail.dlq"])
+    for kind in ("cause", "replay"):
+        rule(kind, {"kind": "event", "value": kind}, filter="orders")
+    now = timezone.now().timestamp()
+
+    def letter(cause: str, queue: int) -> None:
+        known, _ = Cause.objects.get_or_create(fingerprint=cause, title=f"{cause}Error", first_seen=now, revision=1)
+        Letter.objects.create(queue_id=queue, key=cause, cause=known, first_seen=now, last_seen=now, revision=1)
+
+    letter("Old", orders)
+    looks(1)
+    letter("Card", orders)
+    letter("Smtp", mail)
+    Replay.objects.create(queue_id=orders, queue_name="orders.dlq", broker_name="prod", made_by="ann", state="failed",
+                          sent=3, came_back=2, reason="Too many came back.", ended_at=timezone.now())  # fmt: skip
+    Replay.objects.create(queue_id=orders, queue_name="orders.dlq", broker_name="prod", made_by="ann", state="done",
+                          sent=3, ended_at=timezone.now())  # fmt: skip
+    looks(2, 10)
+    assert sorted(one.reason for one in Incident.objects.all()) == [
+        "Dead letters of a new cause in orders.dlq: CardError (1 letter so far).",
+        "The replay of orders.dlq is failed: 3 sent, 2 came back. Too many came back.",
+    ]
