@@ -1,4 +1,4 @@
-"""Bringing brokers and tags in line with a file: every difference in a sentence, all of them or none."""
+"""Bringing brokers, tags, notifiers, rules and silences in line with a file: every difference in a sentence, all of them or none."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from collectors.errors import CollectorError
 from ..brokers import DEFAULT_INTERVAL, MANAGED_ELSEWHERE, BrokerRefused, save_broker
 from ..models import Broker, TagRule
 from ..secrets import SecretError, decrypt
+from . import alerts
 from .reading import Declared, DeclaredBroker, DeclaredTags, FileRefused
 
 Managed = Broker.Managed
@@ -42,10 +43,21 @@ def apply(declared: Declared, dry_run: bool = False) -> list[Change]:
             _brokers(declared.brokers, changes, mistakes)
         if declared.tags is not None:
             _tags(declared.tags, changes)
+        _alerts(declared, changes, mistakes)
         if mistakes:
             raise FileRefused(mistakes)
         transaction.set_rollback(dry_run)
     return changes
+
+
+def _alerts(declared: Declared, changes: list[Change], mistakes: list[str]) -> None:
+    """Notifiers first: rules name them, and silences name rules."""
+    if declared.notifiers is not None:
+        changes += [Change(*said) for said in alerts.notifiers(declared.notifiers, mistakes)]
+    if declared.rules is not None:
+        changes += [Change(*said) for said in alerts.rules(declared.rules, mistakes)]
+    if declared.silences is not None:
+        changes += [Change(*said) for said in alerts.silences(declared.silences, mistakes)]
 
 
 def _brokers(wanted: tuple[DeclaredBroker, ...], changes: list[Change], mistakes: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""A TOML file of brokers and tags, read and checked: each mistake with its line, and no secret in any sentence.
+"""A TOML file of brokers, alerts and tags, read and checked: each mistake with its line, and no secret in any sentence.
 
 ::
 
@@ -7,6 +7,22 @@
     url = "env:PROD_RABBIT"                                   # the whole URL from the environment
     acting_url = "amqp://operator:file:/run/secrets/rabbit@rabbit.internal:5672"   # or a password from a file
     interval = 5
+
+    [[notifiers]]
+    name = "#ops"
+    url = "env:SLACK_OPS"
+
+    [[rules]]
+    name = "Lag of orders"
+    filter = "orders*"
+    condition = {metric = "lag_seconds", op = ">", value = 300, for = "2m"}
+    notifiers = ["#ops"]
+
+    [[silences]]
+    reason = "backup"
+    starts_at = 2026-11-30T02:00:00Z
+    ends_at = 2026-11-30T03:00:00Z
+    repeat = "daily"
 
     [[tags]]
     broker = "prod*"                                          # globs, on names; both may be left out
@@ -22,7 +38,8 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -68,11 +85,55 @@ class DeclaredTags:
 
 
 @dataclass(frozen=True, slots=True)
+class DeclaredNotifier:
+    """A way of telling people."""
+
+    line: int
+    name: str
+    url: str
+    allow_private: bool = False
+    per_minute: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredRule:
+    """A rule; notifiers by name, in `escalation` too."""
+
+    line: int
+    name: str
+    condition: Mapping[str, Any]
+    filter: str = ""
+    severity: str = "warning"
+    per: str = "queue"
+    notifiers: tuple[str, ...] = ()
+    escalation: tuple[Mapping[str, Any], ...] = ()
+    quiet: Mapping[str, str] = field(default_factory=dict)
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredSilence:
+    """A silence, or a window that comes again."""
+
+    line: int
+    reason: str
+    starts_at: datetime
+    ends_at: datetime
+    filter: str = ""
+    rule: str = ""
+    repeat: str = ""
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Declared:
     """The whole file. None: the section is not there, and what it would manage is left alone."""
 
     brokers: tuple[DeclaredBroker, ...] | None = None
     tags: tuple[DeclaredTags, ...] | None = None
+    notifiers: tuple[DeclaredNotifier, ...] | None = None
+    rules: tuple[DeclaredRule, ...] | None = None
+    silences: tuple[DeclaredSilence, ...] | None = None
 
 
 Reader = Callable[[Any], Any]
@@ -100,11 +161,16 @@ class _Reading:
                 )
         brokers = self.section(tables, "brokers", DeclaredBroker, ("url",))
         tags = self.section(tables, "tags", DeclaredTags, ("tags",))
+        notifiers = self.section(tables, "notifiers", DeclaredNotifier, ("name", "url"))
+        rules = self.section(tables, "rules", DeclaredRule, ("name", "condition"))
+        silences = self.section(tables, "silences", DeclaredSilence, ("reason", "starts_at", "ends_at"))
+        self.once(notifiers or (), "notifiers", "name", lambda one: one.name)
+        self.once(rules or (), "rules", "name", lambda one: one.name)
         self.once(brokers or (), "brokers", "name", lambda one: one.name)
         self.once(tags or (), "tags", "queues", lambda one: f"{one.broker} {one.queues}")
         if self.mistakes:
             raise FileRefused(self.mistakes)
-        return Declared(brokers, tags)
+        return Declared(brokers, tags, notifiers, rules, silences)
 
     def section(self, tables: Mapping[str, Any], name: str, kind: type, needed: tuple[str, ...]) -> Any:
         rows = tables.get(name)
@@ -171,6 +237,46 @@ def _tags(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(checked_tag(one) for one in value))
 
 
+def _any_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("it must be a text")
+    return value.strip()
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ValueError("it must be a list of texts")
+    return tuple(dict.fromkeys(value))
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("it must be a whole number")
+    return value
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    """A table whose durations may be written as texts: for = "2m" says for_seconds = 120."""
+    if not isinstance(value, dict):
+        raise ValueError('it must be a table, such as {metric = "lag_seconds", op = ">", value = 300}')
+    words = {"for": "for_seconds", "clear": "clear_seconds", "window": "window_seconds", "horizon": "horizon_seconds"}
+    return {words.get(key, key): _seconds(one) if key in words else one for key, one in value.items()}
+
+
+def _steps(value: Any) -> tuple[Mapping[str, Any], ...]:
+    if not isinstance(value, list) or not all(
+        isinstance(one, dict) and set(one) == {"after", "notifiers"} for one in value
+    ):
+        raise ValueError('it must be a list of {after = "10m", notifiers = ["name"]}')
+    return tuple({"after_seconds": _seconds(one["after"]), "notifiers": _texts(one["notifiers"])} for one in value)
+
+
+def _moment(value: Any) -> datetime:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ValueError("it must be a time with its zone, such as 2026-11-30T02:00:00Z")
+    return value
+
+
 def _url(value: Any) -> str:
     """A URL, whose whole or whose password may be env:NAME or file:PATH."""
     text = _text(value)
@@ -206,4 +312,25 @@ _SECTIONS: Mapping[str, Mapping[str, Reader]] = {
         "paused": _flag,
     },
     "tags": {"broker": _text, "queues": _text, "tags": _tags},
+    "notifiers": {"name": _text, "url": _url, "allow_private": _flag, "per_minute": _whole},
+    "rules": {
+        "name": _text,
+        "filter": _any_text,
+        "condition": _table,
+        "severity": _text,
+        "per": _text,
+        "notifiers": _texts,
+        "escalation": _steps,
+        "quiet": _table,
+        "enabled": _flag,
+    },
+    "silences": {
+        "reason": _text,
+        "filter": _any_text,
+        "rule": _text,
+        "starts_at": _moment,
+        "ends_at": _moment,
+        "repeat": _text,
+        "until": _moment,
+    },
 }

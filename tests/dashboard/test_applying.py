@@ -136,9 +136,9 @@ class TestSecrets:
 class TestMistakes:
     def test_every_mistake_is_said_with_its_line(self):
         text = '[[brokers]]\nname = "a"\n\n[[brokers]]\nurl = "memory://b"\nintervall = 3\nlook_only = "yes"\n'
-        text += "\n[rules]\nx = 1\n"
+        text += "\n[people]\nx = 1\n"
         assert mistakes(text) == [
-            "line 9: there is no section 'rules'; this version knows brokers, tags.",
+            "line 9: there is no section 'people'; this version knows brokers, tags, notifiers, rules, silences.",
             "line 1: a table of brokers needs 'url'.",
             "line 6: 'intervall' is not known here; there are name, url, acting_url, interval, look_only, paused.",
             "line 7: look_only: it must be true or false.",
