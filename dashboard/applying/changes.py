@@ -1,4 +1,4 @@
-"""Bringing brokers, tags, notifiers, rules and silences in line with a file: every difference in a sentence, all of them or none."""
+"""Bringing brokers, tags and alerts in line with a file: every difference in a sentence, all of them or none."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from dashboard.management.commands.up import migrate
 
 class Command(BaseCommand):
     help = (
-        "Bring brokers, notifiers, rules, silences and tags in line with a TOML file, and show every difference: + new, "
-        "~ another, - taken away. "
+        "Bring brokers, notifiers, rules, silences and tags in line with a TOML file, and show every difference: "
+        "+ new, ~ another, - taken away. "
         "All of it is done or nothing. What a file manages is read-only on the page. Exit code 0 only when it is done."
     )
 
