@@ -260,7 +260,7 @@ def _table(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise ValueError('it must be a table, such as {metric = "lag_seconds", op = ">", value = 300}')
     words = {"for": "for_seconds", "clear": "clear_seconds", "window": "window_seconds", "horizon": "horizon_seconds"}
-    return {words[key] if key in words else key: _seconds(one) if key in words else one for key, one in value.items()}
+    return {words.get(str(key), str(key)): _seconds(one) if key in words else one for key, one in value.items()}
 
 
 def _steps(value: Any) -> tuple[Mapping[str, Any], ...]:

@@ -23,7 +23,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", type=Path, help="the TOML file (README, 'A file of brokers and tags')")
+        parser.add_argument("file", type=Path, help="the TOML file (README, 'A file of brokers, alerts and tags')")
         parser.add_argument("--dry-run", action="store_true", help="show the difference and change nothing")
         parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
 
