@@ -16,6 +16,7 @@ from django.db.models import F
 from collectors.causes import Cause as Why
 from collectors.letters import Letter as Seen
 
+from ..live.bus import the_bus
 from ..models import Cause, Letter, LetterBody, Queue
 from ..ticks import Ints
 from . import bodies, news
@@ -100,6 +101,7 @@ def finish(queue: Queue, ids: Ints, exact: bool, began: float, now: float | None
 def removed(queue: int, keys: Mapping[str, int], now: float | None = None) -> None:
     """Weir itself took so many letters of each key out of a queue (a replay, a deletion)."""
     now = time.time() if now is None else now
+    keys = {column_text(key, 200): count for key, count in keys.items()}
     listed = list(keys)
     for at in range(0, len(listed), _BATCH):
         with transaction.atomic():
@@ -109,7 +111,8 @@ def removed(queue: int, keys: Mapping[str, int], now: float | None = None) -> No
                 row.revision = revision
                 left = row.count - keys[row.key]
                 row.count, row.gone_at = (left, None) if left > 0 else (row.count, now)
-            Letter.objects.bulk_update(rows, ["count", "gone_at", "revision"], batch_size=_BATCH)
+            Letter.objects.bulk_update(rows, ["count", "gone_at", "revision"], batch_size=_BATCH // 4)
+    the_bus().note("letters_changed")
 
 
 def column_text(text: str, most: int) -> str:

@@ -34,7 +34,7 @@ def test_before_a_look_the_queue_is_named_and_after_it_its_letters_are_there(box
     assert look[-1] == "4 of 4 letters in orders.dlq" and "CardDeclined" in look[1]
     lines = said().splitlines()
     assert lines[1].split()[:2] == ["3", "3"] and "CardDeclined" in lines[1] and "orders.dlq" in lines[1]
-    assert lines[-1] == "4 dead letters, from 4 of 4, just now"
+    assert lines[-1].startswith("4 dead letters, from 4 of 4, ")
     assert "1 letter" in said("list", "--filter", "error:timeout")
     assert [i["title"] for i in json.loads(said("causes", "--group", "queue", "--json"))["items"]] == ["orders.dlq"]
     assert json.loads(said("--json"))["summary"]["messages"] == 4
