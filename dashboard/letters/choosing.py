@@ -264,11 +264,11 @@ class _One:
 
     def numbers(self, field: str) -> Floats:
         letter = self.read.letter
-        died = letter.died_at
+        died = self.read.died_at
         values = {
             "died": None if died is None else self.now - died,
             "age": None if letter.enqueued_at is None else self.now - letter.enqueued_at,
-            "attempts": letter.attempts,
+            "attempts": self.read.attempts,
             "size": letter.size,
             "replayed": letter.replayed,
         }

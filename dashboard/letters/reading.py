@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from collectors.causes import Cause, Failure, Reader, cause_of
@@ -16,6 +18,11 @@ from .masking import Masked, Masking
 #: Keys under which messages name their own kind, and under which wrappers keep the message.
 TYPE_KEYS = ("type", "event_type", "eventType", "event", "message_type", "messageType", "detail-type", "action")
 INNER_KEYS = ("message", "payload", "data", "original")
+
+#: Names under which letters themselves say how often they were tried, and when they were given up.
+ATTEMPTS = ("attempts", "attempt", "x-attempts", "retry_count", "retries")
+DIED = ("failed_at", "died_at", "x-failed-at", "failedAt", "failed-at")
+_EARLIEST, _DAY = 946_684_800.0, 86_400.0  # the year 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,21 @@ class Read:
     def type(self) -> str:
         """What kind of message it is: in the words of its library, else as the message itself names it."""
         return self.decoded.message_type or named_type(self.masked.value)
+
+    @property
+    def attempts(self) -> int | None:
+        """As the broker counted them, else as the letter says."""
+        return self.letter.attempts if self.letter.attempts is not None else _count(self._told(ATTEMPTS))
+
+    @property
+    def died_at(self) -> float | None:
+        """As the broker tells it, else as the letter says."""
+        return self.letter.died_at if self.letter.died_at is not None else _time(self._told(DIED))
+
+    def _told(self, names: Sequence[str]) -> Any:
+        """What stands under one of these names, in the headers or on top of the value."""
+        value = self.masked.value if isinstance(self.masked.value, dict) else {}
+        return next((told[name] for told in (self.masked.headers, value) for name in names if name in told), None)
 
 
 def named_type(value: Any) -> str:
@@ -65,3 +87,28 @@ def _by_death(letter: Letter) -> Reader:
         return Failure("the broker", reason=death.reason, queue=death.queue) if death and death.reason else None
 
     return reader
+
+
+def _count(told: Any) -> int | None:
+    """A small whole number, or one as text."""
+    if isinstance(told, bytes | str) and len(told) <= 6 and told.isdigit():
+        told = int(told)
+    return told if isinstance(told, int) and not isinstance(told, bool) and 0 <= told < 1_000_000 else None
+
+
+def _time(told: Any) -> float | None:
+    """Epoch seconds or milliseconds, or ISO 8601, of a time that has been."""
+    if isinstance(told, bytes) and len(told) <= 40:
+        told = told.decode("ascii", "replace")
+    try:
+        if isinstance(told, str) and 10 <= len(told) <= 40 and not told.replace(".", "").isdigit():
+            read = datetime.fromisoformat(told)
+            at = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+        elif isinstance(told, int | float) and not isinstance(told, bool):
+            at = float(told)
+        else:
+            at = float(told) if isinstance(told, str) and len(told) <= 20 else 0.0
+    except (ValueError, OverflowError):
+        return None
+    at = at / 1000 if at > 1e11 else at
+    return at if _EARLIEST < at < time.time() + _DAY else None

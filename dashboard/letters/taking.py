@@ -132,11 +132,12 @@ def _known(queue: Queue, keys: Sequence[str]) -> dict[str, Letter]:
 
 
 def _changed(row: Letter, letter: Seen, count: int, now: float) -> bool:
-    told = (row.gone_at, row.replayed, row.expires_at, row.attempts)
+    told = (row.gone_at, row.replayed, row.expires_at)
     return (
         count > row.count
         or now - row.last_seen > SEEN_EVERY
-        or told != (None, letter.replayed, letter.expires_at, letter.attempts)
+        or told != (None, letter.replayed, letter.expires_at)
+        or letter.attempts not in (None, row.attempts)
     )
 
 
@@ -150,7 +151,8 @@ def _update(
             row.count = counts[key] if row.gone_at is not None else max(row.count, counts[key])
             row.gone_at, row.missed, row.last_seen, row.revision = None, 0, now, revision
             row.replayed, row.replay_id = letter.replayed, column_text(letter.replay_id, 100)
-            row.expires_at, row.attempts = letter.expires_at, letter.attempts
+            row.expires_at = letter.expires_at
+            row.attempts = row.attempts if letter.attempts is None else letter.attempts
             rows.append(row)
     fields = ["count", "gone_at", "missed", "last_seen", "revision", "replayed", "replay_id", "expires_at", "attempts"]
     Letter.objects.bulk_update(rows, fields, batch_size=_BATCH // 4)
@@ -172,8 +174,8 @@ def _create(
                 type=column_text(one.type, 200),
                 size=letter.size,
                 enqueued_at=letter.enqueued_at,
-                died_at=letter.died_at,
-                attempts=letter.attempts,
+                died_at=one.died_at,
+                attempts=one.attempts,
                 replayed=letter.replayed,
                 replay_id=column_text(letter.replay_id, 100),
                 origin=column_text(letter.origin, 600),

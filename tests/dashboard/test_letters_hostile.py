@@ -11,8 +11,10 @@ import orjson
 import pytest
 
 from collectors.decoding import visible
+from collectors.letters import Letter as Seen
 from dashboard.letters import looks, taking
 from dashboard.letters.masking import Masking
+from dashboard.letters.reading import read
 from dashboard.models import Letter, LetterBody
 
 from .letterbox import Letterbox
@@ -120,3 +122,16 @@ def test_rules_find_their_paths():
         "other": {"card": {"n": m + "card.*"}},
     }
     assert Masking(("a" + "*a" * 90 + "b",)).value({"a" * 5000: 1}) == {"a" * 5000: 1}
+
+
+def test_letters_say_themselves_when_and_after_how_many_attempts_they_died():
+    def told(value, **headers):
+        one = read(Seen("1", json.dumps(value).encode(), 10, headers), Masking(), "q")
+        return one.attempts, one.died_at
+
+    assert told({"failed_at": "2026-01-02T03:04:05Z", "attempts": 3}) == (3, 1767323045.0)
+    assert told({}, failed_at=b"1767323045000", attempts=b"5") == (5, 1767323045.0)
+    assert told({"failed_at": 1767323045.5, "retry_count": "7"}) == (7, 1767323045.5)
+    strange = [True, -1, "9" * 9999, 10**400, "soon", [], {}, 1e308, float("nan"), "2926-01-01", "0001-01-01T00:00"]
+    for one in strange:
+        assert told({"failed_at": one, "attempts": one}) == (None, None), one
