@@ -155,6 +155,25 @@ def test_a_dead_message_of_dramatiq_is_as_new(client: redis.Redis, valkey: Serve
     assert not client.exists("dramatiq:billing.XQ", "dramatiq:billing.XQ.msgs")
 
 
+@pytest.mark.slow
+def test_large_messages_that_lie_apart_are_fetched_whole_or_not_written_anew(
+    client: redis.Redis, valkey: Server
+) -> None:
+    message = {"queue_name": "billing", "actor_name": "a", "args": [], "kwargs": {}, "message_id": "m", "options": {}}
+    for n, megabytes in enumerate((6, 6, 6, 11)):
+        body = json.dumps({**message, "args": ["x" * (megabytes << 20)]})
+        client.hset("dramatiq:billing.XQ.msgs", f"m{n}", body)
+        client.zadd("dramatiq:billing.XQ", {f"m{n}": 1.7e12 + n})
+    with leasing(valkey.url, "dramatiq:billing.XQ") as lease:
+        taken = [one for _ in range(4) for one in lease.take(10, 0.0)]
+        assert [len(one.letter().body) >> 20 for one in taken] == [6, 6, 6, 0]
+        lease.send([Parcel(one.tag, Destination("dramatiq:billing")) for one in taken])
+        found = {one.tag: one for one in lease.settled()}
+    assert outcomes([found[one.tag] for one in taken]) == [Outcome.REMOVED] * 3 + [Outcome.REFUSED]
+    assert "11.0 MB, which is too large" in found[taken[3].tag].why
+    assert client.hstrlen("dramatiq:billing.XQ.msgs", "m3") > 11 << 20 and client.hlen("dramatiq:billing.msgs") == 3
+
+
 def test_failed_jobs_of_bullmq_are_looked_at_only(client: redis.Redis, valkey: Server) -> None:
     client.zadd("bull:mail:failed", {"7": 1.7e12})
     with polling(valkey.url) as broker, pytest.raises(NotSupported, match="its own scripts"):

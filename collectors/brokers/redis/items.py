@@ -182,7 +182,7 @@ def job(id: bytes, score: float, body: bytes | None, size: int, fields: Mapping[
     return Item(
         id, fingerprint(b"%s %s" % (apart.dialect.encode(), id)), body or b"", size, told, None,
         tuple(fields.items()), headers, origin_key=told.origin or apart.queue, place=f"id {text}",
-        gone=body is None and not fields,
+        gone=not size and not fields,
     )  # fmt: skip
 
 

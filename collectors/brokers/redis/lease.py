@@ -20,6 +20,7 @@ from ...letters import Outcome, Parcel, Receipt
 from . import names
 from .items import Item
 from .moves import GONE, Moves, Pair
+from .powers import understood
 from .set_shelf import ApartShelf
 from .shelves import Shelf
 from .target import Unfit, copy_of, target_of
@@ -70,7 +71,8 @@ class RedisLease:
         size = 0
         while len(taken) < most and size < TAKEN_BYTES:
             after = f"{len(self._front) + self._left_out}:" if self._shelf.by_place else self._after
-            page = self._shelf.page(after, most - len(taken))
+            with understood(self._wire.url, "a look"):
+                page = self._shelf.page(after, most - len(taken))
             if not self._shelf.by_place and page.items:
                 self._after = page.items[-1].id
             self._left_out += page.left_out
@@ -86,7 +88,8 @@ class RedisLease:
 
     def take_these(self, ids: Mapping[str, int]) -> Sequence[Item]:
         """Sought from where the last ones were found, so that ids in the queue's order cost one passage."""
-        return [self._hold(item) for item in self._shelf.find(dict(ids), lambda: time.time() >= self.until)]
+        with understood(self._wire.url, "a look"):
+            return [self._hold(item) for item in self._shelf.find(dict(ids), lambda: time.time() >= self.until)]
 
     def _hold(self, item: Item) -> Item:
         self._tags += 1
@@ -114,7 +117,8 @@ class RedisLease:
             self._note(self._moves.move_apart([(self._held[parcel.tag], parcel) for parcel in parcels], to))
             return
         try:
-            target = target_of(self._wire, to)
+            with understood(self._wire.url, "what lies under a key"):
+                target = target_of(self._wire, to)
         except Unfit as error:
             self._refuse(parcels, str(error))
             return

@@ -13,6 +13,7 @@ from . import names
 from .groups import POISON
 from .keys import Where, where
 from .list_shelf import ListShelf
+from .powers import understood
 from .relations import apart_of
 from .set_shelf import ApartShelf, SetShelf
 from .shelves import Shelf, missing
@@ -29,7 +30,8 @@ SENTENCES = {
 
 def shelf_of(wire: AnyWire, identity: str) -> Shelf:
     """Where the letters of a queue lie. Raises CollectorError."""
-    return opened(wire, where(wire, identity))
+    with understood(wire.url, "what lies under a key"):
+        return opened(wire, where(wire, identity))
 
 
 def opened(wire: AnyWire, place: Where) -> Shelf:
@@ -62,10 +64,12 @@ def look(wire: AnyWire, identity: str, bounds: Bounds, after: str, stop: Callabl
     """Letters from the oldest on, or from `after`, page by page within the bounds."""
     until = time.monotonic() + bounds.seconds
     shelf = shelf_of(wire, identity)
-    seen = Look([], at=time.time(), of=shelf.count())
+    with understood(wire.url, "a look"):
+        seen = Look([], at=time.time(), of=shelf.count())
     room, going = bounds.bytes, after
     while len(seen.letters) < bounds.messages and not stop() and time.monotonic() < until:
-        page = shelf.page(going, bounds.messages - len(seen.letters))
+        with understood(wire.url, "a look"):
+            page = shelf.page(going, bounds.messages - len(seen.letters))
         for note in page.notes:
             if note not in seen.notes:
                 seen.notes.append(note)

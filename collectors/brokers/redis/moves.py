@@ -19,6 +19,7 @@ from . import names
 from .failures import Silent, line, not_allowed, who
 from .items import Item
 from .scripts import BYTES, LETTERS, SCRIPTS, remove, there
+from .server import size
 from .set_shelf import ApartShelf
 from .shelves import Shelf
 from .stream_shelf import PoisonShelf
@@ -31,6 +32,7 @@ Pair = tuple[Item, Copy]
 STEPS, ALL_STEPS = 100_000, 5_000_000
 #: Arguments with which a command that adds is tried, and not run.
 EXAMPLES = {"LPUSH": ("x",), "RPUSH": ("x",), "ZADD": ("NX", "0", "x"), "XADD": ("*", "x", "x")}
+STRANGE = Silent("What the server answered to a move has a shape that is not known")
 GONE = "It is not there any more: somebody else took it."
 
 
@@ -66,6 +68,8 @@ class Moves:
             try:
                 if item.gone:
                     raise ValueError("The message itself has expired; only its id is left.")
+                if len(item.body) != item.size and not shelf.apart.body:
+                    raise ValueError(f"It has {size(item.size)}, which is too large to be written anew.")
                 if parcel.body is not None or parcel.headers or to.exchange is not None:
                     raise ValueError(f"A message of {shelf.apart.dialect} goes back as it is, to one of its queues.")
                 way = shelf.apart.back(item.raw, item.body, to.queue.encode(), now)
@@ -98,7 +102,8 @@ class Moves:
         runs = list(_runs(copies, self._alike, self._steps))
         for part in _stretches(runs, lambda run: sum(self._steps(item) for item, _ in run)):
             for run, reply in zip(part, self._asked([self._script(run) for run in part]), strict=True):
-                answers = reply if isinstance(reply, list) and len(reply) == len(run) else [reply] * len(run)
+                whole = isinstance(reply, list) and len(reply) == len(run)
+                answers = reply if whole else [reply if isinstance(reply, Refusal) else STRANGE] * len(run)
                 receipts += [self._told(item, answer) for (item, _), answer in zip(run, answers, strict=True)]
         return receipts
 
@@ -114,14 +119,16 @@ class Moves:
             return Receipt(item.tag, Outcome.REMOVED)
         if answer == 0:
             return Receipt(item.tag, Outcome.REFUSED, GONE)
-        if isinstance(answer, list):
+        if isinstance(answer, list) and answer:
             why = f"The copy is there, but the original was not removed: {_said(answer[0])}."
             return Receipt(item.tag, Outcome.SENT, why)
         if isinstance(answer, Silent):
             return Receipt(item.tag, Outcome.UNKNOWN, f"{line(answer)}.")
         if isinstance(answer, Refusal):
             return Receipt(item.tag, Outcome.REFUSED, self._refused(answer, "EVAL"))
-        return Receipt(item.tag, Outcome.REFUSED, f"The server refused it: {_said(answer)}.")
+        if isinstance(answer, bytes | str):
+            return Receipt(item.tag, Outcome.REFUSED, f"The server refused it: {_said(answer)}.")
+        return Receipt(item.tag, Outcome.UNKNOWN, f"{STRANGE}.")
 
     # --- two steps -----------------------------------------------------------------------------------------------
     def _in_two_steps(self, copies: Sequence[Pair]) -> list[Receipt]:
@@ -232,14 +239,14 @@ def _runs(
     """Neighbours that are alike, in runs that keep the server busy for a short time only."""
     for _, group in groupby(copies, key=alike):
         run: list[Pair] = []
-        size = walked = 0
+        length = walked = 0
         for pair in group:
             own, far = len(pair[0].raw) + sum(map(len, pair[1].arguments)), steps(pair[0])
-            if run and (len(run) >= LETTERS or size + own > BYTES or walked + far > STEPS):
+            if run and (len(run) >= LETTERS or length + own > BYTES or walked + far > STEPS):
                 yield run
-                run, size, walked = [], 0, 0
+                run, length, walked = [], 0, 0
             run.append(pair)
-            size, walked = size + own, walked + far
+            length, walked = length + own, walked + far
         if run:
             yield run
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ...dialects.keeping import Apart, seconds
-from .groups import raw
+from .groups import raw, whole
 from .items import Item, element, job
 from .keys import Where, checked
 from .list_shelf import origin_of
@@ -15,8 +15,8 @@ from .shelves import Page, Passage, average, fitting, ranged
 from .shelves import number as place_of
 from .wire import AnyWire, pack
 
-#: Bytes of a body that lies apart up to which it is fetched.
-BODY = 2 << 20
+#: Bytes of a body that lies apart up to which it is fetched, and of all that are fetched at once.
+BODY, BODIES = 10 << 20, 16 << 20
 
 
 class SetShelf:
@@ -57,8 +57,10 @@ class SetShelf:
         with understood(self._wire.url, "ZRANGE"):
             pairs = zip(found[::2], found[1::2], strict=True)
             members = [(raw(member), float(score)) for member, score in pairs if member is not None]
-        after = self._next(members, score, skip, bool(same)) if len(found) >= 2 * count else ""
-        return Page(self._items(members), after, notes, found[::2].count(None))
+        items = self._items(members)
+        more = len(found) >= 2 * count or len(items) < len(members)
+        after = self._next(members[: len(items)], score, skip, bool(same)) if more else ""
+        return Page(items, after, notes, found[::2].count(None))
 
     def find(self, ids: dict[str, int], until: Callable[[], bool]) -> Iterator[Item]:
         return self._passage.find(ids, until)
@@ -94,18 +96,24 @@ class ApartShelf(SetShelf):
         return self.apart.refused
 
     def _items(self, members: Sequence[tuple[bytes, float]]) -> list[Item]:
+        """As many of them, from the first on, as have bodies that may be fetched at once."""
         apart, wire = self.apart, self._wire
         hashes = [apart.hash_of(id) for id, _ in members]
         named = [apart.body or id for id, _ in members]
-        lengths = [
-            checked(reply, wire.url, "HSTRLEN")
-            for reply in wire.ask([pack("HSTRLEN", key, name) for key, name in zip(hashes, named, strict=True)])
-        ]
-        bodies = self._bodies(hashes, named, lengths)
-        further = self._further(hashes, [id for id, _ in members])
+        replies = wire.ask([pack("HSTRLEN", key, name) for key, name in zip(hashes, named, strict=True)])
+        lengths = [whole(checked(reply, wire.url, "HSTRLEN")) for reply in replies]
+        total = count = 0
+        for count, length in enumerate(lengths):
+            total += length if length <= BODY else 0
+            if total > BODIES and count:
+                break
+        else:
+            count = len(lengths)
+        bodies = self._bodies(hashes[:count], named[:count], lengths[:count])
+        further = self._further(hashes[:count], [id for id, _ in members[:count]])
         return [
             job(id, score, body, length, fields, apart)
-            for (id, score), body, length, fields in zip(members, bodies, lengths, further, strict=True)
+            for (id, score), body, length, fields in zip(members, bodies, lengths, further, strict=False)
         ]
 
     def _bodies(self, hashes: Sequence[bytes], named: Sequence[bytes], lengths: Sequence[int]) -> list[bytes | None]:
