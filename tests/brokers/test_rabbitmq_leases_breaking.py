@@ -20,7 +20,7 @@ from collectors.brokers.rabbitmq.link import Link
 from collectors.errors import Busy, CollectorError, TimedOut
 from collectors.letters import Destination, Outcome, Parcel, Stamp
 from collectors.registry import parse
-from tests.brokers.rabbitmq_letters import declare, drain, drained, leased, put, settle, take, through, waiting
+from tests.brokers.rabbitmq_letters import QUORUM, declare, drain, drained, leased, put, settle, take, through, waiting
 from tests.brokers.rabbitmq_polls import polling
 from tests.servers.certificates import Authority
 from tests.servers.proxy import FAIR, Proxy, Weather
@@ -91,6 +91,19 @@ def move_until_cut(
     cut.join()
     unknown = outcomes[Outcome.UNKNOWN] | {taken[tag] for tag in waiting_for}
     return outcomes[Outcome.SENT], unknown, outcomes[Outcome.REMOVED]
+
+
+def test_workers_that_die_again_and_again_bring_no_letter_to_its_limit(rabbitmq_node: Node, vhost: str) -> None:
+    """Each death counts as a delivery of all that was held: what is near its limit is replaced first."""
+    where = declare(rabbitmq_node, vhost, "dead", {**QUORUM, "x-delivery-limit": 4})
+    put(rabbitmq_node, vhost, "dead", BODIES[:6])
+    for _ in range(10):
+        with polling(rabbitmq_node.url(vhost=vhost)) as broker:
+            lease = broker.lease(where, 60.0)
+            assert sorted(one.message.body for one in take(lease, 6)) == sorted(BODIES[:6])
+            lease._source.link.hang_up()
+        wait_until_nobody_reads(rabbitmq_node, vhost, "dead")
+    assert sorted(drained(rabbitmq_node, vhost, "dead", 6)) == sorted(BODIES[:6])
 
 
 def test_a_worker_that_is_killed_loses_nothing(rabbitmq_node: Node, vhost: str) -> None:

@@ -22,7 +22,7 @@ from .prometheus import QueueKey
 from .returning import Source
 from .sending import Sender
 
-#: A body beyond what is left of a look's bytes is read through, but no further than this.
+#: What was asked for beyond a look's bytes is read through, but no further than this.
 SKIPPED = 64 << 20
 #: After its time a look waits so much longer for what was asked already, before it hangs up.
 GRACE = 2.0
@@ -109,8 +109,10 @@ class Looking:
             elif isinstance(event, Arrived):
                 self._asked -= 1
                 self._take(event)
+        if self._room <= 0:
+            source.link.reader.keep = self._bounds.body_bytes
         arriving = source.link.reader.arriving.get(source.channel)
-        if arriving is not None and arriving.message.size - max(self._room, 0) > SKIPPED:
+        if arriving is not None and arriving.message.size - self._room > SKIPPED:
             self._hang_up(source, arriving.message, b"".join(arriving.pieces))
         elif self._asked and time.monotonic() > self._ends_at + GRACE:
             self._hang_up(source, None, b"")
