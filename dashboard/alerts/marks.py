@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import plotly.graph_objects as go
-
-from ..charts import PANELS
+from ..charts import PANELS, Figure
 from ..models import Incident
 
 MOST = 60
 
 
 def add_marks(
-    figure: go.Figure, incidents: Sequence[Incident], limits: Sequence[dict[str, Any]], start: float, end: float
-) -> go.Figure:
+    figure: Figure, incidents: Sequence[Incident], limits: Sequence[dict[str, Any]], start: float, end: float
+) -> Figure:
     """Shade the times in which alerts were open, and draw the limits of rules into their panels."""
     shapes = []
     for one in incidents[:MOST]:
@@ -32,7 +30,7 @@ def add_marks(
         axis = f"y{place}" if place > 1 else "y"
         line = {"xref": "paper", "yref": axis, "x0": 0, "x1": 1, "y0": limit["value"], "y1": limit["value"]}
         shapes.append({"type": "line", "line": {"width": 1, "dash": "dash"}, "name": "limit", **line})
-    figure.layout.shapes = [*(figure.layout.shapes or ()), *shapes]
+    figure["layout"]["shapes"] = [*figure["layout"].get("shapes", ()), *shapes]
     return figure
 
 

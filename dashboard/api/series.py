@@ -6,7 +6,6 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-import plotly.io
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema
@@ -110,7 +109,7 @@ def get_queue_figure(
     between = Q(closed_at=None) | Q(closed_at__gte=datetime.fromtimestamp(begins, UTC))
     incidents = Incident.objects.filter(desk.about(id) & between, opened_at__lt=datetime.fromtimestamp(ends, UTC))
     add_marks(figure, incidents[:100], desk.limits(desk.rules_about(id, snapshot)), begins, ends)
-    return HttpResponse(plotly.io.to_json(figure, validate=False, engine="orjson"), content_type="application/json")
+    return as_json(figure)
 
 
 def _series(ids: list[int], metrics: str, start: str, end: str, points: int, aggregate: Aggregate) -> HttpResponse:

@@ -53,7 +53,7 @@ class Capacity:
 def capacity(times: Floats, known: Mapping[str, Floats]) -> Capacity | str:
     """What a queue needs, from METRICS over the last hour or two; or why that cannot be told, as a sentence."""
     depth, in_flight, arrives, completes, consumers = (known[metric] for metric in METRICS)
-    if np.isnan(consumers).all():
+    if not len(times) or np.isnan(consumers).all():
         return "The broker does not tell how many consumers there are."
     if np.isnan(arrives).all() or np.isnan(completes).all():
         return "The broker does not tell how many messages arrive and are completed."

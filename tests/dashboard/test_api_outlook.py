@@ -34,7 +34,7 @@ def test_it_tells_the_next_half_hour_and_what_would_clear_it(viewer_api, growing
     needed = answer["capacity"]
     assert (needed["consumers"], needed["per_consumer"], needed["hold"]) == (10, 4, 13)
     assert needed["clear_in_1_hour"] == math.ceil((50 + 18_910 / 3600) / 4)
-    assert needed["clears_without_arrivals_in_seconds"] == pytest.approx(18_910 / 40, rel=0.01)
+    assert needed["clears_without_arrivals_in_seconds"] == pytest.approx(18_910 / 40, rel=0.05)
     assert answer["words"].startswith("3 more consumers at 4/s each would hold it; 8 more")
 
 

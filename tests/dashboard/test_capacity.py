@@ -104,6 +104,11 @@ def test_nothing_is_said_of_what_is_not_known() -> None:
     assert isinstance(told, str) and "not seen at work" in told
 
 
+def test_of_a_queue_without_a_past_nothing_is_said() -> None:
+    told = capacity(np.empty(0), {metric: np.empty(0) for metric in METRICS})
+    assert isinstance(told, str)
+
+
 def test_a_long_prefetch_hides_who_is_busy() -> None:
     polls = simulated(6.0, 2.0, 4, 3600)
     told = capacity(polls.times, polls.known | {"depth": np.zeros(120), "in_flight": np.full(120, 200.0)})

@@ -6,6 +6,8 @@ import json
 from itertools import pairwise
 
 import numpy as np
+import plotly.graph_objects as go
+import pytest
 
 from collectors.protocol import METRICS
 from dashboard.charts import FIGURE_METRICS, queue_figure
@@ -22,9 +24,15 @@ def series(points: int = 12, **known: list[float]) -> Series:
     return Series(START + STEP * np.arange(points), STEP, [1], values, quality)
 
 
+def checked(made: dict) -> dict:
+    """A figure as a browser reads it; plotly refuses a property that it does not know."""
+    go.Figure(made)
+    return json.loads(json.dumps(made, allow_nan=False))
+
+
 def figure(points: int = 12, row: dict | None = None, **known: list[float]) -> dict:
     made = queue_figure(series(points, **known), START, START + points * STEP, row)
-    return json.loads(made.to_json())
+    return checked(made)
 
 
 def traces(figure: dict, **wanted: object) -> list[dict]:
@@ -88,7 +96,7 @@ def test_an_empty_panel_says_so_and_shows_no_zero() -> None:
 
 def test_a_queue_without_any_sample_has_a_figure_of_the_range_asked_for() -> None:
     nothing = Series(np.empty(0), STEP, [1], {m: np.empty((1, 0)) for m in FIGURE_METRICS}, {})
-    made = json.loads(queue_figure(nothing, START, START + 900).to_json())
+    made = checked(queue_figure(nothing, START, START + 900))
     assert made["layout"]["xaxis"]["range"] == [START * 1000, (START + 900) * 1000]
     assert len([text for text in words(made) if "did not tell" in text]) == 4
 
@@ -122,7 +130,7 @@ def ahead(**values: float) -> dict[str, Forecast]:
 
 
 def test_a_forecast_is_dashed_in_a_band_from_the_newest_value_on() -> None:
-    made = json.loads(queue_figure(series(depth=[5.0] * 12), START, START + 1200, None, ahead(depth=5.0)).to_json())
+    made = checked(queue_figure(series(depth=[5.0] * 12), START, START + 1200, None, ahead(depth=5.0)))
     (line,) = [t for t in traces(made, ahead="depth") if not t["meta"].get("area")]
     (band,) = traces(made, ahead="depth", area=True)
     assert "px" in line["line"]["dash"] and line["y"][:3] == [5, 15, 25] and line["x"][0] == (START + 115) * 1000, (
@@ -136,7 +144,14 @@ def test_a_forecast_is_dashed_in_a_band_from_the_newest_value_on() -> None:
 
 def test_a_forecast_makes_room_on_the_axis_of_lag() -> None:
     told = series(lag_seconds=[60.0] * 12)
-    made = json.loads(queue_figure(told, START, START + 7200, None, ahead(lag_seconds=60.0)).to_json())
+    made = checked(queue_figure(told, START, START + 7200, None, ahead(lag_seconds=60.0)))
     assert made["layout"]["yaxis3"]["range"][1] > 60 + 11 * 30
     (line,) = [t for t in traces(made, ahead="lag_seconds") if not t["meta"].get("area")]
     assert line["customdata"][6] == "2 m (1 m 54 s to 2 m 06 s)"
+
+
+def test_plotly_checks_what_is_made() -> None:
+    made = queue_figure(series(depth=[5.0] * 12), START, START + 1200)
+    made["data"][0]["colour"] = "red"
+    with pytest.raises(ValueError, match="colour"):
+        checked(made)
