@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from ..alerts import desk
 from ..alerts.incidents import sentence
 from ..brokers import MANAGED_ELSEWHERE
 from ..charts import RANGES
+from ..fleet import Fleet
 from ..live.feed import fleet
 from ..live.frames import Frames
 from ..live.others import KINDS, OtherView
@@ -53,6 +55,10 @@ MODULES = tuple(
     f"js/{name}.js"
     for name in ("alarm", "attention", "cells", "filterbox", "format", "live", "marks", "spark", "summary", "table")
 )
+
+#: What pages share: of one snapshot, orders, sums and rows are worked out once. Belongs to the fleet beside it.
+_frames: tuple[Fleet, Frames] | None = None
+_lock = Lock()
 
 _RELATION_WORDS = {
     "dead_letters": ("Dead letters go to", "Dead letters come from"),
@@ -173,12 +179,16 @@ def first_frame(view: View) -> SafeString:
 
 def first_frame_text(view: View) -> str:
     """The frame that the live connection would send first, as JSON."""
-    known, now, frames = fleet(), time.time(), Frames()
+    global _frames
+    known, now = fleet(), time.time()
     snapshot = known.snapshot(now)
-    frames.begin(snapshot, known.sparks, 0, now)
-    if isinstance(view, OtherView):
-        return frames.other(view, KINDS[view.name].told(view, snapshot, now), None).text
-    return frames.frame(view).text
+    told = KINDS[view.name].told(view, snapshot, now) if isinstance(view, OtherView) else None
+    with _lock:
+        if _frames is None or _frames[0] is not known:
+            _frames = known, Frames()
+        frames = _frames[1]
+        frames.begin(snapshot, known.sparks, 0, now)
+        return frames.frame(view).text if told is None else frames.other(view, told, None).text
 
 
 def in_script(text: str) -> SafeString:
