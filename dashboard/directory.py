@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from threading import Lock
 from typing import Any
 
+from collectors import conventions
 from collectors.errors import CollectorError
 from collectors.url import BrokerURL
 
@@ -111,8 +112,9 @@ def _load(broker: int) -> Known:
     for row in rows:
         id = row["id"]
         entry = _entry(broker, row, given.to(row["name"]), leads.get(id), of.get(id, ()))
-        if id in of or id in marks:
-            entry = replace(entry, holds_dead_letters=marks.get(id, id in of), marked=marks.get(id))
+        holds = marks.get(id, id in of or conventions.alone(row["name"]))
+        if holds or id in marks:
+            entry = replace(entry, holds_dead_letters=holds, marked=marks.get(id))
         entries[id] = entry
     return Known(entries, [entry for entry in entries.values() if entry.gone_at is not None])
 

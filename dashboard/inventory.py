@@ -14,7 +14,7 @@ import numpy as np
 from django.db import transaction
 from django.utils import timezone
 
-from collectors import protocol
+from collectors import conventions, protocol
 
 from .directory import dead_letter_pairs
 from .models import Queue, Relation
@@ -50,11 +50,12 @@ class Inventory:
         self.rest()
 
     def rest(self) -> None:
-        """Read again where dead letters arrive: people say it too."""
+        """Read again where dead letters arrive: people say it too, and some names."""
         pairs, marks = dead_letter_pairs(self.broker)
-        self.resting = np.unique(
-            np.array([*(to for _, to in pairs), *(q for q, yes in marks.items() if yes)], np.int64)
-        )
+        named = (self._ids[key] for key, name in self._names.items() if conventions.alone(name))
+        ids = [*(to for _, to in pairs), *(id for id, yes in marks.items() if yes)]
+        ids += [id for id in named if marks.get(id, True)]
+        self.resting = np.unique(np.array(ids, np.int64))
 
     def resolve(self, poll: protocol.Poll) -> Ints:
         """The id of each sample's queue, in order; new queues, facts and relations are written."""
@@ -90,6 +91,8 @@ class Inventory:
                 found = Queue.objects.filter(broker_id=self.broker, key__in=batch)
                 self._ids.update(found.values_list("key", "id"))
         self._names.update({s.key: s.name for s in samples})
+        if any(conventions.alone(s.name) for s in samples):
+            self.rest()
         self._facts.update({s.key: facts[s.key] for s in samples if s.key in facts})
         self.version += 1
 

@@ -100,7 +100,7 @@ def urgency(snapshot: Snapshot) -> Floats:
 
 def holds_dead_letters(snapshot: Snapshot) -> Mask:
     """Which queues are where dead letters of others arrive, shape (n,)."""
-    return np.fromiter((bool(entry.dead_letter_of) for entry in snapshot.entries), bool, len(snapshot))
+    return np.fromiter((entry.holds_dead_letters for entry in snapshot.entries), bool, len(snapshot))
 
 
 def ranks(texts: Sequence[str]) -> Floats:

@@ -91,7 +91,7 @@ function loadList() {
   counted = [of.count, of.last_at].join();
   list.load({ ...scope(of), sort: "-died_at" }, view.letter);
   opened();
-  if (!of.count && of.taken?.as_of === null && !looking.open) looking.show(of.queues);
+  if (!of.count && of.taken?.as_of === null && !looking.open) looking.show(of.queues, of.taken?.of);
 }
 
 function opened() {
@@ -173,7 +173,7 @@ function summary(said, shown) {
   if (nav && !view.filter) nav.textContent = said.taken?.of ? count(said.taken.of) : "";
 }
 
-part("looks").addEventListener("click", (event) => (looking.open ? looking.close() : looking.show(row().queues, event.currentTarget)));
+part("looks").addEventListener("click", (event) => (looking.open ? looking.close() : looking.show(row().queues, row().taken?.of, event.currentTarget)));
 for (const back of page.querySelectorAll("[data-back]")) back.addEventListener("click", () => go(back.dataset.back === "groups" ? { key: null, letter: null } : { letter: null }, true));
 addEventListener("popstate", () => {
   const before = view;

@@ -25,9 +25,9 @@ export class Looking {
     this.opener?.focus?.();
   }
 
-  /** For queues [{id, name, broker}]; the first one's price is asked for at once. */
-  show(queues, opener = null) {
-    this.opener = opener;
+  /** For queues [{id, name, broker}]; the first one's price is asked for at once. `of`: how many lie there, if known. */
+  show(queues, of = null, opener = null) {
+    Object.assign(this, { opener, of: queues.length === 1 ? of : null });
     this.panel.hidden = false;
     const which = this.part("which");
     which.replaceChildren(...queues.map((queue) => new Option(`${queue.name} · ${queue.broker}`, queue.id)));
@@ -52,12 +52,13 @@ export class Looking {
   }
 
   buttons(offer) {
-    const sizes = SIZES.filter((size, i) => i === 0 || offer.of === null || SIZES[i - 1] < offer.of);
+    const of = this.of ?? offer.of;
+    const sizes = SIZES.filter((size, i) => i === 0 || of === null || SIZES[i - 1] < of);
     return sizes.map((size, i) => {
       const button = document.createElement("button");
       button.type = "button";
       button.className = i ? "btn" : "btn pri";
-      button.textContent = offer.of !== null && offer.of <= size ? `Look at all ${count(offer.of)}` : `Look at ${count(size)}`;
+      button.textContent = of !== null && of <= size ? `Look at all ${count(of)}` : `Look at ${count(size)}`;
       button.addEventListener("click", () => this.look(size));
       return button;
     });

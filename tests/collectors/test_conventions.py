@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from collectors.conventions import is_dead_letters, queue_of
+from collectors.conventions import alone, is_dead_letters, queue_of
 
 KNOWN = {"orders", "mail-queue", "billing.fifo", "eu-west-1:123456789012:orders", "orders.retry", "logs", ":", "a"}
 
@@ -44,3 +44,13 @@ def test_other_names_say_nothing(name: str) -> None:
 def test_no_name_takes_long() -> None:
     """A pattern that tries again and again would not come to its end here."""
     assert not is_dead_letters("a.dead-letters_queue" * 45 + "!")
+
+
+@pytest.mark.parametrize("name", ["orders:dlq", "dlq", "orders-dlq.fifo", "payments.DLT", "a.dead-letters", "dlq-x"])
+def test_some_names_say_it_alone(name: str) -> None:
+    assert alone(name)
+
+
+@pytest.mark.parametrize("name", ["orders", "failed", "dead", "orders:failed", "orders_error", "adlq", "dlqs"])
+def test_others_need_their_queue(name: str) -> None:
+    assert not alone(name)
