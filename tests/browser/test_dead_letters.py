@@ -189,8 +189,9 @@ def test_it_is_worked_by_keyboard_alone_up_to_a_plan(inbox: Page) -> None:
     expect(inbox).to_have_title(re.compile("Queues"))
 
 
-def test_on_a_phone_it_goes_step_by_step(inbox: Page) -> None:
+def test_on_a_phone_it_goes_step_by_step(inbox: Page, post: Post) -> None:
     inbox.set_viewport_size({"width": 390, "height": 844})
+    inbox.goto(f"{post.url}/dead-letters/?group=queue")
     looked(inbox)
     expect(inbox.locator("#groups")).to_be_hidden()
     inbox.locator("table.letters tbody tr a").first.click()
