@@ -61,6 +61,11 @@ class ByItself(Schema):
     by_itself: bool
 
 
+class ByItselfOut(Schema):
+    queue_id: int
+    by_itself: bool
+
+
 class MessageOut(Schema):
     """A message that a look saw. Without the right to see payloads, headers, body and decoded are empty."""
 
@@ -117,7 +122,13 @@ def price_look(request: HttpRequest, id: int) -> dict[str, Any]:
     }
 
 
-@router.patch("/queues/{id}/look", auth=may("look"), operation_id="look_by_itself", summary="Let Weir look by itself")
+@router.patch(
+    "/queues/{id}/look",
+    auth=may("look"),
+    response=ByItselfOut,
+    operation_id="look_by_itself",
+    summary="Let Weir look by itself",
+)
 @once
 def look_by_itself(request: HttpRequest, id: int, payload: ByItself) -> tuple[int, Any]:
     """Where looking has a price, Weir looks only when it is asked to, unless this is on."""
