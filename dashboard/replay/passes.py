@@ -323,13 +323,20 @@ class Pass:
         self._parcel(taken, n, batch)
 
     def _meet_new(self, taken: Taken, batch: _Batch) -> None:
-        why = self._left_out(taken)
-        to = self._destination(taken)
+        """A letter that no journal names; or one that was to be sent, and was given back before it was."""
+        why, to = self._left_out(taken), self._destination(taken)
+        state = State.SKIPPED if why else State.SENDING
+        if taken.id in self._open.planned:
+            n = _pop(self._open.planned, taken.id)
+            if why:
+                self.journal.end(n, State.PLANNED, state, why)
+            else:
+                self.journal.move([n], State.PLANNED, state)
+        else:
+            n = self.journal.add(taken.id, state, taken.size, (not why and self._named_to) or words_of(to), why)
         if why:
             self.held += 1
-            self.journal.add(taken.id, State.SKIPPED, taken.size, to.queue if to else "", why)
             return
-        n = self.journal.add(taken.id, State.SENDING, taken.size, self._named_to or words_of(to))
         self._fresh += 1
         self._parcel(taken, n, batch)
 
