@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
@@ -24,7 +25,7 @@ import psutil
 from collectors import registry as brokers
 from collectors.brokers.sqs import SQS
 from collectors.letters import Bounds, Destination, Outcome, Parcel, Stamp
-from tests.servers.sqs import Peer, ministack
+from tests.servers.sqs import Peer, ministack, moto
 
 from . import report
 from .registry import Missing, Table, Target
@@ -130,9 +131,9 @@ def looks(peer: Peer, sizes: list[int]) -> Table:
     return Table("A look at the first fifty letters of SQS", rows)
 
 
-def measure(home: Path, letters: int, one_by_one: int, sizes: list[int]) -> list[Table]:
+def measure(server: AbstractContextManager[Peer], letters: int, one_by_one: int, sizes: list[int]) -> list[Table]:
     try:
-        with ministack(home) as peer:
+        with server as peer:
             rows = [
                 measured(peer, "Weir's lease", by_lease, letters),
                 measured(peer, "boto3, batches of ten", lambda *at: by_boto3(*at, 10), letters),
@@ -150,10 +151,11 @@ def measure(home: Path, letters: int, one_by_one: int, sizes: list[int]) -> list
 
 
 def bench(short: bool) -> list[Table]:
+    """In short on moto, which is slow and need not be installed first."""
+    if short:
+        return measure(moto(), 50, 5, [60])
     with tempfile.TemporaryDirectory() as folder:
-        if short:
-            return measure(Path(folder), 500, 50, [100])
-        return measure(Path(folder), LETTERS, ONE_BY_ONE, [100, 10_000])
+        return measure(ministack(Path(folder)), LETTERS, ONE_BY_ONE, [100, 10_000])
 
 
 def main() -> None:
@@ -162,7 +164,8 @@ def main() -> None:
     parser.add_argument("--letters", type=int, default=LETTERS)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        tables = measure(arguments.ministack or Path(folder), arguments.letters, ONE_BY_ONE, [100, 10_000])
+        home = arguments.ministack or Path(folder)
+        tables = measure(ministack(home), arguments.letters, ONE_BY_ONE, [100, 10_000])
     print(report.text({"tables": [asdict(table) for table in tables], "seconds": 0}))
 
 
