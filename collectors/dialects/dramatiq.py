@@ -54,6 +54,7 @@ def apart(key: bytes) -> Apart | None:
         hash_of=lambda id: key + MESSAGES,
         told=partial(_told, namespace),
         back=partial(_way, key),
+        score=lambda now: now * 1000,
     )
 
 

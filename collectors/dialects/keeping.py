@@ -84,6 +84,7 @@ class Apart:
               each in the field named by its id
     results   the key of a stream whose latest entry tells more of it, from an id; None = there is none
     told      what the fields (the body's under b"") and the score tell of an id
+    score     that of a message that is put among the dead at a time
     back      the way to a queue, from id, body, queue and now; None = `refused` says why not
     """
 
@@ -94,6 +95,7 @@ class Apart:
     body: bytes = b""
     results: Callable[[bytes], bytes] | None = None
     back: Callable[[bytes, bytes, bytes, float], Way] | None = None
+    score: Callable[[float], float] | None = None
     refused: str = ""
 
 

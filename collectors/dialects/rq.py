@@ -17,6 +17,8 @@ from collectors.decoding import MISSING, Found, Piece, Step
 
 from .keeping import Apart, Told, Way, moment
 
+#: Seconds for which a failed job is kept, unless it was told otherwise.
+KEPT = 365 * 86_400
 PREFIX, FAILED, QUEUE, QUEUES = b"rq:", b"rq:failed:", b"rq:queue:", b"rq:queues"
 
 #: Bytes of a traceback that are read.
@@ -59,6 +61,7 @@ def apart(key: bytes) -> Apart | None:
         body=b"data",
         results=lambda id: PREFIX + b"results:" + id,
         back=lambda id, body, to, now: _way(key, id, to, now),
+        score=lambda now: now + KEPT,
     )
 
 

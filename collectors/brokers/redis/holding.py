@@ -17,10 +17,11 @@ from ...url import BrokerURL
 from . import look as looks
 from . import names
 from .groups import pairs, raw
-from .keys import checked
+from .keys import checked, where
 from .lease import RedisLease
 from .powers import understood
-from .target import OPTIONS, Unfit, new_message, target_of
+from .relations import apart_of
+from .target import OPTIONS, Unfit, among_the_dead, new_message, target_of
 from .wire import AnyWire
 
 
@@ -82,18 +83,23 @@ class HoldsLetters:
         return [f"{name} · {names.text(group)}" for group in groups] or [name]
 
     def send_new(self, to: Destination, body: bytes, headers: Mapping[str, Any], properties: Mapping[str, str]) -> str:
-        """To the end of a list where the newest are, as an entry with the field `body`, or with the score of now."""
-        if properties:
-            raise NotSupported(f"A message on Redis has no '{min(properties)}'.")
+        """To the end of a list where the newest are, as an entry of a stream, or with the score of now.
+
+        The properties of a letter that was looked at (`Letter.properties`) say how it was written.
+        """
         wire = self._looking()
+        told = [(k.encode(), v if isinstance(v, bytes) else str(v).encode()) for k, v in headers.items()]
+        place = where(wire, to.queue) if to.queue and to.exchange is None else None
+        apart = apart_of(place.key) if place is not None and place.type in ("zset", "none") else None
         try:
-            target = target_of(wire, to)
+            if place is not None and apart is not None:
+                commands = among_the_dead(place.key, apart, body, told, properties)
+            else:
+                commands = [new_message(target_of(wire, to), body, told, properties).packed]
         except Unfit as error:
             raise BadAnswer(str(error)) from error
-        told = [(k.encode(), v if isinstance(v, bytes) else str(v).encode()) for k, v in headers.items()]
-        copy = new_message(target, body, told)
-        reply = checked(wire.ask([copy.packed])[0], wire.url, copy.command)
-        return reply.decode() if target.type == "stream" and isinstance(reply, bytes) else ""
+        replies = [checked(reply, wire.url, "it") for reply in wire.ask(commands)]
+        return names.text(replies[-1]) if isinstance(replies[-1], bytes) else ""
 
     def _looking(self) -> AnyWire:
         """The connection of looks, ready for the next one."""

@@ -26,6 +26,8 @@ Fields = tuple[tuple[bytes, bytes], ...]
 
 #: Fields of a stream's entries that are called like a body, the likeliest first.
 BODIES = (b"body", b"data", b"payload", b"message", b"msg", b"event", b"value", b"json")
+#: Properties by which a message can be written again as it was.
+ID, BODY_FIELD, ALL_FIELDS = "id", "body field", ("fields", "all in the body")
 _STAMPS = frozenset(name.encode() for name in STAMPS)
 NOTHING = Told(b"")
 
@@ -131,6 +133,8 @@ def entry(
     """An entry of a stream; `dead`: it was added when it died, else when it was first sent."""
     fields = tuple(zip(flat[::2], flat[1::2], strict=True))
     body, headers = divided(fields)
+    named = body_field(fields)
+    told_by = (BODY_FIELD, names.text(named)) if named is not None else ALL_FIELDS
     at = _moment(id)
     told = Told(b"", died_at=at) if dead else Told(b"", enqueued_at=at)
     text = id.decode("ascii", "replace")
@@ -144,7 +148,7 @@ def entry(
         fields,
         headers,
         deliveries,
-        (("entry", text),),
+        (("entry", text), told_by),
         origin,
         group,
         f"entry {text}",
@@ -181,15 +185,15 @@ def job(id: bytes, score: float, body: bytes | None, size: int, fields: Mapping[
     headers = {names.text(name): readable(value) for name, value in fields.items()}
     return Item(
         id, fingerprint(b"%s %s" % (apart.dialect.encode(), id)), body or b"", size, told, None,
-        tuple(fields.items()), headers, origin_key=told.origin or apart.queue, place=f"id {text}",
-        gone=not size and not fields,
+        tuple(fields.items()), headers, properties=((ID, text),), origin_key=told.origin or apart.queue,
+        place=f"id {text}", gone=not size and not fields,
     )  # fmt: skip
 
 
 def divided(fields: Fields) -> tuple[bytes, dict[str, Any]]:
     """Body and headers of a stream's entry."""
     own = [pair for pair in fields if pair[0] not in _STAMPS]
-    named = _body_of(own)
+    named = body_field(fields)
     if named is not None:
         headers = {names.text(k): readable(v) for k, v in fields if k != named}
         return next(v for k, v in own if k == named), headers
@@ -203,12 +207,11 @@ def joined(
 ) -> list[tuple[bytes, bytes]]:
     """The fields of a copy of an entry. Raises ValueError for a change that its fields cannot take."""
     fields = [pair for pair in item.fields if pair[0] not in _STAMPS or stamp is None]
-    own = [pair for pair in item.fields if pair[0] not in _STAMPS]
-    named = _body_of(own)
+    named = body_field(item.fields)
     if body is not None and named is not None:
         fields = [(k, body if k == named else v) for k, v in fields]
     elif body is not None:
-        fields = [*_object(body), *(pair for pair in fields if pair[0] in _STAMPS)]
+        fields = [*object_fields(body), *(pair for pair in fields if pair[0] in _STAMPS)]
     for name, value in (headers or {}).items():
         key = name.encode()
         if key == named:
@@ -232,9 +235,9 @@ def readable(value: bytes) -> str | bytes:
         return value
 
 
-def _body_of(own: Sequence[tuple[bytes, bytes]]) -> bytes | None:
+def body_field(fields: Sequence[tuple[bytes, bytes]]) -> bytes | None:
     """The name of the field that is the body; None = no single one is."""
-    keys = [k for k, _ in own]
+    keys = [k for k, _ in fields if k not in _STAMPS]
     if len(keys) == 1:
         return keys[0]
     lower = [k.lower() for k in keys]
@@ -244,7 +247,7 @@ def _body_of(own: Sequence[tuple[bytes, bytes]]) -> bytes | None:
     return None
 
 
-def _object(body: bytes) -> list[tuple[bytes, bytes]]:
+def object_fields(body: bytes) -> list[tuple[bytes, bytes]]:
     """The fields of an entry from its edited JSON object. Raises ValueError."""
     try:
         told = orjson.loads(body)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from ...conventions import candidates
 from ...dialects.celery import SEPARATOR, STEPS
+from .groups import raw as bytes_of
 from .items import Item, element
 from .keys import Where, checked, type_of
 from .powers import understood
@@ -139,7 +140,8 @@ def oldest_right(wire: AnyWire, key: bytes, small: bool) -> bool:
         return True
     ends = wire.ask([pack("LRANGE", key, 0, 0), pack("LRANGE", key, -1, -1)])
     found = [checked(reply, wire.url, "LRANGE") for reply in ends]
-    letters = [element(reply[0], key, "").letter() if reply else None for reply in found]
+    with understood(wire.url, "LRANGE"):
+        letters = [element(bytes_of(reply[0]), key, "").letter() if reply else None for reply in found]
     left, right = ((one.died_at or one.enqueued_at) if one else None for one in letters)
     return left is None or right is None or right <= left
 

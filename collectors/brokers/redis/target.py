@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...dialects.celery import SEPARATOR, STEPS
-from ...dialects.keeping import Entrance
+from ...dialects.keeping import Apart, Entrance
 from ...errors import BadAnswer, NotSupported
 from ...letters import REPLAY_COUNT, REPLAY_ID, REPLAYED_AT, REPLAYED_BY, Destination, Parcel
 from . import names
-from .items import Item, joined
+from .items import ALL_FIELDS, BODY_FIELD, ID, Item, joined, object_fields
 from .keys import where
 from .list_shelf import oldest_right
 from .relations import apart_of
@@ -92,15 +92,45 @@ def copy_of(item: Item, parcel: Parcel, target: Target) -> Copy:
         raise Unfit(str(error)) from error
 
 
-def new_message(target: Target, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Copy:
-    """How one new message is added. Raises NotSupported."""
+def new_message(
+    target: Target, body: bytes, headers: Sequence[tuple[bytes, bytes]], properties: Mapping[str, str]
+) -> Copy:
+    """How one new message is added. An entry takes the properties that say which field its body is. Raises Unfit,
+    NotSupported for a property that means nothing there."""
+    known = (BODY_FIELD, ALL_FIELDS[0]) if target.type == "stream" else ()
+    _only(properties, known)
     if target.type == "stream":
-        return Copy(target.key, "XADD", (b"*", BODY, body, *(part for pair in headers for part in pair)))
+        fields = [(properties.get(BODY_FIELD, "body").encode(), body)]
+        if ALL_FIELDS in properties.items():
+            try:
+                fields = object_fields(body)
+            except ValueError as error:
+                raise Unfit(str(error)) from error
+        return _entry(target, [*fields, *headers])
     if headers:
         raise NotSupported("A message in a list or sorted set of Redis is its body alone and has no headers.")
     if target.type == "zset":
         return Copy(target.key, "ZADD", (b"NX", repr(time.time()).encode(), body))
     return Copy(target.key, "LPUSH" if target.left else "RPUSH", (body,))
+
+
+def among_the_dead(
+    key: bytes, apart: Apart, body: bytes, headers: Sequence[tuple[bytes, bytes]], properties: Mapping[str, str]
+) -> list[bytes]:
+    """The commands that put a message which lies apart among the dead again: first itself, then its id."""
+    _only(properties, (ID,))
+    if apart.score is None or ID not in properties:
+        raise Unfit(apart.refused or f"A message of {apart.dialect} can only be put back there under its id.")
+    id = properties[ID].encode()
+    fields = [(apart.body or id, body), *(headers if apart.body else ())]
+    flat = [part for pair in fields for part in pair]
+    return [pack("HSET", apart.hash_of(id), *flat), pack("ZADD", key, "NX", repr(apart.score(time.time())), id)]
+
+
+def _only(properties: Mapping[str, str], known: Sequence[str]) -> None:
+    unknown = sorted(properties.keys() - set(known))
+    if unknown:
+        raise NotSupported(f"A message there has no '{unknown[0]}'.")
 
 
 def _of_element(item: Item, parcel: Parcel, target: Target) -> Copy:
