@@ -12,7 +12,7 @@ from django.contrib.sessions.models import Session
 from django.db import close_old_connections
 from django.utils import timezone
 
-from .alerts import clock
+from .alerts import clock, outbox
 from .alerts.sender import Sender
 from .archive import trim
 from .letters import pruning as letters
@@ -81,6 +81,7 @@ class Worker:
         trimmed = trim(self.store, now, max(settings.WEIR_RETENTION_RAW, settings.WEIR_RETENTION_HOUR))
         if trimmed:
             log.info("Archive: %d queues that are gone for long were deleted.", trimmed)
+        outbox.prune(now, timedelta(seconds=settings.WEIR_RETENTION_HOUR))
         keeping.prune()
         letters.prune(now.timestamp(), self._stopped.is_set)
         self._tidy_samples()

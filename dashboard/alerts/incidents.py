@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from ..directory import Directory
 from ..live.bus import the_bus
-from ..models import Broker, Incident, Queue, Rule, Silence
+from ..models import Broker, Incident, IncidentNote, Queue, Rule, Silence
 from ..ticks import Ints
 from . import outbox, silences
 from .conditions import BadCondition, Condition, words
@@ -26,6 +26,7 @@ from .scopes import ScopeTable
 
 WEIR = "Weir"
 _BATCH = 500
+_ALIKE = 50  # different ends of incidents that are written group by group
 
 
 @dataclass(slots=True)
@@ -114,10 +115,18 @@ def close_all(rule: Rule, because: str) -> None:
 
 
 def _finish(done: list[Incident]) -> None:
-    fields = ["closed_at", "closed_because", "open_key", "members"]
-    Incident.objects.bulk_update(done, fields, batch_size=_BATCH)
-    for incident in done:
-        outbox.note([incident], WEIR, "closed", incident.closed_because)
+    alike: dict[tuple[datetime | None, str], list[int]] = {}
+    for one in done:
+        alike.setdefault((one.closed_at, one.closed_because), []).append(one.pk)
+    if len(alike) <= _ALIKE:  # one statement for many, where a case for each would take a hundred times as long
+        for (at, because), ids in alike.items():
+            for start in range(0, len(ids), _BATCH):
+                rows = Incident.objects.filter(pk__in=ids[start : start + _BATCH])
+                rows.update(closed_at=at, closed_because=because, open_key=None)
+    else:
+        Incident.objects.bulk_update(done, ["closed_at", "closed_because", "open_key"], batch_size=_BATCH)
+    notes = [IncidentNote(incident=one, who=WEIR, what="closed", text=one.closed_because) for one in done]
+    IncidentNote.objects.bulk_create(notes, batch_size=_BATCH)
     outbox.closed(done)
 
 

@@ -18,10 +18,13 @@ from ..models import Incident, IncidentNote, Notifier, Rule, Telling
 
 #: How long a message waits for others of its group.
 GROUPING = timedelta(seconds=5)
+#: How long it is remembered what was told.
+KEPT = timedelta(days=30)
 #: Incidents that one message tells of; the next begins a message of its own.
 MOST_IN_ONE = 200
 
 Waiting = Telling.State.WAITING
+_BATCH = 500
 _OPENING = ("opened", "escalated", "still")
 
 
@@ -43,25 +46,32 @@ def opened(incidents: Sequence[Incident], event: str = "opened", to: Sequence[in
 
 def closed(incidents: Sequence[Incident]) -> None:
     """Tell those who were told that incidents are over, and let go of what was still to be told of them."""
-    due = timezone.now() + GROUPING
-    by_key: dict[tuple[int, str], list[Incident]] = {}
     ids = {one.pk: one for one in incidents}
-    rows = Telling.incidents.through.objects.filter(incident_id__in=ids, telling__event__in=_OPENING)
-    rows = rows.exclude(telling__state=Telling.State.DROPPED).select_related("telling").order_by("telling_id")
-    told: dict[tuple[int, int], bool] = {}
-    for row in rows:
-        telling = row.telling
+    told: dict[int, set[int]] = {}
+    for telling, some in _tellings_of(ids).values():
         fresh = telling.state == Waiting and not telling.attempts
-        if fresh and _take_out(telling, row.incident_id):
-            told.setdefault((telling.notifier_id, row.incident_id), False)
-        else:
-            told[telling.notifier_id, row.incident_id] = True
-    for (notifier, incident), was in told.items():
-        if was:
-            by_key.setdefault((notifier, f"closed {ids[incident].broker_id or 0}"), []).append(ids[incident])
-    for (notifier, group), some in by_key.items():
-        _put(notifier, "closed", group, due, some)
-    _wake(bool(by_key))
+        if not (fresh and _take_out(telling, some)):
+            told.setdefault(telling.notifier_id, set()).update(some)
+    due = timezone.now() + GROUPING
+    for notifier, over in told.items():
+        by_broker: dict[int, list[Incident]] = {}
+        for id in sorted(over):
+            by_broker.setdefault(ids[id].broker_id or 0, []).append(ids[id])
+        for broker, together in by_broker.items():
+            _put(notifier, "closed", f"closed {broker}", due, together)
+    _wake(bool(told))
+
+
+def _tellings_of(incidents: Iterable[int]) -> dict[int, tuple[Telling, list[int]]]:
+    """What told of some incidents, or is to: tellings by id, each with those of the incidents that it is about."""
+    found: dict[int, tuple[Telling, list[int]]] = {}
+    through, listed = Telling.incidents.through, list(incidents)
+    for at in range(0, len(listed), _BATCH):
+        rows = through.objects.filter(incident_id__in=listed[at : at + _BATCH], telling__event__in=_OPENING)
+        rows = rows.exclude(telling__state=Telling.State.DROPPED).select_related("telling").order_by("telling_id")
+        for row in rows:
+            found.setdefault(row.telling_id, (row.telling, []))[1].append(row.incident_id)
+    return found
 
 
 def test(notifier: Notifier) -> Telling:
@@ -69,12 +79,12 @@ def test(notifier: Notifier) -> Telling:
     return Telling.objects.create(notifier=notifier, event="test", due_at=timezone.now())
 
 
-def _take_out(telling: Telling, incident: int) -> bool:
-    """Take an incident out of a telling that was not tried yet; False when it is being sent at this moment."""
+def _take_out(telling: Telling, incidents: Sequence[int]) -> bool:
+    """Take incidents out of a telling that was not tried yet; False when it is being sent at this moment."""
     leased = Notifier.objects.filter(pk=telling.notifier_id, leased_until__gt=timezone.now()).exists()
     if leased and telling.due_at <= timezone.now():
         return False
-    telling.incidents.remove(incident)
+    telling.incidents.remove(*incidents)
     if not telling.incidents.exists():
         Telling.objects.filter(pk=telling.pk, state=Waiting, attempts=0).update(state=Telling.State.DROPPED)
     return True
@@ -126,3 +136,9 @@ def note(incidents: Iterable[Incident], who: str, what: str, text: str = "") -> 
     """A line in the story of each incident."""
     rows = [IncidentNote(incident=one, who=who[:150], what=what, text=text) for one in incidents]
     IncidentNote.objects.bulk_create(rows, batch_size=500)
+
+
+def prune(now: datetime, keep_incidents: timedelta) -> int:
+    """Let go of what was told long ago, and of incidents that are over for longer than history is kept; how many."""
+    Telling.objects.exclude(state=Waiting).filter(created_at__lt=now - KEPT).delete()
+    return Incident.objects.filter(closed_at__lt=now - keep_incidents).delete()[0]

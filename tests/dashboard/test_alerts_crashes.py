@@ -7,20 +7,22 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.rules.tree import ROOT
+from tests.servers import postgresql
 from tests.servers.receivers import hook
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def weir(tmp_path):
+def running(folder: Path, **more: str) -> Callable[..., tuple[int, str]]:
     """Runs `tests.dashboard.dying` in a folder of its own; the exit code, and what was printed."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("WEIR_", "DATABASE_URL", "REDIS_URL"))}
-    environment = kept | {"WEIR_DATA": str(tmp_path), "DJANGO_SETTINGS_MODULE": "dashboard.settings"}
+    environment = kept | {"WEIR_DATA": str(folder), "DJANGO_SETTINGS_MODULE": "dashboard.settings"} | more
 
     def run(*arguments: str) -> tuple[int, str]:
         command = [sys.executable, "-W", "ignore", "-m", "tests.dashboard.dying", *arguments]
@@ -29,6 +31,19 @@ def weir(tmp_path):
         return done.returncode, done.stdout
 
     return run
+
+
+@pytest.fixture
+def weir(tmp_path):
+    return running(tmp_path)
+
+
+@pytest.fixture
+def weir_on_postgresql(tmp_path):
+    if postgresql.programs() is None:
+        pytest.skip("PostgreSQL is not on this machine")
+    with postgresql.running() as url:
+        yield running(tmp_path, DATABASE_URL=url, WEIR_SECRET_KEY="x" * 40, WEIR_ENCRYPTION_KEY="y" * 40)
 
 
 @pytest.mark.timeout(300)
@@ -46,8 +61,10 @@ def test_a_sender_killed_at_any_step_loses_nothing_and_repeats_with_the_same_key
     assert got.total() == 4, "and one twice: it was sent and not yet written down when the sender died"
 
 
+@pytest.mark.postgresql
 @pytest.mark.timeout(300)
-def test_a_collector_killed_at_any_step_opens_and_tells_once(weir):
+def test_a_collector_killed_at_any_step_opens_and_tells_once(weir_on_postgresql):
+    weir = weir_on_postgresql
     with hook() as receiver:
         weir("setup", str(receiver.port), "0")
         done = 0
