@@ -30,8 +30,8 @@ def course(seconds: float, rate: float) -> list[Phase]:
     ]  # fmt: skip
 
 
-def live(seconds: float, interval: float) -> list[Watched]:
-    with engines() as found:
+def live(seconds: float, interval: float, rabbitmq: bool = True) -> list[Watched]:
+    with engines(rabbitmq) as found:
         return watch(lines_for(found, course(seconds, 20), course(seconds, 2)), seconds, interval)
 
 
@@ -55,8 +55,8 @@ def table(watched: Sequence[Watched], interval: float) -> Table:
 
 
 def bench(short: bool = False) -> list[Table]:
-    seconds, interval = (20.0, 2.5) if short else (110.0, INTERVAL)
-    return [table(live(seconds, interval), interval)]
+    seconds, interval = (10.0, 1.0) if short else (110.0, INTERVAL)
+    return [table(live(seconds, interval, rabbitmq=not short), interval)]
 
 
 def main() -> None:

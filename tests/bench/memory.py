@@ -24,7 +24,7 @@ from . import report
 from .registry import Curve, Table, Target
 
 #: Seconds between polls as they would be, and as they are here.
-INTERVAL, HERE = 5.0, 0.25
+INTERVAL, HERE = 5.0, 0.15
 
 
 def making(queues: int, polls: int = 6) -> float:

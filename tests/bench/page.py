@@ -72,7 +72,7 @@ def painted(weir: Weir, seconds: float) -> dict[str, Any]:
             page = context.new_page()
             page.goto(weir.url)
             page.get_by_text("service-").first.wait_for()
-            page.wait_for_timeout(2000)
+            page.wait_for_timeout(100 * seconds)
             found[name] = page.evaluate(
                 "performance.getEntriesByType('paint').find((e) => e.name === 'first-contentful-paint').startTime"
             )

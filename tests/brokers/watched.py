@@ -40,11 +40,11 @@ class Watched:
 
 
 @contextmanager
-def engines() -> Iterator[Mapping[str, object]]:
+def engines(rabbitmq: bool = True) -> Iterator[Mapping[str, object]]:
     """RabbitMQ, Valkey or Redis, and moto: those that are installed, by name."""
     with ExitStack() as stack:
         found: dict[str, object] = {}
-        if rabbit.rabbitmq_available():
+        if rabbitmq and rabbit.rabbitmq_available():
             found["rabbitmq"] = stack.enter_context(rabbit.rabbitmq_nodes(settings=""))[0]
         engine = next((name for name in redis_server.ENGINES if redis_server.available(name)), None)
         if engine is not None:
