@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import platform
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from . import registry, report
 
@@ -59,11 +60,22 @@ def measured(name: str, short: bool) -> dict[str, Any]:
         except subprocess.TimeoutExpired:
             said = f"not done after {limit} seconds"
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            process.wait(30)
+            end(process)
         answer: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"failed": said[-3000:]}
     return answer | {"seconds": round(time.monotonic() - began, 1)}
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End a benchmark and every server that it started, by pid; those are in sessions of their own."""
+    with suppress(psutil.NoSuchProcess):
+        every = psutil.Process(process.pid).children(recursive=True)
+        for one in [*every, psutil.Process(process.pid)]:
+            with suppress(psutil.NoSuchProcess):
+                one.terminate()
+        for one in psutil.wait_procs(every, timeout=15)[1]:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+    process.wait(30)
 
 
 def main() -> int:

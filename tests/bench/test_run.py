@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+import time
 from dataclasses import asdict
 from xml.etree import ElementTree
 
+import psutil
 import pytest
 
 from tests.rules import tree
 
 from . import plot, registry, report
+from .__main__ import end
 from .registry import Curve, Table, Target
 
 RUN = tree.ROOT / "tests" / "bench" / "run"
@@ -64,3 +68,14 @@ def test_a_plot_has_a_line_for_each_series(log):
     lines = drawn.findall("{http://www.w3.org/2000/svg}polyline")
     assert len(lines) == 2 and all(len(line.get("points", "").split()) == 3 for line in lines)
     assert all("nan" not in (line.get("points") or "") for line in lines)
+
+
+def test_a_benchmark_that_hangs_is_ended_with_all_that_it_started():
+    code = "import subprocess, time; subprocess.Popen(['sleep', '60'], start_new_session=True); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", code], text=True)
+    deadline = time.monotonic() + 30
+    while not (started := psutil.Process(process.pid).children()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    end(process)
+    assert process.returncode is not None and started
+    assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in started)

@@ -90,7 +90,12 @@ class Node:
         _write_settings(self)
         with (self.folder / "out").open("ab") as out:
             self.process = subprocess.Popen(
-                [BIN / "rabbitmq-server"], env=self.environment, stdout=out, stderr=out, start_new_session=True
+                [BIN / "rabbitmq-server"],
+                env=self.environment,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                cwd=self.folder,  # where it leaves a dump, should it be killed
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
