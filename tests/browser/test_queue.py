@@ -40,13 +40,27 @@ def test_a_gap_in_the_data_is_drawn_as_a_gap(queue: Page) -> None:
     assert depth["connectgaps"] is False
 
 
+def test_what_comes_is_a_dashed_line_in_a_band_and_what_would_clear_it_is_said(queue: Page) -> None:
+    ahead = f"{TRACES}.filter((t) => t.meta.ahead === 'depth')"
+    until(queue, f"{ahead}.length === 2")
+    line = queue.evaluate(f"{ahead}.find((t) => !t.meta.area)")
+    depth = queue.evaluate(f"{TRACES}.find((t) => t.meta.metric === 'depth')")
+    known = [(at, value) for at, value in zip(depth["x"], depth["y"], strict=True) if value is not None]
+    assert (line["x"][0], line["y"][0]) == known[-1], "it begins at the newest value"
+    assert line["y"][-1] > line["y"][0] and "px" in line["line"]["dash"]
+    card = queue.locator("#outlook")
+    expect(card).to_contain_text("Hold the line")
+    expect(card).to_contain_text("consumers")
+    expect(queue.locator("#verdict")).to_contain_text("would hold it")
+
+
 def test_a_range_is_an_address_and_back_works(queue: Page) -> None:
     queue.click(".ranges a:text-is('15 m')")
     expect(queue.locator(".ranges [aria-current]")).to_have_text("15 m")
     assert queue.url.endswith("?range=15m")
-    until(queue, f"Math.abs({SPAN} - 900000) < 60000")
+    until(queue, f"Math.abs({SPAN} - 1350000) < 60000")  # and half as much of a forecast
     queue.go_back()
-    until(queue, f"Math.abs({SPAN} - 3600000) < 60000")
+    until(queue, f"Math.abs({SPAN} - 5400000) < 60000")
 
 
 def test_another_theme_draws_the_charts_in_its_colours(queue: Page) -> None:
@@ -63,7 +77,7 @@ def test_the_zoom_of_a_reader_survives_new_data(queue: Page) -> None:
     queue.mouse.down()
     queue.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 42, steps=5)
     queue.mouse.up()
-    shown = until(queue, f"{SPAN} < 1500000 && {RANGE}")
+    shown = until(queue, f"{SPAN} < 2200000 && {RANGE}")
     with queue.expect_response(lambda answer: "/figure" in answer.url, timeout=20_000):
         pass
     queue.wait_for_timeout(500)
