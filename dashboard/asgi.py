@@ -12,7 +12,8 @@ _http = get_asgi_application()  # sets Django up: what follows needs the models
 from channels.routing import ProtocolTypeRouter  # noqa: E402
 
 from . import processes  # noqa: E402
+from .gone import heard  # noqa: E402
 from .live.routing import websocket_application  # noqa: E402
 
 processes.needs_bus("The web process")
-application = ProtocolTypeRouter({"http": _http, "websocket": websocket_application})
+application = ProtocolTypeRouter({"http": heard(_http), "websocket": websocket_application})

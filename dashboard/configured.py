@@ -54,7 +54,8 @@ def settle(
             every = url.interval or interval
             kept.append(save_broker(text, managed_by=managed, interval=every, broker=broker, acting_url=acting))
         except (CollectorError, BrokerRefused) as error:
-            raise ImproperlyConfigured(f"{where}: {error}") from None
+            apart = " Tell them apart in their URLs, with name=." if getattr(error, "field", "") == "name" else ""
+            raise ImproperlyConfigured(f"{where}: {error}{apart}") from None
     left = Broker.objects.filter(managed_by=managed).exclude(id__in=[broker.id for broker in kept])
     left.update(managed_by=Managed.PAGE, paused=True)
     return kept

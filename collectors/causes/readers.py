@@ -170,7 +170,23 @@ def own_envelope(headers: Headers, value: Any) -> Failure | None:
             )
             if name or told.get("message"):
                 return Failure("its envelope", name, text(told.get("message")), trace, queue=_short(value.get("queue")))
+    return _own_sentence(value)
+
+
+def _own_sentence(value: Mapping[str, Any]) -> Failure | None:
+    """The same as a text: {"error": "ValueError: no such order"}. A message may have such a word for something else,
+    so under the vaguer ones only what begins with the name of an error counts."""
+    for word in ("error", "exception", "failure", "lastError", "last_error", "error_message", "errorMessage"):
+        told = value.get(word)
+        if isinstance(told, str) and told:
+            name, message = raised(told)
+            if _ERROR.fullmatch(name) or (message and word.lower().replace("_", "") == "errormessage"):
+                return Failure("its envelope", name, message, queue=_short(value.get("queue")))
     return None
+
+
+#: What only errors are called: ValueError, java.lang.IllegalStateException.
+_ERROR = re.compile(r"[\w.:$\\]{0,200}(?:Error|Exception|Failure|Timeout|Fault|Declined)")
 
 
 def _short(value: Any) -> str:

@@ -12,6 +12,7 @@ from ninja import Field, Router, Schema
 
 from .. import audit
 from ..access import Principal
+from ..gone import gone
 from ..letters import bodies, deeds, looks, showing
 from ..letters.masking import Masking
 from ..letters.showing import time_of
@@ -152,7 +153,7 @@ def look(request: HttpRequest, id: int, payload: LookIn) -> HttpResponse:
 @once
 def _look(request: HttpRequest, id: int, payload: LookIn) -> tuple[int, Any]:
     """Only the look's number is kept for a repeated call: no payload lies about unencrypted."""
-    return 201, {"id": looks.look(request.auth, find_queue(id), payload.limit).pk}
+    return 201, {"id": looks.look(request.auth, find_queue(id), payload.limit, gone(request)).pk}
 
 
 @router.get(

@@ -106,6 +106,10 @@ def fill(plan: Plan, replay: Replay) -> None:
         plan.of, plan.exact = look.of, look.exact
         plan.price = price.sentence
         plan.options = dict(broker.options)
+        unknown = sorted(set(replay.options) - set(plan.options))
+        if unknown:
+            known = ", ".join(plan.options) or "none"
+            raise DeedRefused("options", f"There is no option '{unknown[0][:40]}' here; there are: {known}.")
         _count(plan, replay, queue)
         to = orders.destination(replay.to, queue)
         if replay.deed != Replay.Deed.DELETE:
@@ -142,6 +146,8 @@ def _count(plan: Plan, replay: Replay, queue: Queue) -> None:
             plan.count = min(selection["oldest"], plan.of if plan.of is not None else selection["oldest"])
     if chosen and plan.count is not None:
         plan.bytes = round(sum(size * count for size, count in sizes) / chosen * plan.count)
+    if plan.count == 0 and plan.exact:
+        plan.warnings.append("None of what lies there is chosen: nothing would be done.")
     plan.replayed_before = sum(count for _, count, times in known.values() if times)
     guard = 0 if replay.allow_replayed or not orders.stamped(replay) else orders.GUARD
     plan.left_out = sum(count for _, count, times in known.values() if guard and times >= guard)
@@ -295,7 +301,9 @@ def _time(plan: Plan, replay: Replay) -> None:
 def _confirm(plan: Plan, replay: Replay) -> None:
     many = plan.count is None or plan.count > MANY or "all" in replay.selection
     if plan.wide or (replay.deed == Replay.Deed.DELETE and many):
-        plan.confirm = plan.count
+        plan.confirm = plan.count if plan.count is not None else plan.of
+        if plan.confirm is None:
+            plan.refused = plan.refused or "How many messages this concerns cannot be told now; so it is not begun."
 
 
 def _words(count: int | None) -> str:

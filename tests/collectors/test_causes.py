@@ -123,3 +123,16 @@ def test_an_error_that_stands_beside_its_message_is_its_class_and_what_is_in_an_
     assert (inside.title, inside.queue) == ("CardDeclined: refused <n>", "payments")
     for strange in ({"error": {"type": [{}]}}, {"error": {"message": {}}}, {"exception": {"stack": {}, "type": 7}}):
         assert cause_of({}, strange).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("value", "title"),
+    [
+        ({"pay": 1, "error": "ValueError: no 'card' 17"}, "ValueError: no <text> <n>"),
+        ({"pay": 1, "exception": "java.net.ConnectException"}, "ConnectException"),
+        ({"pay": 1, "error_message": "the bank is closed"}, "the bank is closed"),
+        ({"pay": 1, "error": "customer moved"}, "No reason told in pay.dlq"),  # a word of the message's own
+    ],
+)
+def test_an_error_that_stands_as_a_text_in_the_message(value, title):
+    assert cause_of({}, value, queue="pay.dlq").title == title

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 
 from dashboard.applying import FileRefused, read
@@ -219,6 +220,10 @@ class TestWhoManages:
         }
         prod = Broker.objects.get(name="prod")
         assert url_of(prod).host == "b" and acting_url_of(prod) is None
+
+    def test_two_that_would_have_one_name_are_told_apart_by_hand(self):
+        with pytest.raises(ImproperlyConfigured, match=r"named a exists already\. Tell them apart .*, with name=\."):
+            settle(["memory://a", "memory://b?name=a"], Managed.COMMAND_LINE)
 
     def test_the_command_line_stands_above_the_environment(self, settings, caplog):
         settings.WEIR_BROKERS = ["memory://b?name=prod", "memory://c?name=other"]
