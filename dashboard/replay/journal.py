@@ -127,7 +127,9 @@ class Journal:
 
     # --- what there is -------------------------------------------------------------------------------------------
     def said(self, name: str, default: str = "") -> str:
-        """What was written down under a name."""
+        """What was written down under a name, committed or not."""
+        if name in self._said:
+            return self._said[name]
         row = self._db.execute("select value from said where name=?", (name,)).fetchone()
         return row[0] if row else default
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from collectors.errors import Busy, Expired
+from collectors.errors import Busy, CollectorError, Expired
 from collectors.letters import Destination, Lease, Outcome, Parcel, Receipt, Stamp, Taken
 
 from . import clock
@@ -24,6 +24,7 @@ MOST_UNDERWAY = 1000  # copies that are being sent at one time
 PATIENCE = 1.0  # seconds to wait for a letter before the queue counts as empty
 SLOW = 3.0  # seconds until the next copy may be sent, beyond which no lease is held meanwhile
 SETTLING = 30.0  # seconds to wait at the end for what became of copies
+RIPENS = 0.2  # seconds after which what was confirmed is written down, however little it is
 MARGIN = 5.0  # seconds before the end of a lease at which nothing more is taken
 
 
@@ -62,6 +63,9 @@ class Pass:
         self._underway: dict[int, int] = {}  # tag -> n
         self._resent: set[int] = set()
         self._removed: list[int] = []
+        self._confirmed: list[int] = []  # tags of those underway that were confirmed, and are not written down yet
+        self._confirmed_at = 0.0
+        self._ending = False
         self._unsure = self._refused = 0
         self._empty = False
         self._asked: list[str] | None = None
@@ -78,13 +82,16 @@ class Pass:
     # --- rounds --------------------------------------------------------------------------------------------------
     def run(self) -> End:
         """Rounds until there is a reason to end, then wait for what is underway."""
-        while True:
-            end = self._reason()
-            if end is not None:
-                self._settle_all()
-                return self._last_reason(end)
-            self._round(self._batch())
-            self.tell()
+        try:
+            while (end := self._reason()) is None:
+                self._round(self._batch())
+                self.tell()
+            self._settle_all()
+        except CollectorError:
+            self._write_confirmed()
+            self.journal.commit()
+            raise
+        return self._last_reason(end)
 
     def _reason(self) -> End | None:
         """Why nothing more is to be taken."""
@@ -117,12 +124,19 @@ class Pass:
         return End.LIMIT if end is End.OVER and self._at_limit else end
 
     @property
+    def short(self) -> bool:
+        """Whether fewer letters were met than there should be."""
+        return self._bound is not None and self._bound > 0
+
+    @property
     def _at_limit(self) -> bool:
         return self.limit is not None and self._fresh >= self.limit
 
     def _round(self, batch: _Batch) -> None:
-        confirmed = self._receipts(0.0 if batch.parcels else self._patience())
-        removals = batch.removals | {tag: self._underway.pop(tag) for tag in confirmed}
+        self._receipts(0.0 if batch.parcels else self._patience())
+        removals = dict(batch.removals)
+        if self._ripe:
+            removals |= self._write_confirmed()
         if self.task.keeps:
             self.held += len(removals)
             removals = {}
@@ -131,6 +145,20 @@ class Pass:
             self._send(batch)
         if removals:
             self._remove(removals)
+
+    def _write_confirmed(self) -> dict[int, int]:
+        """Journal as SENT what was confirmed; its tags and numbers."""
+        numbers = {tag: self._underway.pop(tag) for tag in self._confirmed}
+        self.journal.move(list(numbers.values()), State.SENDING, State.SENT)
+        self._confirmed = []
+        return numbers
+
+    @property
+    def _ripe(self) -> bool:
+        """Whether enough was confirmed to be written down and removed together."""
+        confirmed = len(self._confirmed)
+        late = clock.now() - self._confirmed_at > RIPENS
+        return confirmed > 0 and (confirmed >= BATCH // 2 or confirmed == len(self._underway) or late or self._ending)
 
     def _patience(self) -> float:
         return min(0.5, max(0.01, self.pace.wait())) if self._underway else 0.0
@@ -174,37 +202,37 @@ class Pass:
 
     def _settle_all(self) -> None:
         """Wait for what is underway, and remove what was confirmed."""
+        self._ending = True
         until = clock.now() + min(SETTLING, max(0.0, self._ends - clock.now()))
         while self._underway and clock.now() < until and not self._unsure:
             self._round(_Batch())
+        self._round(_Batch())  # what was confirmed by then
         self._unsure += len(self._underway)
         self._write(_Batch())
 
     # --- receipts ------------------------------------------------------------------------------------------------
-    def _receipts(self, seconds: float) -> list[int]:
-        """Journal what became of copies; the tags of those whose originals are to be removed."""
-        if not self._underway:
-            return []
-        confirmed: list[int] = []
-        sent: list[int] = []
+    def _receipts(self, seconds: float) -> None:
+        """What became of copies: those that were confirmed ripen, the rest is journalled."""
+        if len(self._underway) == len(self._confirmed):
+            return
         moved: list[int] = []
         for receipt in self.lease.settled(seconds):
             n = self._underway.get(receipt.tag)
             if n is None:
                 continue
             if receipt.outcome is Outcome.SENT:
-                confirmed.append(receipt.tag)
-                sent.append(n)
+                if not self._confirmed:
+                    self._confirmed_at = clock.now()
+                self._confirmed.append(receipt.tag)
             elif receipt.outcome is Outcome.REMOVED:
                 del self._underway[receipt.tag]
                 moved.append(n)
             else:
                 self._went_wrong(receipt, n)
-        if sent or moved:
+        if self._confirmed or moved:
             self._refused = 0
-            self.journal.move(sent, State.SENDING, State.SENT)
+        if moved:
             self.journal.move(moved, State.SENDING, State.REMOVED)
-        return confirmed
 
     def _went_wrong(self, receipt: Receipt, n: int) -> None:
         del self._underway[receipt.tag]

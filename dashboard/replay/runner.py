@@ -28,7 +28,9 @@ CHECK = 15.0  # seconds of sending between two looks whether something came back
 POLL = 0.2  # seconds between looks at orders while nothing is to be done
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)  # seconds between tries while a broker is away
 GIVEN_UP = 900.0  # seconds of trying in vain after which a replay fails; it can be resumed
-HELD_ON = 1.0  # seconds after the end of a dead worker's lease at which its letters are back for certain
+#: Seconds after the end of a dead worker's lease at which its letters are back for certain: a connection that says
+#: nothing (its process is stopped) is given up by RabbitMQ after two heartbeats, SQS hides letters a little longer.
+HELD_ON = 130.0
 TELL = 0.5  # seconds between two words on how far it is
 
 
@@ -221,14 +223,13 @@ class Runner:
     def _resolved(self) -> bool:
         """After a whole pass: what was not met again is brought to an end, once nobody else can still hold it."""
         found = self.journal.open_messages()
-        if found.unresolved and not self.task.keeps:
-            held_until = float(self.journal.said("held_until", "0")) + HELD_ON
-            if time.time() < held_until:
-                self._wait(min(held_until, time.time() + 2.0), "Waiting for letters that the worker before held.")
-                if time.time() < held_until:
-                    return False
+        held_until = float(self.journal.said("held_until", "0"))
+        if held_until and self._hides and (self._short or found.planned or (found.unresolved and not self.task.keeps)):
+            if time.time() < held_until + HELD_ON:
+                self._wait(time.time() + 2.0, "Waiting for letters that the worker before may still hold.")
+            else:
                 self.journal.say("held_until", "0")
-                return False  # one more look, now that nobody holds them
+            return False  # one more look
         for numbers in found.planned.values():
             for n in numbers:
                 self.journal.end(n, State.PLANNED, State.SKIPPED, "It is no longer in the queue.")
@@ -277,7 +278,7 @@ class Runner:
     def _pass(self, limit: int | None = None) -> End:
         seconds = self.order.lease_seconds or (LONG_LEASE if self.order.holds else LEASE)
         lease: Lease = self.broker.lease(self.order.key, seconds)
-        self._atomic = lease.atomic
+        self._atomic, self._hides = lease.atomic, not lease.random
         if self.wrap is not None:
             lease = self.wrap(lease, self.journal)
         before = float(self.journal.said("held_until", "0"))
@@ -286,7 +287,7 @@ class Runner:
         try:
             one = Pass(lease, self.journal, self.task, self.pace, self._may, limit, self._working)
             end = one.run()
-            self._why = one.why
+            self._why, self._short = one.why, one.short
         finally:
             with suppress(CollectorError):  # else what was held comes back when the lease ends by itself
                 lease.close()
@@ -300,7 +301,7 @@ class Runner:
             )
         return end
 
-    _atomic = False
+    _atomic, _hides, _short = False, True, False
     _why = ""
 
     def _may(self) -> bool:

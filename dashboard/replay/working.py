@@ -44,10 +44,10 @@ AT_ONCE = 4  # replays that one process runs
 
 
 class Replayer:
-    """Runs the replays that it could lease, each in a thread. `run` blocks until `stop`."""
+    """Runs the replays that it could lease, each in a thread; or `only` one. `run` blocks until `stop`."""
 
-    def __init__(self, bus: Bus) -> None:
-        self.bus = bus
+    def __init__(self, bus: Bus, only: int | None = None) -> None:
+        self.bus, self.only = bus, only
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"[:64]
         self.place = place()
         self._desks: dict[int, RowDesk] = {}
@@ -119,6 +119,8 @@ class Replayer:
         now = timezone.now()
         free = Q(owner="") | Q(owned_until__lt=now) | Q(owned_until=None)
         there = Replay.objects.filter(free, state__in=ACTIVE, place__in=("", self.place)).order_by("pk")
+        if self.only is not None:
+            there = there.filter(pk=self.only)
         for id in there.values_list("pk", flat=True)[:most]:
             if id in self._desks:
                 continue

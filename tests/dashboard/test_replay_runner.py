@@ -212,10 +212,11 @@ def test_a_full_destination_is_yielded_to_without_a_lease(tmp_path):
     one.journal.close()
 
 
-def test_a_worker_that_was_taken_over_sends_nothing_more(tmp_path):
+def test_a_worker_that_was_taken_over_sends_nothing_more(tmp_path, monkeypatch):
+    monkeypatch.setattr("dashboard.replay.runner.HELD_ON", 1.0)
     bodies = fill(shop(), 300)
     desk = Desk()
-    desk.rate = 200.0
+    desk.rate = 40.0
     old = runner(tmp_path / "j", order(lease_seconds=4.0), desk, owner="old")
     thread = threading.Thread(target=old.run)
     thread.start()
@@ -269,6 +270,7 @@ def test_an_equal_letter_is_not_taken_for_one_that_was_sent(tmp_path, monkeypatc
     """The original of the first is gone, which was not written down: the second, its twin, must not go unsent."""
     monkeypatch.setattr("dashboard.replay.passes.BATCH", 1)
     monkeypatch.setattr("dashboard.replay.passes.MOST_UNDERWAY", 1)
+    monkeypatch.setattr("dashboard.replay.runner.HELD_ON", 0.5)
     bodies, world = fill(shop(), 2, equal=2), shop()
     done = []
 
@@ -280,7 +282,7 @@ def test_an_equal_letter_is_not_taken_for_one_that_was_sent(tmp_path, monkeypatc
 
     world.interrupt = killed
     with pytest.raises(Crash):
-        run(tmp_path / "j", order())
+        run(tmp_path / "j", order(lease_seconds=1.0))
     assert len(in_queue(world, "orders.dead")) == 1
     desk = run(tmp_path / "j", order(lease_seconds=1.0))
     assert in_queue(world, "orders") == bodies and desk.counts.possibly_duplicated == 1

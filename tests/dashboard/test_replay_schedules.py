@@ -16,7 +16,7 @@ from dashboard.replay.report import Reading
 
 from .replays import Crash, Desk, check_nothing_lost, fill, in_queue, order, runner, shop
 
-SCHEDULES = 480
+SCHEDULES = 300
 
 
 class FailingJournal(Journal):
@@ -74,13 +74,13 @@ def one_life(path, what, chance: random.Random, disturb: bool) -> str:
     return desk.state if desk.going else "paused"
 
 
-@pytest.mark.parametrize("first", range(0, SCHEDULES, 80))
+@pytest.mark.parametrize("first", range(0, SCHEDULES, 50))
 def test_after_any_schedule_every_message_is_where_the_journal_says(tmp_path, first, monkeypatch):
     monkeypatch.setattr("dashboard.replay.passes.BATCH", 7)
     monkeypatch.setattr("dashboard.replay.passes.MOST_UNDERWAY", 20)
     monkeypatch.setattr("dashboard.replay.passes.PATIENCE", 0.0)
-    monkeypatch.setattr("dashboard.replay.runner.HELD_ON", -100.0)
-    for seed in range(first, first + 80):
+    monkeypatch.setattr("dashboard.replay.runner.HELD_ON", -1000.0)
+    for seed in range(first, first + 50):
         chance = random.Random(seed)
         world = shop()
         for name in ("orders", "orders.dead"):

@@ -45,11 +45,19 @@ class Copier:
     """Makes the properties of copies that bear one stamp (None = none) and were ordered with the same options."""
 
     def __init__(self, stamp: Stamp | None = None, options: frozenset[str] = frozenset()) -> None:
-        self._stamp = stamp
+        self._stamp: Stamp | None = None
         self._keeps_deaths, self._keeps_cc = KEEP_DEATHS in options, KEEP_CC in options
         self._restores = RESTORE_EXPIRATION in options
         self._fates: dict[bytes, int] = {}
-        self._first = b"" if stamp is None else _stamps(stamp, 1)
+        self._first = self._rest = b""
+        if stamp is not None:
+            self._rest = entry(REPLAY_COUNT, 1) + entry(REPLAYED_AT, stamp.at) + entry(REPLAYED_BY, stamp.by)
+            self.stamp(stamp)
+
+    def stamp(self, stamp: Stamp) -> None:
+        """From now on copies bear this stamp, which differs from the one before in its id alone."""
+        self._stamp = stamp
+        self._first = entry(REPLAY_ID, stamp.replay_id) + self._rest
 
     def copy(self, fields: Fields, headers: Mapping[str, Any] | None = None) -> bytes:
         """Properties as bytes. `headers`: changed ones (None removes one). Raises BadAnswer for what has no bytes."""

@@ -14,7 +14,7 @@ from struct import unpack_from
 from typing import Any
 
 from collectors.errors import BadAnswer, Busy, CollectorError, Expired, NotSupported
-from collectors.letters import Destination, Outcome, Parcel, Receipt, Stamp
+from collectors.letters import Destination, Outcome, Parcel, Receipt
 from collectors.url import BrokerURL
 
 from . import frames
@@ -41,7 +41,7 @@ RefusesWhenFull = Callable[[QueueKey], bool]
 class RabbitLease:
     """Letters of one classic or quorum queue (`collectors.letters.Lease`)."""
 
-    random, atomic, own_ids = False, False, False
+    random, own_ids, atomic = False, False, False
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class RabbitLease:
         self._renewer = Sender(url, where[0], lambda _: True)
         self._receipts: deque[Receipt] = deque()
         self._targets: dict[Destination, tuple[str, Target]] = {}
-        self._ordered: tuple[Stamp | None, frozenset[str]] = (None, frozenset())
+        self._ordered: tuple[tuple[str, str] | None, frozenset[str]] = (None, frozenset())
         self._copying = Copier()
         self._consuming = self._closed = False
         self._tended_at = time.monotonic()
@@ -173,10 +173,13 @@ class RabbitLease:
         self._receipts.append(Receipt(parcel.tag, Outcome.REFUSED, why))
 
     def _copier(self, parcel: Parcel) -> Copier:
-        """One for all parcels that bear the same stamp, one after the other."""
-        ordered = parcel.stamp, parcel.options
+        """One for all parcels whose stamps differ in the number of the copy alone, one after the other."""
+        stamp = parcel.stamp
+        ordered = None if stamp is None else (stamp.at, stamp.by), parcel.options
         if self._ordered != ordered:
-            self._ordered, self._copying = ordered, Copier(*ordered)
+            self._ordered, self._copying = ordered, Copier(stamp, parcel.options)
+        elif stamp is not None:
+            self._copying.stamp(stamp)
         return self._copying
 
     def _target(self, to: Destination) -> tuple[str, Target]:

@@ -1,0 +1,218 @@
+"""`manage.py replay`: plan a replay, start it, watch it with a progress bar; pause, resume, stop."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+import time
+from argparse import ArgumentParser
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
+
+from collectors.decoding import visible
+from collectors.errors import CollectorError
+from dashboard import processes
+from dashboard.access import Principal, Refused
+from dashboard.live.bus import the_bus
+from dashboard.models import Queue, Replay, Role
+from dashboard.refused import DeedRefused
+from dashboard.replay import deeds, showing
+from dashboard.replay.journal import JournalError
+from dashboard.replay.working import Replayer
+from dashboard.samples import close_store
+from dashboard.store.base import StoreError
+from dashboard.terminal import duration
+
+BAR, EVERY = 30, 0.5  # characters; seconds between two looks
+ALONE = 3.0  # seconds after which this process does what no worker has taken on
+
+
+class Command(BaseCommand):
+    help = (
+        "Send dead letters of a queue back: the plan is shown, then confirmed, then it runs with a progress bar. "
+        "Ends with 0 when all that was chosen was sent, 1 when something failed, came back or was stopped."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("queue", nargs="?", help="its name, or BROKER/NAME")
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument("--all", action="store_true", help="all that lie there now")
+        which.add_argument("--oldest", type=int, metavar="N", help="so many, the oldest first")
+        which.add_argument("--filter", help="the filter language of dead letters: 'error:Timeout died>2h'")
+        which.add_argument("--cause", help="fingerprint of a cause")
+        which.add_argument("--ids", nargs="+", metavar="ID", help="numbers of letters, as dead_letters list has them")
+        parser.add_argument("--deed", choices=("replay", "move", "copy", "delete"), default="replay")
+        parser.add_argument("--to", metavar="QUEUE", help="a queue of the same broker (default: each where it died)")
+        parser.add_argument("--rate", type=float, help="messages a second (default: no limit)")
+        parser.add_argument("--trial", type=int, default=0, metavar="N", help="so many first, then wait for returns")
+        parser.add_argument("--watch", type=float, metavar="SECONDS", help="watch for returns after it (default 300)")
+        parser.add_argument("--allow-replayed", action="store_true", help="also such as were replayed 3 times or more")
+        parser.add_argument("--dry-run", action="store_true", help="show the plan, send nothing")
+        parser.add_argument(
+            "--yes", action="store_true", help="start without asking, except where a count is asked for"
+        )
+        parser.add_argument("--confirm", type=int, metavar="COUNT", help="the count, where the plan asks for it")
+        for verb in ("show", "pause", "resume", "stop"):
+            parser.add_argument(f"--{verb}", type=int, metavar="ID", help=f"{verb} a replay by its number")
+        parser.add_argument("--json", action="store_true", help="one JSON object at the end, no progress")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        processes.all_in_one()
+        try:
+            self._handle(options)
+        except (DeedRefused, Refused, CollectorError, JournalError, ImproperlyConfigured, StoreError) as error:
+            raise CommandError(str(error)) from None
+        finally:
+            close_store()
+
+    def _handle(self, options: dict[str, Any]) -> None:
+        for verb in ("show", "pause", "resume", "stop"):
+            if options[verb] is not None:
+                replay = _find(options[verb])
+                if verb != "show":
+                    replay = getattr(deeds, verb)(_me(), replay)
+                return self._end(replay, options["json"])
+        replay = self._made(options)
+        plan = replay.plan or {}
+        if replay.state == Replay.State.FAILED:
+            raise CommandError(replay.reason)
+        if options["dry_run"] or not self._agreed(replay, plan, options):
+            replay = deeds.stop(_me(), replay)
+            return self._end(replay, options["json"])
+        replay = deeds.start(_me(), replay, options["confirm"])
+        self._watch(replay, quiet=options["json"])
+        replay.refresh_from_db()
+        self._end(replay, options["json"])
+        if replay.state != Replay.State.DONE or replay.failed or replay.came_back:
+            raise CommandError(replay.reason or f"{replay.failed} could not be sent: see /replays/{replay.pk}/.")
+
+    def _made(self, options: dict[str, Any]) -> Replay:
+        if not options["queue"]:
+            raise CommandError("Name a queue: manage.py replay QUEUE --all")
+        kinds = ("oldest", "filter", "cause")
+        selection: dict[str, Any] = {kind: options[kind] for kind in kinds if options[kind] is not None}
+        if options["ids"]:
+            selection["ids"] = [int(id) if id.isdigit() else id for id in options["ids"]]
+        if options["all"]:
+            selection["all"] = True
+        queue = _queue(options["queue"])
+        to = {"queue_id": _queue(options["to"]).pk} if options["to"] else None
+        replay = deeds.make(
+            _me(), queue, selection, options["deed"], to, options["rate"], options["trial"],
+            allow_replayed=options["allow_replayed"],
+            limits={} if options["watch"] is None else {"watch": options["watch"]},
+        )  # fmt: skip
+        while replay.state == Replay.State.PLANNING:
+            time.sleep(EVERY)
+            replay.refresh_from_db()
+        if not options["json"]:
+            self._show_plan(replay)
+        return replay
+
+    def _show_plan(self, replay: Replay) -> None:
+        plan = replay.plan or {}
+        of = "" if plan.get("of") in (None, plan.get("count")) else f" of {plan['of']:,}"
+        count = "as many as match" if plan.get("count") is None else f"{plan['count']:,}{of}"
+        to = ", ".join(one["name"] for one in plan.get("destinations", ())) or "where each died"
+        rate = "no limit" if replay.rate is None else f"{replay.rate:g} a second"
+        self.stdout.write(f"{replay.deed.capitalize()} {replay.pk} of {visible(replay.queue_name)}: {count} messages")
+        if replay.deed != Replay.Deed.DELETE:
+            self.stdout.write(f"  to      {visible(to)}, {rate}")
+        if replay.trial:
+            self.stdout.write(f"  trial   {replay.trial} first, then it waits whether they come back")
+        self.stdout.write(f"  safety  {plan.get('safety', '')}")
+        for warning in plan.get("warnings", ()):
+            self.stdout.write(f"  mind    {visible(warning)}")
+
+    def _agreed(self, replay: Replay, plan: dict[str, Any], options: dict[str, Any]) -> bool:
+        """Whether to start; where a count is asked for it is typed, or given by --confirm."""
+        wanted = plan.get("confirm")
+        if wanted is not None and options["confirm"] is None and sys.stdin.isatty():
+            with suppress(ValueError):
+                options["confirm"] = int(input(f"Type {wanted} to go on: ").replace(",", ""))
+        if wanted is not None or options["yes"] or options["confirm"] is not None:
+            return True
+        if not sys.stdin.isatty():
+            raise CommandError("Nothing was started: say --yes, or --dry-run for the plan alone.")
+        return input(f"{replay.deed.capitalize()} these? [y/N] ").strip().lower() in ("y", "yes")
+
+    # --- watching ------------------------------------------------------------------------------------------------
+    def _watch(self, replay: Replay, quiet: bool) -> None:
+        """Until it is over; what no worker takes on within some seconds is done by this process."""
+        began, replayer = time.monotonic(), None
+        bar = not quiet and self.stdout.isatty()
+        try:
+            while not (replay.over and not replay.owner) and replay.state != Replay.State.PAUSED:
+                time.sleep(EVERY)
+                replay.refresh_from_db()
+                if replayer is None and not replay.owner and time.monotonic() - began > ALONE:
+                    replayer = Replayer(the_bus(), only=replay.pk)
+                    replayer.start()
+                if bar:
+                    self.stdout.write("\r\x1b[K" + _line(replay, os.get_terminal_size().columns), ending="")
+                    self.stdout.flush()
+        except KeyboardInterrupt:
+            self.stdout.write(f"\nIt goes on in the workers; stop it with: manage.py replay --stop {replay.pk}")
+            raise SystemExit(130) from None
+        finally:
+            if replayer is not None:
+                replayer.stop()
+            if bar:
+                self.stdout.write("")
+
+    def _end(self, replay: Replay, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(orjson.dumps(showing.replay(replay), option=orjson.OPT_INDENT_2).decode())
+            return
+        said = (
+            f"{replay.deed.capitalize()} {replay.pk} is {replay.state}: {replay.sent:,} sent, "
+            f"{replay.removed:,} removed, {replay.came_back:,} came back, {replay.failed:,} failed, "
+            f"{replay.skipped:,} left out, "
+            f"{replay.possibly_duplicated:,} possibly twice."
+        )
+        self.stdout.write(f"{said} {visible(replay.reason)}".rstrip())
+
+
+def _line(replay: Replay, width: int) -> str:
+    """The progress bar."""
+    settled = replay.sent + replay.failed + replay.skipped
+    part = min(1.0, settled / replay.total) if replay.total else 0.0
+    bar = "█" * round(part * BAR) + "░" * (BAR - round(part * BAR))
+    pace, left = showing.per_second(replay), showing.seconds_left(replay)
+    words = [f"{replay.state:9}", bar, f"{replay.sent:,}" + (f" of {replay.total:,}" if replay.total else "")]
+    words += [f"{pace:,.0f}/s"] if pace else []
+    words += [f"{duration(left)} left"] if left else []
+    words += [f"{replay.came_back:,} came back"] if replay.came_back else []
+    words += [visible(replay.trouble or replay.reason)] if replay.trouble or replay.reason else []
+    return "  ".join(words)[: width - 1]
+
+
+def _me() -> Principal:
+    """Who sits at the terminal of this machine may do what an administrator may, and is named in the audit."""
+    return Principal("person", 0, f"{getpass.getuser()} (command line)", Role.ADMIN)
+
+
+def _find(id: int) -> Replay:
+    replay = Replay.objects.filter(pk=id).select_related("queue__broker").first()
+    if replay is None:
+        raise CommandError(f"There is no replay {id}.")
+    return replay
+
+
+def _queue(text: str) -> Queue:
+    """A queue by its name, or BROKER/NAME where several have it."""
+    found = list(Queue.objects.filter(name=text, gone_at=None).select_related("broker")[:20])
+    if not found and "/" in text:
+        broker, _, name = text.partition("/")
+        found = list(Queue.objects.filter(name=name, broker__name=broker, gone_at=None).select_related("broker"))
+    if not found:
+        raise CommandError(f"There is no queue named {text}; manage.py queues lists them.")
+    if len(found) > 1:
+        raise CommandError(f"{len(found)} queues are named {text}; say BROKER/{text}: "
+                           f"{', '.join(sorted(queue.broker.name for queue in found))}.")  # fmt: skip
+    return found[0]
