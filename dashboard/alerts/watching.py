@@ -57,8 +57,7 @@ class Watch:
     def __call__(self, tick: Tick, ring: Ring) -> None:
         """Judge a tick that comes after all of the ring's. Never raises: what cannot be written is tried again."""
         try:
-            with transaction.atomic():
-                self._follow_rules(tick.at)
+            self._follow_rules(tick.at)
             if self.engine is None or not self.rules:
                 return
             self._judge(self.engine, tick, ring)
@@ -150,7 +149,8 @@ class Watch:
     # --- scopes --------------------------------------------------------------------------------------------------
 
     def _entries(self, tick: Tick) -> Mapping[int, Entry]:
-        marks = Broker.objects.filter(pk=self.broker).values_list("marks", "name").first() or (0, "")
+        marks = Broker.objects.filter(pk=self.broker).values_list("marks", "name").first() or (0, self.name)
+        self.name = marks[1]
         return self.directory.of(self.broker, (tick.inventory, *marks)).entries
 
     def _scopes(self, frame: TickFrame) -> ScopeTable:

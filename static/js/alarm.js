@@ -21,14 +21,23 @@ function mark() {
 }
 
 function notify(found) {
-  const seen = Number(localStorage.getItem(SEEN) ?? 0);
-  const newest = Math.max(seen, ...found.items.map((one) => one.id));
-  localStorage.setItem(SEEN, newest);
-  if (!seen || !localStorage.getItem(FLAG) || !("Notification" in window) || Notification.permission !== "granted") return;
+  const before = localStorage.getItem(SEEN);
+  const seen = Number(before ?? 0);
+  localStorage.setItem(SEEN, Math.max(seen, ...found.items.map((one) => one.id)));
+  if (before === null || !localStorage.getItem(FLAG) || !("Notification" in window) || Notification.permission !== "granted") return;
   for (const one of found.items.filter((item) => item.id > seen).slice(0, 3)) {
     const note = new Notification(`${one.queue ?? one.broker ?? one.rule}: ${one.rule}`, { body: one.reason, tag: `weir-${one.id}` });
     note.onclick = () => (focus(), location.assign(`${link.href}incidents/${one.id}/`));
   }
+}
+
+/** The figure on the queues page. */
+function tile(found) {
+  const place = document.querySelector("[data-total=alerts]");
+  if (!place) return;
+  place.textContent = found.firing;
+  place.className = found.critical ? "bad" : found.firing ? "warn" : "";
+  document.querySelector("[data-total=acknowledged]").textContent = `${found.firing - found.unacknowledged} acknowledged`;
 }
 
 function show(found) {
@@ -39,6 +48,7 @@ function show(found) {
     badge.textContent = found.firing;
     badge.className = `badge ${found.critical ? "bad" : "warn"}`;
   }
+  tile(found);
   if (icon) icon.href = firing ? calm.replace("weir.svg", "weir-firing.svg") : calm;
   mark();
   notify(found);

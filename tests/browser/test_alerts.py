@@ -105,3 +105,34 @@ def test_the_charts_of_a_queue_show_alerts_and_limits(
     names = "(document.getElementById('chart').layout.shapes ?? []).map((s) => s.name).join()"
     until(page, f"{names}.includes('critical') && {names}.includes('limit')", 40)
     expect(page.locator("section:has(#alerts-title)")).to_contain_text("Stalled")
+
+
+NOTES = """
+window.told = [];
+window.Notification = class {
+  static permission = "granted";
+  static requestPermission = async () => "granted";
+  constructor(title, options) { told.push(`${title}: ${options.body}`); }
+};
+"""
+
+
+def test_a_browser_that_was_asked_to_notifies_of_what_is_new(
+    another: Starts, watched: Watched, context: BrowserContext
+) -> None:
+    weir = another("--history", "900")
+    signed_in(context, weir)
+    page = watched.page
+    page.add_init_script(NOTES)
+    page.goto(f"{weir.url}/alerts/")
+    until(page, "localStorage.getItem('weir.seen') !== null", 40)
+    page.click("#notify")
+    expect(page.locator("#notify")).to_have_text("Notify me no more in this browser")
+    page.goto(f"{weir.url}/alerts/rules/add/?template=stalled")
+    page.fill("[name=for]", "0s")
+    page.click("text=Add the rule")
+    page.wait_for_url("**/alerts/")
+    until(page, "told.some((one) => one.startsWith('orders.fulfil: Stalled'))", 60)
+    assert "weir-firing" in str(page.get_attribute("link[rel=icon]", "href"))
+    page.goto(f"{weir.url}/")
+    expect(page.locator("[data-total=alerts]")).not_to_have_text("?", timeout=LATE)
