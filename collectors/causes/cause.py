@@ -19,6 +19,7 @@ REASONS = {
     "maxlen": "Pushed out, the queue was full{colon}",
     "delivery_limit": "Delivered too often{queue}",
     "MaxDeliveryCountExceeded": "Delivered too often{queue}",
+    "maxReceiveCount": "Received too often{queue}",
     "TTLExpiredException": "Expired{queue}",
     "HeaderSizeExceeded": "Its headers were too large{queue}",
     "MaxTransferHopCountExceeded": "Forwarded too often{queue}",

@@ -16,6 +16,7 @@ from collectors.decoding import tree, visible
 from collectors.letters import Death
 from collectors.letters import Letter as Seen
 
+from ..directory import dead_letter_pairs
 from ..models import Cause, Letter, Place, Queue
 from ..snapshot import iso
 from . import bodies, contents
@@ -99,7 +100,7 @@ def whole(row: Letter, kept: Seen | None, masking: Masking) -> dict[str, Any]:
     if kept is None:
         return told | {"hidden": "What is in it is no longer kept here; look into its queue to see it again."} | _EMPTY
     one = read(kept, masking, queue.name)
-    return told | inside(one) | {"history": history(kept.deaths), "path": path(kept, queue.name)}
+    return told | inside(one) | {"history": history(kept.deaths), "path": path(kept, queue)}
 
 
 _EMPTY: dict[str, Any] = {
@@ -165,6 +166,7 @@ _WORDS = {
     "expired": "expired",
     "maxlen": "pushed out of the full queue",
     "delivery_limit": "delivered too often",
+    "maxReceiveCount": "received too often",
 }
 assert set(_WORDS) <= set(REASONS)
 
@@ -192,14 +194,21 @@ def _sentence(death: Death) -> str:
     return visible(f"{what} in {death.queue}, {times}{since if death.at else ''}")
 
 
-def path(letter: Seen, queue: str) -> list[str]:
-    """The way of a letter, from where it was sent to where it lies: "payments.capture ×5"."""
-    steps = []
+def path(letter: Seen, queue: Queue) -> list[str]:
+    """The way of a letter, from where it was sent to where it lies: "payments.capture ×5".
+
+    Where it does not tell, the queue whose dead letters arrive there stands for it, if there is one alone.
+    """
+    steps: list[str] = []
+    if not letter.deaths:
+        pairs, _ = dead_letter_pairs(queue.broker_id)
+        sources = [source for source, target in pairs if target == queue.pk]
+        steps += Queue.objects.filter(pk__in=sources).values_list("name", flat=True) if len(sources) == 1 else []
     first = letter.deaths[-1] if letter.deaths else None
     if first is not None and first.exchange:
         steps.append(f"{first.exchange} ({', '.join(first.routing_keys)})" if first.routing_keys else first.exchange)
     steps += [death.queue + (f" ×{death.count}" if death.count > 1 else "") for death in reversed(letter.deaths)]
-    return [visible(step) for step in [*steps, queue]]
+    return [visible(step) for step in [*steps, queue.name]]
 
 
 def time_of(at: float | None) -> str | None:

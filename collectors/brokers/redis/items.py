@@ -17,7 +17,7 @@ import orjson
 
 from ...dialects import RETURNING
 from ...dialects.keeping import Apart, Returning, Told
-from ...letters import REPLAY_COUNT, REPLAY_ID, REPLAYED_AT, REPLAYED_BY, STAMPS, Letter, Stamp
+from ...letters import REPLAY_COUNT, REPLAY_ID, REPLAYED_AT, REPLAYED_BY, STAMPS, Death, Letter, Stamp
 from . import names
 from .entries import EARLIEST, EntryId
 from .times import times
@@ -101,12 +101,20 @@ class Item:
             died_at=died,
             attempts=told.attempts if told.attempts is not None else self.deliveries,
             deliveries=self.deliveries,
+            deaths=self._deaths(),
             origin=self.origin,
             replayed=self.replayed,
             replay_id=self.replay_id,
             expires_at=told.expires_at,
             place=self.place,
         )
+
+    def _deaths(self) -> tuple[Death, ...]:
+        """A group was handed it again and again: the broker tells no other reason."""
+        if not (self.group and self.deliveries):
+            return ()
+        where = f"{names.text(self.origin_key)} · {names.text(self.group)}"
+        return (Death(where, "delivery_limit", self.deliveries),)
 
 
 def fingerprint(identity: bytes) -> str:
