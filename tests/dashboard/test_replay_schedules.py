@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -81,26 +82,32 @@ def test_after_any_schedule_every_message_is_where_the_journal_says(tmp_path, fi
     monkeypatch.setattr("dashboard.replay.passes.PATIENCE", 0.0)
     monkeypatch.setattr("dashboard.replay.runner.HELD_ON", -1000.0)
     for seed in range(first, first + 50):
-        chance = random.Random(seed)
-        world = shop()
-        for name in ("orders", "orders.dead"):
-            world.delete(name)
-        bodies = fill(world, chance.randint(1, 60), equal=chance.choice((1, 1, 3)), ids=chance.random() < 0.5)
-        what, path = _order(chance), tmp_path / str(seed)
-        lives = chance.randint(1, 6)
-        state = ""
-        for life in range(lives + 1):
-            state = one_life(path, what, chance, disturb=life < lives)
-            if state in ("done", "failed", "stopped"):
-                break
-        assert state == "done", (seed, state)
-        left, arrived = in_queue(world, "orders.dead"), in_queue(world, "orders")
-        check_nothing_lost(path, bodies, left, arrived)
-        if not what.holds and what.oldest is None:
-            assert left == [], seed
-        with Reading(path) as journal:
-            named = {row.id for row in journal.messages("possibly_duplicated", most=1000)}
-        assert len(named) >= len(Counter(arrived) - Counter(bodies)), seed
+        one_schedule(tmp_path / str(seed), seed)
+
+
+def one_schedule(path: Path, seed: int) -> tuple[int, int, int]:
+    """Fill, replay through several lives, look at every message: lives, messages, and how many arrived twice."""
+    chance = random.Random(seed)
+    world = shop()
+    for name in ("orders", "orders.dead"):
+        world.delete(name)
+    bodies = fill(world, chance.randint(1, 60), equal=chance.choice((1, 1, 3)), ids=chance.random() < 0.5)
+    what = _order(chance)
+    lives = chance.randint(1, 6)
+    state, life = "", 0
+    for life in range(lives + 1):
+        state = one_life(path, what, chance, disturb=life < lives)
+        if state in ("done", "failed", "stopped"):
+            break
+    assert state == "done", (seed, state)
+    left, arrived = in_queue(world, "orders.dead"), in_queue(world, "orders")
+    double = check_nothing_lost(path, bodies, left, arrived)
+    if not what.holds and what.oldest is None:
+        assert left == [], seed
+    with Reading(path) as journal:
+        named = {row.id for row in journal.messages("possibly_duplicated", most=1000)}
+    assert len(named) >= len(Counter(arrived) - Counter(bodies)), seed
+    return life + 1, len(bodies), sum(double.values())
 
 
 def _order(chance: random.Random):

@@ -1,0 +1,84 @@
+"""Thousands of random schedules of crashes, cuts, pauses and take-overs: `python -m tests.bench.replay_schedules`.
+
+On the memory broker by default, each schedule as in tests/dashboard/test_replay_schedules.py, with seeds of its own;
+with `--rabbitmq-restarts N` a durable queue of RabbitMQ whose node is stopped and started so often while letters move.
+What is found is printed at the end: schedules, lives, messages, copies that were named as possibly double; any
+message that is not where its journal says ends the run with the seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+django.setup()
+
+from collectors.brokers import memory  # noqa: E402
+from dashboard.replay import passes, runner  # noqa: E402
+from tests.brokers.rabbitmq_letters import declare, put  # noqa: E402
+from tests.brokers.test_replay_schedules import House  # noqa: E402
+from tests.dashboard.replay_child import DONE, begin  # noqa: E402
+from tests.dashboard.replays import check_nothing_lost  # noqa: E402
+from tests.dashboard.test_replay_schedules import one_schedule  # noqa: E402
+from tests.servers.rabbitmq import rabbitmq_nodes  # noqa: E402
+
+
+def on_memory(first: int, count: int) -> None:
+    """Schedules first to first + count."""
+    passes.BATCH, passes.MOST_UNDERWAY, passes.PATIENCE, runner.HELD_ON = 7, 20, 0.0, -1000.0
+    began, lives, messages, double = time.monotonic(), 0, 0, 0
+    for seed in range(first, first + count):
+        memory.forget_all()
+        with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
+            told = one_schedule(Path(folder) / "j", seed)
+        lives, messages, double = lives + told[0], messages + told[1], double + told[2]
+        if (seed - first + 1) % 250 == 0:
+            print(f"{seed - first + 1} schedules, {time.monotonic() - began:.0f} s", flush=True)
+    print(f"{count} schedules, {lives} lives, {messages} messages: none lost, {double} arrived twice, all named.")
+
+
+def restarts(times: int, count: int) -> None:
+    """A node of RabbitMQ is stopped and started while durable letters move."""
+    chance = random.Random(5)
+    with rabbitmq_nodes(settings="") as (node,), tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
+        keys = [declare(node, "/", name) for name in ("dead", "orders")]
+        bodies = [b"letter %d" % n for n in range(count)]
+        put(node, "/", "dead", bodies)
+        house = House(node.url(vhost="/"), *keys, port=node.amqp)
+        path = Path(folder) / "j"
+        child = begin(house.url, house.dead, house.orders, path, 0, signal.SIGKILL, 60.0, 0.5)
+        for n in range(times):
+            time.sleep(chance.uniform(0.3, 1.5))
+            node.stop()
+            node.start()
+            print(f"restart {n + 1}", flush=True)
+        child.join(300)
+        assert child.exitcode == DONE, child.exitcode
+        left, arrived = house.empty(house.dead, 0, 0.0), house.empty(house.orders, count)
+        double = check_nothing_lost(path, bodies, left, arrived)
+    print(f"{times} restarts, {count} messages: none lost, {sum(double.values())} arrived twice, all named.")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--schedules", type=int, default=3000)
+    parser.add_argument("--first", type=int, default=10_000, help="the first seed")
+    parser.add_argument("--rabbitmq-restarts", type=int, default=0)
+    parser.add_argument("--messages", type=int, default=3000, help="of the restarts")
+    options = parser.parse_args()
+    if options.rabbitmq_restarts:
+        restarts(options.rabbitmq_restarts, options.messages)
+    else:
+        on_memory(options.first, options.schedules)
+
+
+if __name__ == "__main__":
+    main()
