@@ -102,3 +102,12 @@ def by_outcome(receipts: Sequence[Receipt]) -> dict[Outcome, set[int]]:
 
 def through(node: Node, proxy: Proxy, vhost: str) -> str:
     return node.url(vhost=vhost).replace(f":{node.amqp}/", f":{proxy.port}/")
+
+
+def unread(node: Node, vhost: str, queue: str) -> None:
+    """Until the broker has noticed the end of the lease, and put back what it held."""
+    deadline = time.monotonic() + 20
+    with node.connect(vhost) as connection:
+        channel = connection.channel()
+        while channel.queue_declare(queue, passive=True).method.consumer_count and time.monotonic() < deadline:
+            time.sleep(0.05)

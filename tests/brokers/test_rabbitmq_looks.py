@@ -66,6 +66,19 @@ def test_fifty_looks_lose_nothing(
         assert highest < arguments["x-delivery-limit"], "a letter came near its limit"
 
 
+@pytest.mark.parametrize(
+    "arguments", [{}, QUORUM, {**QUORUM, "x-delivery-limit": 20}], ids=["classic", "quorum", "limit"]
+)
+def test_many_letters_keep_their_order(rabbitmq_node: Node, vhost: str, arguments: dict[str, Any]) -> None:
+    """More than 32 at once, which a quorum queue would give back in no order."""
+    sent = [b"letter %d" % n for n in range(100)]
+    where = declare(rabbitmq_node, vhost, "dead", arguments)
+    put(rabbitmq_node, vhost, "dead", sent)
+    for _ in range(3):
+        assert bodies(look(rabbitmq_node.url(vhost=vhost), where, Bounds(messages=80))) == sent[:80]
+    assert drained(rabbitmq_node, vhost, "dead", 100) == sent
+
+
 def test_fifty_looks_at_a_stream_page_through_it(rabbitmq_node: Node, vhost: str) -> None:
     where = declare(rabbitmq_node, vhost, "kept", STREAM)
     put(rabbitmq_node, vhost, "kept", BODIES)

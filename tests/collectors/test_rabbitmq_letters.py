@@ -28,16 +28,16 @@ def rules(version: str, policy: dict[str, Any] | None = None, **row: Any) -> Rul
     ("version", "arguments", "policy", "limit", "counts", "by_closing"),
     [
         ("3.10.8", {}, {}, None, False, True),
-        ("3.13.7", {"x-delivery-limit": 5}, {}, 5, True, False),
-        ("3.13.7", {}, {"delivery-limit": 7}, 7, True, False),
-        ("3.13.7", {"x-delivery-limit": 5}, {"delivery-limit": 3}, 3, True, False),
-        ("4.0.0", {}, {}, 20, True, False),
+        ("3.13.7", {"x-delivery-limit": 5}, {}, 5, True, True),
+        ("3.13.7", {}, {"delivery-limit": 7}, 7, True, True),
+        ("3.13.7", {"x-delivery-limit": 5}, {"delivery-limit": 3}, 3, True, True),
+        ("4.0.0", {}, {}, 20, True, True),
         ("4.1.3-alpha.1", {"x-delivery-limit": -1}, {}, None, False, True),
-        ("4.2.0", {"x-delivery-limit": -1}, {"delivery-limit": 50}, 50, True, False),
+        ("4.2.0", {"x-delivery-limit": -1}, {"delivery-limit": 50}, 50, True, True),
         ("4.3.0", {}, {}, 20, False, False),
         ("4.3.0", {"x-delivery-limit": 100}, {"delivery-limit": 40}, 40, False, False),
         ("5.0.0", {}, {}, 20, False, False),
-        ("", {}, {}, 20, True, False),
+        ("", {}, {}, 20, True, True),
     ],
 )
 def test_what_counts_in_a_quorum_queue_of_each_version(

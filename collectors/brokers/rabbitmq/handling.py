@@ -59,6 +59,8 @@ class Letters:
             raise NotSupported("A stream keeps its messages: none can be taken out of it, or removed.")
         if rules.price.refused:
             raise NotSupported(rules.price.refused)
+        if row.get("auto_delete"):
+            raise NotSupported("This queue is deleted when its last consumer leaves: a lease would be its end.")
         until = time.time() + min(seconds, rules.timeout / 2)
         around = self._around
         return RabbitLease(self._url, where, rules, mean_size(row), until, around, around.refuses_when_full)

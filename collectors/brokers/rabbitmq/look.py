@@ -1,7 +1,8 @@
 """Looks into queues that have no peek: letters are got one by one, and given back all at once.
 
-`basic.get` and not a consumer: it adds no consumer, which would keep an auto-delete queue alive or end it, and it asks
-for so many letters and no more. Requests are pipelined, twice as many each time, so that large bodies are met early.
+`basic.get` where that can be: it adds no consumer, which would keep an auto-delete queue alive or end it, and it asks
+for so many letters and no more. Quorum queues keep the order only of what one consumer holds, and know no auto-delete:
+there each batch goes to a consumer. Batches are twice as large each time, so that large bodies are met early.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ SKIPPED = 64 << 20
 #: After its time a look waits so much longer for what was asked already, before it hangs up.
 GRACE = 2.0
 STEP = 0.25
+#: So long a queue must show nothing and send nothing, until what was asked for counts as taken by others.
+QUIET = 1.0
 MOST_AT_ONCE = 64
 
 
@@ -49,7 +52,7 @@ class Looking:
     def look(self) -> Look:
         vhost, queue = self._where
         at = time.time()
-        link = Link(self._url, vhost, keep=self._kept_bytes())
+        link = Link(self._url, vhost, keep=self._bounds.body_bytes if self._rules.limit is None else None)
         sender = Sender(self._url, vhost, lambda _: True)
         try:
             source = Source(link, link.open_channel(), queue, self._rules)
@@ -66,22 +69,40 @@ class Looking:
             sender.close()
             link.close()
 
-    def _kept_bytes(self) -> int:
-        """How much of each body is kept: where letters may have to be replaced, as much as a look may read."""
-        return (
-            self._bounds.body_bytes if self._rules.limit is None else max(self._bounds.body_bytes, self._bounds.bytes)
-        )
-
     # --- taking --------------------------------------------------------------------------------------------------
     def _get(self, source: Source) -> None:
+        ask = self._by_consumer if self._rules.by_closing else self._by_get
         step = 1
         while self._wants_more():
-            count = min(step, self._bounds.messages - len(self._held), MOST_AT_ONCE)
-            source.link.send(frames.get(source.channel, source.queue) * count)
-            self._asked = count
-            while self._asked and not self._hung_up:
-                self._read(source)
+            ask(source, min(step, self._bounds.messages - len(self._held), MOST_AT_ONCE))
             step *= 2
+
+    def _by_get(self, source: Source, count: int) -> None:
+        source.link.send(frames.get(source.channel, source.queue) * count)
+        self._asked = count
+        while self._asked and not self._hung_up:
+            self._read(source)
+
+    def _by_consumer(self, source: Source, count: int) -> None:
+        """The next letters to a consumer of their own: when the channel is closed, each gives its back in order."""
+        self._asked = min(count, source.ready()[0])
+        self._empty = not self._asked
+        if self._empty:
+            return
+        link, channel = source.link, source.channel
+        tag = f"weir-{len(self._held):09}"  # RabbitMQ goes by the order of these names
+        link.call(frames.prefetch(channel, self._asked), channel, frames.QOS_OK)
+        link.call(frames.consume(channel, source.queue, tag), channel, frames.CONSUME_OK)
+        heard = time.monotonic()
+        while self._asked and not self._hung_up:
+            before = self._asked
+            self._read(source)
+            if self._asked != before or source.link.reader.arriving:
+                heard = time.monotonic()
+            elif not self._hung_up and time.monotonic() - heard > QUIET and not source.ready()[0]:
+                self._empty, self._asked = True, 0  # another consumer had them
+        if not self._hung_up:
+            link.call(frames.cancel(channel, tag), channel, frames.CANCEL_OK)
 
     def _wants_more(self) -> bool:
         if self._empty or self._hung_up or len(self._held) >= self._bounds.messages or self._stop():
@@ -98,7 +119,8 @@ class Looking:
         """Take in answers to what was asked; hang up when too much, or nothing, comes."""
         if self._stop():
             self._ends_at = min(self._ends_at, time.monotonic())
-        source.link.read(STEP)
+        if not source.link.events:
+            source.link.read(STEP)
         source.link.check(source.channel)
         events = source.link.events
         while events:
@@ -109,16 +131,18 @@ class Looking:
             elif isinstance(event, Arrived):
                 self._asked -= 1
                 self._take(event)
-        if self._room <= 0:
-            source.link.reader.keep = self._bounds.body_bytes
         arriving = source.link.reader.arriving.get(source.channel)
-        if arriving is not None and arriving.message.size - self._room > SKIPPED:
+        grace = GRACE
+        if self._rules.limit is not None:  # hanging up would count, and what is near its limit must be replaced whole
+            grace = source.link.timeout
+        elif arriving is not None and arriving.message.size - self._room > SKIPPED:
             self._hang_up(source, arriving.message, b"".join(arriving.pieces))
-        elif self._asked and time.monotonic() > self._ends_at + GRACE:
+        if self._asked and not self._hung_up and time.monotonic() > self._ends_at + grace:
             self._hang_up(source, None, b"")
 
     def _take(self, message: Arrived) -> None:
-        (tag,) = unpack_from(">Q", message.arguments)
+        at = 1 + message.arguments[0] if message.name == frames.DELIVER else 0
+        (tag,) = unpack_from(">Q", message.arguments, at)
         self._room -= message.size
         self._held.append(Held(tag, message, self._where[0], self._places))
 

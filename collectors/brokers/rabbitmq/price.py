@@ -7,8 +7,9 @@ queue the count towards `delivery-limit` is the header `x-delivery-count` of wha
     4.0 to 4.2      every return counts (the header shows what is acquired); the limit is 20 unless one is set
     4.3 and later   basic.nack does not count, a connection that is lost does; the limit is 20 unless one is set
 
-A letter dies when its count would exceed the limit. Without a limit a quorum queue puts what is given back by
-`basic.nack` at its end; what it gets back because a channel was closed keeps its place.
+A letter dies when its count would exceed the limit. What a quorum queue gets back because a channel was closed keeps
+its place. By `basic.nack` it goes to the end where there is no limit, and before 4.0 more than 32 letters at once come
+back in no order (they pass through an Erlang map): so channels are closed wherever that counts no more than nack does.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def rules_of(row: Mapping[str, Any], version: str, seconds: float) -> Rules:
         kind=kind,
         limit=limit,
         counts=counts,
-        by_closing=kind == "quorum" and limit is None,
+        by_closing=kind == "quorum" and (limit is None or counts),
         price=_price(row, kind, settings, limit, counts, seconds),
         timeout=timeout / 1000 if isinstance(timeout, int) and timeout > 0 else 1800.0,
     )

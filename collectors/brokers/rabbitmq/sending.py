@@ -24,6 +24,7 @@ from .link import Link
 Target = tuple[str, str]  # exchange, routing key
 #: The name of a queue that nobody has, to try whether sending is allowed.
 NOWHERE = "weir.check.nowhere"
+BLOCKED_WITHIN = 0.05
 #: The tag of the message that tries it: nobody asks for its receipt.
 TRIAL = -1
 #: Targets whose first frame is kept.
@@ -91,8 +92,10 @@ class Sender:
         if "" in self._tried or "" in self._barred:
             return
         self._write([self._written(Posted(TRIAL, ("", NOWHERE), b"\x00\x00", b""))])
-        if not self._settle_all():
-            self._lose("RabbitMQ takes no messages now.")
+        if self._settle_all() and self.link is not None and not self.link.blocked:
+            self.hear(BLOCKED_WITHIN)  # under an alarm the first message passes, and only then the broker says so
+        if self._posted or (self.link is not None and self.link.blocked):
+            self._lose("RabbitMQ takes no messages now, for want of memory or disk space.")
         if self.link is None:
             raise Busy(f"Nothing can be sent: {self._lost}")
         if "" not in self._barred:
