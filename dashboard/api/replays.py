@@ -281,7 +281,7 @@ def list_messages(
     try:
         if replay.deed == Replay.Deed.RESTORE and replay.repeats is not None:
             rows, total = keeping.report(replay.repeats.own, state, after[1] if after else 0, limit + 1)
-            return _messages(rows, total, (str(id), state), limit)
+            return _messages(replay, rows, total, (str(id), state), limit)
         with Reading(journal_path(replay.own)) as journal:
             rows = journal.messages(state, after[1] if after else 0, limit + 1)
             total = journal.count(state)
@@ -289,12 +289,12 @@ def list_messages(
         if replay.started_at is None:
             return listing([], 0, None)
         raise ApiError(409, f"{error} It lies with the worker that ran it.") from None
-    return _messages(rows, total, (str(id), state), limit)
+    return _messages(replay, rows, total, (str(id), state), limit)
 
 
-def _messages(rows: list[Row], total: int, context: tuple[str, ...], limit: int) -> HttpResponse:
+def _messages(replay: Replay, rows: list[Row], total: int, context: tuple[str, ...], limit: int) -> HttpResponse:
     next = encode_cursor(context, None, rows[limit - 1].n) if len(rows) > limit else None
-    return listing([showing.message(row) for row in rows[:limit]], total, next)
+    return listing(showing.messages(replay, rows[:limit]), total, next)
 
 
 @router.get("/{id}/figure", auth=may("see"), operation_id="get_replay_figure", summary="Sent and came back, as a chart")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.utils import timezone
 
 from collectors.decoding import visible
 
-from ..models import Replay
+from ..models import Queue, Replay
 from ..snapshot import iso
 from . import keeping
 from .guards import Limits
@@ -75,14 +76,22 @@ def deletion(row: Replay) -> dict[str, Any]:
     )
 
 
-def message(row: Row) -> dict[str, Any]:
-    """What became of one message."""
+def messages(of: Replay, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """What became of messages of one replay; destinations by the names under which people know them."""
+    names: dict[str, str] = {}
+    if of.queue is not None:
+        there = Queue.objects.filter(broker=of.queue.broker_id, key__in={row.destination for row in rows})
+        names = dict(there.values_list("key", "name"))
+    return [_message(row, names.get(row.destination, row.destination)) for row in rows]
+
+
+def _message(row: Row, destination: str) -> dict[str, Any]:
     return {
         "n": row.n,
         "key": visible(row.id),
         "state": "came_back" if row.came_back else row.state.word,
         "size_bytes": row.size,
-        "destination": visible(row.destination) or None,
+        "destination": visible(destination) or None,
         "possibly_duplicated": row.again > 0,
         "why": row.why or None,
         "at": iso(row.at) if row.at else None,
