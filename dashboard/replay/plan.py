@@ -27,6 +27,8 @@ from . import orders
 from .guards import RAMP_STEP
 from .passes import MOST_UNDERWAY
 
+#: Seconds of the lease that a plan tries.
+TRIED = 10.0
 #: Letters that can be held for sure while a queue is read through for a filter.
 HOLDS = 10_000
 #: Deleting more, purging, and every wide replay ask for the count to be typed.
@@ -116,6 +118,7 @@ def fill(plan: Plan, replay: Replay) -> None:
             _destinations(plan, replay, queue, broker, to)
             _stamps(plan, replay, queue, broker, to)
         _own_move(plan, replay, queue, broker, to)
+        broker.lease(queue.key, TRIED).close()  # takes nothing; says at once what can never be taken, or may not be
     finally:
         broker.close()
     _mind(plan, replay, queue, price)

@@ -8,6 +8,7 @@ import time
 import pytest
 from django.db import connections
 
+from collectors.errors import NotSupported
 from dashboard.live.bus import the_bus
 from dashboard.models import AuditEntry, Letter, Queue, Replay
 from dashboard.replay import plan
@@ -267,3 +268,13 @@ def test_what_is_wide_is_never_begun_without_a_count(count, of, asked, refused):
     planned = plan.Plan(count=count, of=of, wide=True)
     plan._confirm(planned, Replay(selection={"filter": "body:x"}))
     assert planned.confirm == asked and refused in planned.refused and bool(planned.refused) == bool(refused)
+
+
+def test_what_cannot_be_taken_out_of_its_queue_is_said_by_the_plan(looked, operator_api, monkeypatch):
+    def kept(broker, key, seconds):
+        raise NotSupported("A stream keeps its messages.")
+
+    monkeypatch.setattr(type(looked.adapter), "lease", kept)
+    made = operator_api.send("post", "replays", body(looked), 201)
+    assert (made["state"], made["reason"]) == ("failed", "A stream keeps its messages.")
+    assert operator_api.send("post", f"replays/{made['id']}/start", status=409)
