@@ -26,6 +26,8 @@ from .usual import usual_of
 
 #: Queues that are previewed, at most; and up to so many seconds the samples themselves are read.
 MOST_QUEUES, RAW_SECONDS = 1000, 6 * 3600.0
+#: States cannot be read: they are judged again, which takes long. So far back, and on samples only if so few.
+STATES_BACK, MOST_JUDGED = 6 * 3600.0, 450
 MINUTE, HOUR, LONGEST = 60.0, 3600.0, 30 * 86400.0
 _POINTS = 400
 
@@ -84,6 +86,8 @@ def preview(
         found.firings += firings
         read |= dict.fromkeys(ids, stored)
         best = _worst(condition, stored, firings, best)
+    if condition.kind == "state" and end - start > STATES_BACK:
+        found.notes.append("States are not stored: they were judged again for the last 6 hours only.")
     _count(found, condition, per)
     if best is not None:
         _chart(found, condition, read[best[1]], best[1])
@@ -96,12 +100,24 @@ def _history(store: Store, condition: Condition, broker: int, ids: Sequence[int]
     if condition.kind == "stuck":
         metrics += ["lag_messages", "in_rate"]
     begin = start - max((seconds for _, seconds in windows_of(condition)), default=0.0)
-    stored = _read.of(
+    if condition.kind == "state":
+        begin = max(begin, end - STATES_BACK)
+        return _read.of(
+            (store.uuid, broker, tuple(ids), "state", begin, end), lambda: _judged(store, broker, ids, begin, end)
+        )
+    return _read.of(
         (store.uuid, broker, tuple(ids), tuple(metrics), begin, end),
         lambda: _stored(store, broker, ids, metrics, begin, end),
     )
-    if condition.kind == "state":
-        stored.put("state", _states(stored))
+
+
+def _judged(store: Store, broker: int, ids: Sequence[int], begin: float, end: float) -> Stored:
+    """States, judged again; from samples while they are few enough for somebody who waits."""
+    stored = samples(store, broker, ids, ["state"], begin, end) if end - begin <= 2 * HOUR else None
+    if stored is None or len(stored.times) > MOST_JUDGED:
+        stored = rolled(store, ids, ["state"], begin, end, MINUTE)
+        stored.times = stored.times + stored.step
+    stored.put("state", _states(stored))
     return stored
 
 
