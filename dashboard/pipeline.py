@@ -14,6 +14,9 @@ from .inventory import Inventory
 from .store.base import Store
 from .ticks import BLOCK, CLOCK_WENT_BACK, Levels, Ring, Tick
 
+#: Queues of which a restart reads how they were in the last two hours.
+REFILLED = 1000
+
 
 class Ingest:
     """The spine for one broker, in the collector that polls it. Its windows are refilled from the store."""
@@ -49,13 +52,17 @@ class Ingest:
 
 
 def refilled(store: Store, broker: int) -> Ring:
-    """A ring as if its process had never stopped: the newest ticks, and before them the levels of two hours."""
+    """A ring as if its process had never stopped: the newest ticks, and before them the levels of two hours.
+
+    The levels are those of the largest backlogs: of ten thousand queues, reading them all would hold up the first poll.
+    """
     ring = Ring()
     ticks = store.recent(broker, ring.size)
     if not ticks:
         return ring
     end = ticks[0].at // BLOCK * BLOCK
-    ids = ticks[-1].ids
+    backlog = np.nan_to_num(ticks[-1].backlog)
+    ids = ticks[-1].ids[np.sort(np.argsort(-backlog, kind="stable")[:REFILLED])]
     names = ("depth", "in_flight", "lag_messages")
     series = store.range(ids.tolist(), names, end - ring.blocks * BLOCK, end, ring.blocks, "last")
     depth, in_flight, behind = (series.values[name] for name in names)
