@@ -62,8 +62,7 @@ def restarts(times: int, count: int) -> None:
             print(f"restart {n + 1}", flush=True)
         child.join(300)
         assert child.exitcode == DONE, child.exitcode
-        left, arrived = house.empty(house.dead, 0, 0.0), house.empty(house.orders, count)
-        double = check_nothing_lost(path, bodies, left, arrived)
+        double = check_nothing_lost(path, bodies, *house.empty(count))
     print(f"{times} restarts, {count} messages: none lost, {sum(double.values())} arrived twice, all named.")
 
 

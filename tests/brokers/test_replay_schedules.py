@@ -55,20 +55,22 @@ class House:
             broker.send_new(Destination(self.dead), body, {}, {})
         broker.close()
 
-    def empty(self, key: str, count: int, seconds: float = 40.0) -> list[bytes]:
-        """Everything that lies in a queue, taken out, once there are so many: what a dead worker held comes back."""
+    def empty(self, count: int, seconds: float = 40.0) -> tuple[list[bytes], list[bytes]]:
+        """What lies in both queues, taken out, once there are so many: what a dead worker held comes back."""
         broker = registry.connect(registry.parse(self.url))
-        bodies: list[bytes] = []
+        left: list[bytes] = []
+        arrived: list[bytes] = []
         end = time.monotonic() + seconds
         while True:
-            lease = broker.lease(key, 60.0)
-            while taken := lease.take(500, self.wait):
-                bodies += [one.letter().body for one in taken]
-                lease.remove([one.tag for one in taken])
-            lease.close()
-            if len(bodies) >= count or time.monotonic() > end:
+            for key, bodies in ((self.dead, left), (self.orders, arrived)):
+                lease = broker.lease(key, 60.0)
+                while taken := lease.take(500, self.wait):
+                    bodies += [one.letter().body for one in taken]
+                    lease.remove([one.tag for one in taken])
+                lease.close()
+            if len(left) + len(arrived) >= count or time.monotonic() > end:
                 broker.close()
-                return bodies
+                return left, arrived
 
     def through(self, proxy: Proxy | None) -> str:
         return self.url if proxy is None else self.url.replace(f":{self.port}", f":{proxy.port}")
@@ -132,17 +134,16 @@ def schedule(house: House, path: Path, seed: int) -> None:
     finally:
         if proxy is not None:
             proxy.__exit__(None, None, None)
-    arrived = house.empty(house.orders, len(bodies))
-    check_nothing_lost(path, bodies, house.empty(house.dead, 0, 0.0), arrived)
+    check_nothing_lost(path, bodies, *house.empty(len(bodies)))
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.rabbitmq
 def test_rabbitmq(rabbit: House, tmp_path: Path, seed: int) -> None:
     schedule(rabbit, tmp_path / "j", seed)
 
 
-@pytest.mark.parametrize("seed", (1, 2))
+@pytest.mark.parametrize("seed", (2,))
 @pytest.mark.rabbitmq
 def test_rabbitmq_quorum(quorum: House, tmp_path: Path, seed: int) -> None:
     schedule(quorum, tmp_path / "j", 100 + seed)
@@ -153,7 +154,7 @@ def test_valkey(redis_lists: House, tmp_path: Path, seed: int) -> None:
     schedule(redis_lists, tmp_path / "j", 200 + seed)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 def test_sqs(sqs: House, tmp_path: Path, seed: int) -> None:
     schedule(sqs, tmp_path / "j", 300 + seed)
 
@@ -175,7 +176,7 @@ def test_a_stopped_worker_sends_nothing_after_it_was_taken_over(rabbit: House, t
     stopped.join(60)
     other.join(90)
     assert stopped.exitcode not in (None, DONE) and other.exitcode == DONE
-    check_nothing_lost(path, bodies, rabbit.empty(rabbit.dead, 0, 0.0), rabbit.empty(rabbit.orders, 40))
+    check_nothing_lost(path, bodies, *rabbit.empty(40))
 
 
 def _state(pid: int | None) -> str:
@@ -205,7 +206,7 @@ def test_ten_restarts_of_valkey_that_writes_always(tmp_path: Path) -> None:
             answers(port)
         child.join(120)
         assert child.exitcode == DONE
-        check_nothing_lost(path, bodies, house.empty(house.dead, 0, 0.0), house.empty(house.orders, len(bodies)))
+        check_nothing_lost(path, bodies, *house.empty(len(bodies)))
     finally:
         server.kill()
         server.wait(10)
