@@ -28,6 +28,7 @@ REASONS = {
 
 #: Paths of keys that tell the shape of a body, and how deep.
 PATHS, DEEP = 40, 3
+SHOWN_KEYS = 6
 
 #: Characters of a title, and of the names of a class, a queue or a reason.
 TITLE, LONGEST = 120, 200
@@ -110,11 +111,13 @@ def _with_error(error: Failure, reason: str, queue: str) -> Cause:
 
 
 def _without_error(death: Failure, reason: str, queue: str, message_type: str, value: Any) -> Cause:
-    shape = message_type or "\n".join(_paths(value))
+    paths = _paths(value)
+    shape = message_type or "\n".join(paths)
     title = _given_up(reason, queue) + (f": {message_type}" if message_type else "")
     return Cause(
         fingerprint=_hash("reason", reason, queue, shape),
         title=_cut(plain(title)),
+        message="" if message_type else _keys(paths),
         reason=reason,
         source=death.source,
         queue=queue,
@@ -130,6 +133,13 @@ def _given_up(reason: str, queue: str) -> str:
     if reason in REASONS:
         return REASONS[reason].format(queue=where, colon=f": {queue}" if queue else "")
     return f"{reason}{where}" if reason else f"No reason told{where}"
+
+
+def _keys(paths: Sequence[str]) -> str:
+    """The outermost keys, by which groups are told apart that have nothing else: "keys: lines, order"."""
+    names = [path[1:] for path in paths if path.count(".") == 1 and "[" not in path]
+    more = ", …" if len(names) > SHOWN_KEYS else ""
+    return plain(f"keys: {', '.join(name[:40] for name in names[:SHOWN_KEYS])}{more}") if names else ""
 
 
 def _paths(value: Any) -> list[str]:

@@ -169,8 +169,6 @@ function summary(said, shown) {
   part("calm-words").textContent = said.holders ? `${count(said.holders)} ${said.holders === 1 ? "queue holds" : "queues hold"} dead letters, and all are empty.` : "No queue of dead letters is known yet.";
   part("snoozed").textContent = said.snoozed ? `${count(said.snoozed)} snoozed` : "";
   part("snoozed").hidden = !said.snoozed;
-  const nav = document.querySelector("header [data-count=letters]");
-  if (nav && !view.filter) nav.textContent = said.taken?.of ? count(said.taken.of) : "";
 }
 
 part("looks").addEventListener("click", (event) => (looking.open ? looking.close() : looking.show(row().queues, row().taken?.of, event.currentTarget)));

@@ -41,6 +41,8 @@ export class Summary {
     put(this.under, urgent ? `${count(fine)} ${what === "queue" ? "" : "queues "}${fine === 1 ? "is" : "are"} fine` : `${queues(summary.queues)} watched, none needs attention`);
     put(this.brokers, words);
     this.brokers.className = well ? "muted" : "strong warn";
+    const letters = document.querySelector("header [data-count=letters]");
+    if (letters) put(letters, summary.dead_letters ? count(summary.dead_letters) : "");
     document.title = `${urgent ? `(${urgent}) ` : ""}Queues · Weir`;
     this.showTotals(summary);
     this.showChips(summary);
