@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..insight.states import State
+from ..snapshot import Snapshot
 from ..store.base import Store, StoreError
 
 ROUND_SECONDS = (10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
@@ -84,6 +86,37 @@ TEMPLATES: Sequence[Template] = (
     ),
     Template("behind", "Falls behind", "", {"kind": "stuck", "value": "behind", "window_seconds": 900}),
 )
+
+
+#: What a queue must tell for a rule about something that is worked out.
+_NEEDS = {"clears_in_seconds": "out_rate", "wait_seconds": "out_rate", "surplus_rate": "in_rate"}
+
+
+def for_fleet(snapshot: Snapshot) -> list[tuple[Template, str]]:
+    """The templates with a sentence on what the fleet shows of each: what happens now first, what nobody tells last."""
+    told = [(template, *_shown(template, snapshot)) for template in TEMPLATES]
+    order = sorted(range(len(told)), key=lambda i: (-told[i][1], i))
+    return [(told[i][0], told[i][2]) for i in order]
+
+
+def _shown(template: Template, snapshot: Snapshot) -> tuple[int, str]:
+    """2 = it would be about something now, 1 = queues tell it, 0 = none does; and that in words."""
+    condition, shown = template.condition, ~snapshot.aside
+    metric = condition.get("metric", "lag_messages")
+    if metric == "state":
+        now = int((snapshot.state[shown] == State[condition["value"].upper()]).sum())
+        return (2, f"{_many(now)} {condition['value']} now.") if now else (1, "No queue is so now.")
+    column = snapshot.column(_NEEDS.get(metric, metric))[shown]
+    known = int(np.isfinite(column).sum())
+    if not known:
+        return 0, "No queue tells this now."
+    if metric in ("dead_letters", "redelivery_rate") and (now := int((column > 0).sum())):
+        return 2, f"{_many(now)} {'with dead letters' if metric == 'dead_letters' else 'with redeliveries'} now."
+    return 1, f"{known:,} of {int(shown.sum()):,} queues tell it."
+
+
+def _many(count: int) -> str:
+    return f"{count:,} {'queue is' if count == 1 else 'queues are'}"
 
 
 def for_queue(store: Store, queue: int, now: float | None = None) -> tuple[dict[str, Any], str]:

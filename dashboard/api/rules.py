@@ -144,9 +144,10 @@ def list_rules(request: HttpRequest, limit: int = USUAL_LIMIT, cursor: str = "")
 
 @router.get("/templates", auth=may("see"), response=Templates, operation_id="rule_templates", summary="To begin with")
 def rule_templates(request: HttpRequest, queue: int | None = None) -> HttpResponse:
-    """Rules that everybody needs; with `queue`, first one whose limit fits that queue's history."""
+    """Rules that everybody needs, those first that the fleet shows a case of now (`why`); with `queue`, first one whose
+    limit fits that queue's history."""
     items = [{"key": t.key, "name": t.name, "filter": t.filter, "condition": t.condition, "severity": t.severity,
-              "why": ""} for t in suggest.TEMPLATES]  # fmt: skip
+              "why": why} for t, why in suggest.for_fleet(fleet().snapshot())]  # fmt: skip
     if queue is not None:
         condition, why = suggest.for_queue(the_store(), queue)
         fits = {"key": "fits", "name": "", "filter": f"id:{queue}", "condition": condition, "severity": "warning"}

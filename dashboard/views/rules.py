@@ -14,6 +14,7 @@ from ..alerts import deeds, suggest
 from ..alerts.conditions import DERIVED, METRICS, OPS, WORDS
 from ..alerts.incidents import sentence
 from ..insight.vocabulary import State
+from ..live.feed import fleet
 from ..models import Notifier, Queue, Rule, Severity
 from ..refused import DeedRefused
 from ..samples import the_store
@@ -82,7 +83,7 @@ def _form(request: HttpRequest, given: dict[str, Any], row: Rule | None, why: st
         "stuck": WORDS["stuck"],
         "severities": Severity.values,
         "notifiers": Notifier.objects.all(),
-        "templates": suggest.TEMPLATES,
+        "templates": suggest.for_fleet(fleet().snapshot()) if row is None else (),
     }
     return render(request, "alerts/rule.html", context)
 

@@ -8,12 +8,14 @@ import pytest
 from django.utils import timezone
 
 from dashboard.alerts import clock
+from dashboard.insight.states import State
 from dashboard.live import feed
 from dashboard.live.bus import the_bus
 from dashboard.models import AuditEntry, Incident, Notifier, Queue, Rule, Telling
 from tests.servers.receivers import hook
 
 from .polled import LAG, Polled, rule, story
+from .web import seen
 
 NEW = {"name": "Lag of orders", "filter": "orders*", "condition": LAG, "severity": "critical"}
 
@@ -185,3 +187,11 @@ def test_a_rule_switched_off_closes_what_it_has_open(operator_api, shop):
     operator_api.send("patch", f"rules/{asked.pk}", {"enabled": True})
     shop.poll(4, orders=400.0)
     assert story() == [("orders", "closed"), ("orders", "open")]
+
+
+def test_templates_begin_with_what_the_fleet_shows_now(operator_api):
+    seen(queues=2, state=State.STALLED, lag_seconds=[9.0, 12.0])
+    told = operator_api.get("rules/templates")["items"]
+    assert told[0]["key"] == "stalled" and told[0]["why"] == "2 queues are stalled now."
+    why = {one["key"]: one["why"] for one in told}
+    assert why["lag"] == "2 of 2 queues tell it." and told[-1]["why"] == "No queue tells this now."
