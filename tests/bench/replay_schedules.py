@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import django
+import pika.exceptions
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
@@ -28,7 +29,7 @@ from tests.brokers.test_replay_schedules import House  # noqa: E402
 from tests.dashboard.replay_child import DONE, begin  # noqa: E402
 from tests.dashboard.replays import check_nothing_lost  # noqa: E402
 from tests.dashboard.test_replay_schedules import one_schedule  # noqa: E402
-from tests.servers.rabbitmq import rabbitmq_nodes  # noqa: E402
+from tests.servers.rabbitmq import Node, rabbitmq_nodes  # noqa: E402
 
 
 def on_memory(first: int, count: int) -> None:
@@ -49,6 +50,7 @@ def restarts(times: int, count: int) -> None:
     """A node of RabbitMQ is stopped and started while durable letters move."""
     chance = random.Random(5)
     with rabbitmq_nodes(settings="") as (node,), tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
+        listens(node)
         keys = [declare(node, "/", name) for name in ("dead", "orders")]
         bodies = [b"letter %d" % n for n in range(count)]
         put(node, "/", "dead", bodies)
@@ -64,6 +66,19 @@ def restarts(times: int, count: int) -> None:
         assert child.exitcode == DONE, child.exitcode
         double = check_nothing_lost(path, bodies, *house.empty(count))
     print(f"{times} restarts, {count} messages: none lost, {sum(double.values())} arrived twice, all named.")
+
+
+def listens(node: Node) -> None:
+    """Its management answers a moment before its AMQP port does."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            node.connect().close()
+            return
+        except pika.exceptions.AMQPConnectionError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
 
 
 def main() -> None:
