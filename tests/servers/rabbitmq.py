@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -127,9 +128,12 @@ class Node:
         return sum(t.user + t.system for t in times)
 
     def _answers(self) -> bool:
-        with suppress(RuntimeError, urllib3.exceptions.HTTPError):
+        """Whether it runs, and takes AMQP too: the management API is there a moment earlier."""
+        with suppress(RuntimeError, OSError, urllib3.exceptions.HTTPError):
             nodes = self.api("GET", "nodes")
-            return any(node["name"] == self.name and node["running"] for node in nodes)
+            if any(node["name"] == self.name and node["running"] for node in nodes):
+                socket.create_connection(("127.0.0.1", self.amqp), timeout=5).close()
+                return True
         return False
 
 
