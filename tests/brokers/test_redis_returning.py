@@ -40,7 +40,8 @@ def test_a_dead_job_of_sidekiq_goes_back_as_its_own_retry_does_it(redis_clean: S
     at, at_seconds = json.loads(first)["enqueued_at"], json.loads(second)["enqueued_at"]
     assert isinstance(at, int) and began * 1000 - 1 <= at <= time.time() * 1000
     assert isinstance(at_seconds, float) and began <= at_seconds <= time.time()
-    expected = JOB.replace("1700000000001", str(at)).replace("24", "23").replace(', "at": 1700000009.5', "")
+    expected = JOB.replace('"retry_count":24', '"retry_count":23').replace(', "at": 1700000009.5', "")
+    expected = expected.replace("1700000000001", str(at))
     assert first.decode() == expected
 
 
