@@ -1,6 +1,7 @@
 """The product's settings, for the test process: a data folder of its own, and nothing of the caller's environment.
 
-`DJANGO_SETTINGS_MODULE` of pytest. Programs that a test starts run under `dashboard.settings` (tests/conftest.py).
+Pytest's own (`--ds` in pyproject.toml, for its worker processes too).
+Programs that a test starts run under `dashboard.settings` (tests/conftest.py).
 """
 
 from __future__ import annotations

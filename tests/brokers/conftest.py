@@ -1,5 +1,13 @@
 """Servers for the tests of this folder, one import for each."""
 
+import pytest
+
 from tests.servers.rabbitmq import rabbitmq_node, rabbitmq_pair, vhost  # noqa: F401
 from tests.servers.redis import redis_clean, redis_server, valkey  # noqa: F401
 from tests.servers.sqs import ministack_peer, moto_server, sqs_peer  # noqa: F401
+
+
+@pytest.fixture(autouse=True)
+def short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Letters that a dead worker held are waited for as long as leases last here: seconds, not minutes."""
+    monkeypatch.setattr("dashboard.replay.runner.HELD_ON", 8.0)

@@ -138,7 +138,7 @@ def test_after_a_restart_a_client_that_comes_back_sees_the_newest_state(tmp_path
     with Site(tmp_path, port=first.port) as again, again.connect(first.headers) as socket:
         ask(socket, view="queues", sort="depth")
         back = frame(socket)
-        assert depths(back) == [4, 5, 6] and back["rows"][0]["spark"]["values"][-1] == 4
+        assert depths(back) == [4, 5, 6] and 4 in back["rows"][0]["spark"]["values"][-2:]  # its half minute may be over
 
 
 def test_two_web_processes_stream_the_same_over_one_redis(tmp_path, valkey):

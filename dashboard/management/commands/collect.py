@@ -29,5 +29,6 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: collector.stop())
         self.stdout.write(f"Collecting as {collector.name}.")
+        self.stdout.flush()
         collector.run()
         close_store()

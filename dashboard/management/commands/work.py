@@ -29,6 +29,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
         self.stdout.write("Working.")
+        self.stdout.flush()
         reader.start()
         replayer.start()
         worker.run()
