@@ -48,7 +48,7 @@ class ScopeTable:
         except FilterError:  # it was good when it was saved: another version's language
             return np.zeros(len(self.ids), bool)
         mask = expression.judge(self._static)[0]
-        if not view.speaks_of(expression, "hidden"):
+        if not expression.speaks_of("hidden"):
             mask = mask & ~self.hidden
         if columns_of(expression) <= _STATIC:
             self._kept[text] = mask

@@ -59,6 +59,10 @@ class Expression:
         """Of which rows this is true, and of which it is false; neither where it depends on what is unknown."""
         raise NotImplementedError
 
+    def speaks_of(self, flag: str) -> bool:
+        """Whether is:FLAG stands anywhere in it."""
+        return False
+
 
 class Columns:
     """A table as the terms read it: each column is made ready once per filtering."""
@@ -229,6 +233,9 @@ class Flag(Expression):
         yes = np.array(columns.table.flags(self.name), bool)  # a copy: masks may be written to
         return yes, ~yes
 
+    def speaks_of(self, flag: str) -> bool:
+        return self.name == flag
+
     def __str__(self) -> str:
         return f"is:{self.name}"
 
@@ -242,6 +249,9 @@ class Not(Expression):
     def judge(self, columns: Columns) -> tuple[Bools, Bools]:
         yes, no = self.term.judge(columns)
         return no, yes
+
+    def speaks_of(self, flag: str) -> bool:
+        return self.term.speaks_of(flag)
 
     def __str__(self) -> str:
         return f"-({self.term})" if isinstance(self.term, And | Or) else f"-{self.term}"
@@ -260,6 +270,9 @@ class And(Expression):
             yes, no = yes & true, no | false
         return yes, no
 
+    def speaks_of(self, flag: str) -> bool:
+        return any(term.speaks_of(flag) for term in self.terms)
+
     def __str__(self) -> str:
         return " ".join(f"({term})" if isinstance(term, Or) else str(term) for term in self.terms)
 
@@ -276,6 +289,9 @@ class Or(Expression):
             true, false = term.judge(columns)
             yes, no = yes | true, no & false
         return yes, no
+
+    def speaks_of(self, flag: str) -> bool:
+        return any(term.speaks_of(flag) for term in self.terms)
 
     def __str__(self) -> str:
         return " OR ".join(map(str, self.terms))

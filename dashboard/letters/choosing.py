@@ -19,7 +19,7 @@ from collectors.letters import Letter as Seen
 
 from .. import filters
 from ..access import Principal
-from ..filters import Field, Fields, terms
+from ..filters import Field, Fields
 from ..models import Letter, Queue
 from ..ticks import Floats, Ints
 from . import contents
@@ -199,21 +199,12 @@ def mask(text: str, table: Table) -> Mask:
     """
     expression = parsed(text, table.sight)
     shown: Mask = expression.mask(table)
-    if not speaks_of(expression, "gone"):
+    if not expression.speaks_of("gone"):
         shown &= table.index.there
-    if not speaks_of(expression, "snoozed"):
+    if not expression.speaks_of("snoozed"):
         shown &= ~table.flags("snoozed")
     ids, codes = distinct(table.index.whole["queue_id"])  # deleted queues, and live ones, are left out
     return shown & np.isin(ids, np.array(sorted(table.queues), np.int64))[codes]
-
-
-def speaks_of(expression: filters.Expression, flag: str) -> bool:
-    """Whether is:FLAG stands anywhere in a filter."""
-    if isinstance(expression, terms.Flag):
-        return expression.name == flag
-    if isinstance(expression, terms.Not):
-        return speaks_of(expression.term, flag)
-    return isinstance(expression, terms.And | terms.Or) and any(speaks_of(term, flag) for term in expression.terms)
 
 
 # --- for replays and deletions -----------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from typing import Any
 
 from .. import filters
 from ..access import Principal
-from ..filters import terms
 from ..snapshot import Snapshot
 from . import sorting
 from .others import KINDS, OtherView
@@ -137,15 +136,6 @@ def mask(text: str, table: Snapshot) -> sorting.Mask:
     """Which queues a filter shows: hidden ones and such that are gone only when it speaks of them (is:hidden)."""
     expression = parsed(text)
     shown: sorting.Mask = expression.mask(table)
-    if not speaks_of(expression, "hidden"):
+    if not expression.speaks_of("hidden"):
         shown &= ~table.hidden
-    return shown if speaks_of(expression, "gone") else shown & ~table.gone
-
-
-def speaks_of(expression: filters.Expression, flag: str) -> bool:
-    """Whether is:FLAG stands anywhere in a filter."""
-    if isinstance(expression, terms.Flag):
-        return expression.name == flag
-    if isinstance(expression, terms.Not):
-        return speaks_of(expression.term, flag)
-    return isinstance(expression, terms.And | terms.Or) and any(speaks_of(term, flag) for term in expression.terms)
+    return shown if expression.speaks_of("gone") else shown & ~table.gone

@@ -20,6 +20,7 @@ from ..alerts.telling.urls import OWN
 from ..live.feed import fleet
 from ..models import Incident, Notifier, Rule, Silence, Telling
 from ..refused import DeedRefused
+from .doing import do
 
 RECENT, MOST = timedelta(days=7), 100
 #: How long a silence may be chosen to last on a page, in seconds.
@@ -123,7 +124,7 @@ def incident(request: HttpRequest, id: int) -> HttpResponse:
 def incident_acknowledge(request: HttpRequest, id: int) -> HttpResponse:
     """`note`: what whoever acknowledges has to say."""
     row = get_object_or_404(Incident, pk=id)
-    _do(request, lambda: deeds.acknowledge(request.principal, row, request.POST.get("note", "")), "Acknowledged.")
+    do(request, lambda: deeds.acknowledge(request.principal, row, request.POST.get("note", "")), "Acknowledged.")
     return _back(request, "incident", id)
 
 
@@ -136,7 +137,7 @@ def incident_silence(request: HttpRequest, id: int) -> HttpResponse:
     def mute() -> None:
         desk.silence(request.principal, request.POST.get("reason", ""), incident=row, seconds=_seconds(request))
 
-    _do(request, mute, "Silenced. Whoever opens it next sees the reason.")
+    do(request, mute, "Silenced. Whoever opens it next sees the reason.")
     return _back(request, "incident", id)
 
 
@@ -152,7 +153,7 @@ def silence_add(request: HttpRequest) -> HttpResponse:
             request.principal, said.get("reason", ""), said.get("filter", ""), seconds=_seconds(request), repeat=repeat
         )
 
-    _do(request, mute, "Silenced.")
+    do(request, mute, "Silenced.")
     return redirect("alerts")
 
 
@@ -160,7 +161,7 @@ def silence_add(request: HttpRequest) -> HttpResponse:
 @require("tend_incidents")
 def silence_end(request: HttpRequest, id: int) -> HttpResponse:
     row = get_object_or_404(Silence, pk=id)
-    _do(request, lambda: deeds.end_silence(request.principal, row), "The silence has ended; what is open is told.")
+    do(request, lambda: deeds.end_silence(request.principal, row), "The silence has ended; what is open is told.")
     return redirect("alerts")
 
 
@@ -170,7 +171,7 @@ def notifier_add(request: HttpRequest) -> HttpResponse:
     """`name`, `url`, `allow_private`."""
     said = request.POST
     fields = {"name": said.get("name", ""), "url": said.get("url", ""), "allow_private": "allow_private" in said}
-    _do(request, lambda: deeds.save_notifier(request.principal, None, fields), "The notifier is saved. Test it now.")
+    do(request, lambda: deeds.save_notifier(request.principal, None, fields), "The notifier is saved. Test it now.")
     return redirect("alerts")
 
 
@@ -191,7 +192,7 @@ def notifier_test(request: HttpRequest, id: int) -> HttpResponse:
 @require("change_notifiers")
 def notifier_delete(request: HttpRequest, id: int) -> HttpResponse:
     row = get_object_or_404(Notifier, pk=id)
-    _do(request, lambda: deeds.delete_notifier(request.principal, row), f"{row.name} is deleted.")
+    do(request, lambda: deeds.delete_notifier(request.principal, row), f"{row.name} is deleted.")
     return redirect("alerts")
 
 
@@ -200,16 +201,6 @@ def _seconds(request: HttpRequest) -> float:
         return float(request.POST.get("seconds", ""))
     except ValueError:
         raise DeedRefused("seconds", "Choose how long it is to last.") from None
-
-
-def _do(request: HttpRequest, deed: Any, done: str) -> None:
-    """Do it, and say so or why not."""
-    try:
-        deed()
-    except DeedRefused as refused:
-        messages.error(request, str(refused))
-    else:
-        messages.success(request, done)
 
 
 def _back(request: HttpRequest, name: str, id: int) -> HttpResponse:

@@ -19,6 +19,7 @@ from ..live.feed import fleet
 from ..live.view import mask
 from ..models import Queue
 from ..refused import DeedRefused
+from .doing import do
 
 #: Names that a person reads before deleting.
 NAMES_SHOWN = 20
@@ -29,14 +30,8 @@ NAMES_SHOWN = 20
 def queue_tags(request: HttpRequest, id: int) -> HttpResponse:
     """`tags`: those by hand, separated by commas."""
     row = get_object_or_404(Queue, pk=id)
-    try:
-        queue_deeds.tag(
-            request.principal, row, [one for one in re.split(r"\s*,\s*", request.POST.get("tags", "")) if one]
-        )
-    except DeedRefused as refused:
-        messages.error(request, str(refused))
-    else:
-        messages.success(request, "The tags are saved.")
+    tags = [one for one in re.split(r"\s*,\s*", request.POST.get("tags", "")) if one]
+    do(request, lambda: queue_deeds.tag(request.principal, row, tags), "The tags are saved.")
     return redirect("queue", id)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -16,8 +16,8 @@ from ..alerts.incidents import sentence
 from ..insight.vocabulary import State
 from ..live.feed import fleet
 from ..models import Notifier, Queue, Rule, Severity
-from ..refused import DeedRefused
 from ..samples import the_store
+from .doing import do
 
 KINDS = (
     ("threshold", "a number beyond a limit"),
@@ -109,11 +109,6 @@ def rule_delete(request: HttpRequest, id: int) -> HttpResponse:
     )
 
 
-def _done(request: HttpRequest, deed: Any, done: str) -> HttpResponse:
-    try:
-        deed()
-    except DeedRefused as refused:
-        messages.error(request, str(refused))
-    else:
-        messages.success(request, done)
+def _done(request: HttpRequest, deed: Callable[[], object], done: str) -> HttpResponse:
+    do(request, deed, done)
     return redirect("alerts")

@@ -1,5 +1,7 @@
 // The audit trail: times as this browser's own, and j, k, enter and the pages by keyboard. Without it, times are in UTC.
 
+import { moveAmong } from "./stops.js";
+
 const two = (n) => String(n).padStart(2, "0");
 const day = (at) => `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
 const minute = (at) => `${two(at.getHours())}:${two(at.getMinutes())}`;
@@ -24,13 +26,7 @@ form.addEventListener("formdata", ({ formData }) => {
 });
 
 const stops = [...document.querySelectorAll(".trail tbody tr, .pages a")];
-addEventListener("weir:move", (event) => {
-  const here = stops.findIndex((stop) => stop.contains(document.activeElement));
-  const next = stops[here < 0 ? (event.detail > 0 ? 0 : stops.length - 1) : here + event.detail];
-  if (!next) return;
-  event.preventDefault();
-  next.focus();
-});
+moveAmong(() => stops);
 addEventListener("keydown", (event) => {
   const details = event.key === "Enter" && event.target.matches?.(".trail tr") && event.target.querySelector("details");
   if (details) details.open = !details.open;

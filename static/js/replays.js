@@ -3,6 +3,7 @@
 import { count } from "./format.js";
 import { Live } from "./live.js";
 import { call } from "./replayplan.js";
+import { moveAmong } from "./stops.js";
 
 const page = document.getElementById("replays");
 const { base } = page.dataset;
@@ -59,14 +60,7 @@ page.addEventListener("click", async (event) => {
   error.hidden = false;
 });
 
-addEventListener("weir:move", (event) => {
-  const stops = [...page.querySelectorAll("tbody tr, .pages a")];
-  const here = stops.findIndex((stop) => stop.contains(document.activeElement));
-  const next = stops[here < 0 ? (event.detail > 0 ? 0 : stops.length - 1) : here + event.detail];
-  if (!next) return;
-  event.preventDefault();
-  next.focus();
-});
+moveAmong(() => [...page.querySelectorAll("tbody tr, .pages a")]);
 addEventListener("keydown", (event) => {
   if (event.key === "Enter" && event.target.matches?.("#replays tr")) event.target.querySelector("a")?.click();
 });

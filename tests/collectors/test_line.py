@@ -7,30 +7,13 @@ import pytest
 
 from collectors import line, registry
 from collectors import poller as poller_module
-from collectors.brokers.memory import Memory, World, world
+from collectors.brokers.memory import Memory, World
 from collectors.errors import AccessRefused, BadAnswer, CollectorError, OwnFault, TimedOut, Unreachable
 from collectors.poller import Poller
 from collectors.protocol import Broker, Poll
 from collectors.url import BrokerURL
 
 from .ears import Ears, until, url_of
-
-
-@pytest.fixture
-def ears() -> Ears:
-    return Ears()
-
-
-@pytest.fixture
-def poller(ears: Ears) -> Iterator[Poller]:
-    with Poller(ears) as poller:
-        yield poller
-
-
-@pytest.fixture
-def shop() -> World:
-    world("shop").put("orders", 2)
-    return world("shop")
 
 
 def test_a_poll_that_takes_far_too_long_is_given_up_once(

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,23 +12,6 @@ from collectors.protocol import Broker, Poll
 from collectors.url import BrokerURL
 
 from .ears import SOON, Ears, until, url_of
-
-
-@pytest.fixture
-def ears() -> Ears:
-    return Ears()
-
-
-@pytest.fixture
-def poller(ears: Ears) -> Iterator[Poller]:
-    with Poller(ears) as poller:
-        yield poller
-
-
-@pytest.fixture
-def shop() -> World:
-    world("shop").put("orders", 2)
-    return world("shop")
 
 
 @pytest.fixture

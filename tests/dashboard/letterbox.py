@@ -7,6 +7,8 @@ import json
 import time
 from datetime import UTC, datetime
 
+import pytest
+
 from collectors import registry
 from collectors.brokers.memory import world
 from collectors.letters import Death
@@ -72,3 +74,20 @@ class Letterbox(Watched):
         """The bodies that lie in a queue, in order."""
         with self.world.still() as queues:
             return [message.body for message in queues[name].ready]
+
+
+@pytest.fixture
+def box(web):
+    """A box with 45 dead letters of two causes, polled."""
+    box = Letterbox()
+    box.put(40)
+    box.put(5, error="Timeout")
+    box.poll()
+    return box
+
+
+@pytest.fixture
+def looked(box, operator_api):
+    """The same box, looked through."""
+    operator_api.send("post", f"queues/{box.dlq.pk}/looks", {"limit": 100}, 201)
+    return box

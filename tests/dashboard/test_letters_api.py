@@ -14,21 +14,6 @@ from .letterbox import Letterbox
 from .web import Api
 
 
-@pytest.fixture
-def box(web):
-    box = Letterbox()
-    box.put(40)
-    box.put(5, error="Timeout")
-    box.poll()
-    return box
-
-
-@pytest.fixture
-def looked(box, operator_api):
-    operator_api.send("post", f"queues/{box.dlq.pk}/looks", {"limit": 100}, 201)
-    return box
-
-
 def test_the_price_is_said_and_get_looks_at_nothing(box, viewer_api):
     said = viewer_api.get(f"queues/{box.dlq.pk}/look")
     assert said["free"] and said["refused"] is None and said["budget"]["looks_left"] is None

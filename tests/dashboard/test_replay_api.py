@@ -23,21 +23,6 @@ QUICK = {"watch": 0, "trial_wait": 0}
 
 
 @pytest.fixture
-def box(web):
-    box = Letterbox()
-    box.put(40)
-    box.put(5, error="Timeout")
-    box.poll()
-    return box
-
-
-@pytest.fixture
-def looked(box, operator_api):
-    operator_api.send("post", f"queues/{box.dlq.pk}/looks", {"limit": 100}, 201)
-    return box
-
-
-@pytest.fixture
 def worker(web):
     worker = Replayer(the_bus())
     worker.start()

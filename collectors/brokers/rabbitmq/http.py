@@ -10,6 +10,7 @@ import orjson
 import urllib3
 from urllib3 import exceptions as failures
 
+from collectors.certificates import why_untrusted
 from collectors.errors import (
     AccessRefused,
     BadAnswer,
@@ -128,7 +129,7 @@ def _failure(error: failures.HTTPError, where: str, timeout: float) -> Collector
     if isinstance(error, failures.SSLError):
         cause = error.args[0] if error.args else None
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return Unreachable(f"The certificate of {where} is not trusted: {_why(cause)}.")
+            return Unreachable(f"The certificate of {where} is not trusted: {why_untrusted(cause)}.")
         return Unreachable(f"No TLS connection to {where}: does it speak plain HTTP there?")
     if isinstance(error, failures.LocationValueError):
         return BadURL(f"{where} is not an address that can be asked.")
@@ -140,16 +141,6 @@ def _failure(error: failures.HTTPError, where: str, timeout: float) -> Collector
             return Unreachable(f"{where} closed the connection.")
         return BadAnswer(f"The answer of {where} broke off or is not HTTP.")
     return Unreachable(f"{where} cannot be asked: {_reason(error)}.")
-
-
-def _why(error: ssl.SSLCertVerificationError) -> str:
-    """What is wrong with a certificate, and what to do. The numbers are OpenSSL's X509_V_ERR_..."""
-    said = error.verify_message.rstrip(".")
-    if error.verify_code == 10:
-        return f"{said}; it has to be renewed on the server"
-    if error.verify_code in (62, 64):
-        return f"{said}; write a name into the URL that it was made for"
-    return f"{said}; ca_file= names the authority to trust"
 
 
 def _reason(error: Exception) -> str:

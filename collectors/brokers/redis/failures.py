@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import redis
 
+from ...certificates import why_untrusted
 from ...errors import AccessRefused, BadAnswer, BadURL, CollectorError, NotSupported, TimedOut, Unreachable
 from ...url import BrokerURL
 
@@ -107,7 +108,7 @@ def _refused_sign_in(text: str, url: BrokerURL, place: str) -> AccessRefused:
 def _unreachable(error: BaseException, url: BrokerURL, place: str, answered_before: bool) -> CollectorError:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return Unreachable(f"The certificate of Redis at {place} is not trusted: {_why(cause)}.")
+            return Unreachable(f"The certificate of Redis at {place} is not trusted: {why_untrusted(cause)}.")
         if isinstance(cause, ssl.SSLError):
             return Unreachable(
                 f"No TLS with Redis at {place}; if it speaks plain TCP there, write redis:// for rediss://."
@@ -120,16 +121,6 @@ def _unreachable(error: BaseException, url: BrokerURL, place: str, answered_befo
         return Unreachable(f"The connection to Redis at {place} was lost.")
     hint = "" if url.scheme == "rediss" else "; if it expects TLS, write rediss:// for redis://"
     return Unreachable(f"The connection to Redis at {place} was lost or could not be made{hint}.")
-
-
-def _why(error: ssl.SSLCertVerificationError) -> str:
-    """What is wrong with a certificate, and what to do. The numbers are OpenSSL's X509_V_ERR_..."""
-    said = error.verify_message.rstrip(".")
-    if error.verify_code == 10:
-        return f"{said}; it has to be renewed on the server"
-    if error.verify_code in (62, 64):
-        return f"{said}; write a name into the URL that it was made for"
-    return f"{said}; name its issuer with ca_file="
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
