@@ -1,4 +1,4 @@
-"""The desk of a runner (`runner.Desk`): the row of its replay."""
+"""The desk of a runner (`telling.Desk`): the row of its replay."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger("weir.replay")
 
 
 class RowDesk:
-    """The desk of one runner (`runner.Desk`): the replay's row."""
+    """The desk of one runner (`telling.Desk`): the replay's row."""
 
     def __init__(self, replay: Replay, owner: str, bus: Bus) -> None:
         self.id, self.own, self.owner, self.bus = replay.pk, replay.own, owner, bus

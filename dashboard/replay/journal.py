@@ -226,7 +226,8 @@ class Journal:
     def note_before(self, counts: Counter[str]) -> None:
         """What lies in the queue now: at once, since it is written once."""
         with self._transaction() as db:
-            db.executemany("insert or replace into before values (?, ?)", counts.items())
+            db.execute("delete from before")  # of a beginning that was broken off
+            db.executemany("insert into before values (?, ?)", counts.items())
             db.execute("insert or replace into said values ('before', '1')")
 
     @property

@@ -28,7 +28,7 @@ from .journal import Counts, Journal, JournalError, State
 from .report import Row
 
 if TYPE_CHECKING:
-    from .runner import Desk
+    from .telling import Desk
 
 #: Bytes of copies that one deletion may keep, and all of them together; and for how long.
 MOST_OF_ONE, MOST = 512 * 1024 * 1024, 2 * 1024 * 1024 * 1024

@@ -19,8 +19,7 @@ from ..models import Broker, DeadLetterMark, Letter, Queue, Relation, Replay
 from ..refused import DeedRefused
 from ..secrets import decrypt
 from .guards import Limits
-from .runner import Order
-from .tasks import Task
+from .tasks import Order, Task
 
 GUARD = 3  # letters that were replayed so often are left out, unless allowed
 

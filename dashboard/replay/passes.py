@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from collectors.errors import Busy, CollectorError, Expired
-from collectors.letters import Destination, Lease, Outcome, Parcel, Receipt, Stamp, Taken
+from collectors.letters import Lease, Outcome, Receipt, Taken
 
 from . import clock
 from .guards import REFUSED_IN_A_ROW, Pace
 from .journal import Journal, State
-from .tasks import End, Task, has_own_id, words_of
+from .sorting import Batch, Sorter
+from .tasks import End, Task
 
 BATCH = 250
 MOST_UNDERWAY = 1000  # copies that are being sent at one time
@@ -26,15 +26,6 @@ SLOW = 3.0  # seconds until the next copy may be sent, beyond which no lease is 
 SETTLING = 30.0  # seconds to wait at the end for what became of copies
 RIPENS = 0.2  # seconds after which what was confirmed is written down, however little it is
 MARGIN = 5.0  # seconds before the end of a lease at which nothing more is taken
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What one round sends and removes."""
-
-    parcels: list[Parcel] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)
-    removals: dict[int, int] = field(default_factory=dict)  # tag -> n
 
 
 class Pass:
@@ -56,12 +47,10 @@ class Pass:
         self.lease, self.journal, self.task, self.pace = lease, journal, task, pace
         self.go_on, self.tell = go_on, tell
         self.limit = limit
-        self.sent = self.returned = self.held = 0
+        self.sent = self.held = 0
         self.why = ""
-        self._open = journal.open_messages()
-        self._bound = None if task.bound is None else task.bound - journal.counts.removed
+        self._sorter = Sorter(lease, journal, task, limit)
         self._underway: dict[int, int] = {}  # tag -> n
-        self._resent: set[int] = set()
         self._removed: list[int] = []
         self._confirmed: list[int] = []  # tags of those underway that were confirmed, and are not written down yet
         self._confirmed_at = 0.0
@@ -72,12 +61,6 @@ class Pass:
         left = lease.until - time.time()
         self._ends = clock.now() + left
         self._margin = min(MARGIN, left / 4)
-        self._fresh = 0  # sent for the first time, by this pass
-        self._named_to = words_of(task.to)
-        if task.keeps:  # whose copy is confirmed is over
-            for id, numbers in self._open.sent.items():
-                self._open.stayed.setdefault(id, []).extend(numbers)
-            self._open.sent = {}
 
     # --- rounds --------------------------------------------------------------------------------------------------
     def run(self) -> End:
@@ -101,11 +84,9 @@ class Pass:
             return End.REFUSED
         if self._unsure:
             return End.BROKEN
-        if self._at_limit and not self._open.unresolved:
+        if self._sorter.at_limit and not self._sorter.open.unresolved:
             return End.LIMIT
-        if self._empty or (self._bound is not None and self._bound <= 0 and not self._open.unresolved):
-            return End.OVER
-        if self.task.named and not (self._open.planned or self._open.unresolved):
+        if self._empty or self._sorter.over:
             return End.OVER
         if clock.now() > self._ends - self._margin:
             return End.TIME
@@ -121,18 +102,14 @@ class Pass:
             return End.BROKEN
         if self._refused >= REFUSED_IN_A_ROW:
             return End.REFUSED
-        return End.LIMIT if end is End.OVER and self._at_limit else end
+        return End.LIMIT if end is End.OVER and self._sorter.at_limit else end
 
     @property
     def short(self) -> bool:
         """Whether fewer letters were met than there should be."""
-        return self._bound is not None and self._bound > 0
+        return self._sorter.left is not None and self._sorter.left > 0
 
-    @property
-    def _at_limit(self) -> bool:
-        return self.limit is not None and self._fresh >= self.limit
-
-    def _round(self, batch: _Batch) -> None:
+    def _round(self, batch: Batch) -> None:
         self._receipts(0.0 if batch.parcels else self._patience())
         removals = dict(batch.removals)
         if self._ripe:
@@ -163,14 +140,14 @@ class Pass:
     def _patience(self) -> float:
         return min(0.5, max(0.01, self.pace.wait())) if self._underway else 0.0
 
-    def _write(self, batch: _Batch) -> None:
+    def _write(self, batch: Batch) -> None:
         """One transaction: removed, sent and sending reach the disk together."""
         if self._removed:
             self.journal.move(self._removed, State.SENT, State.REMOVED)
             self._removed = []
         self.journal.commit()
 
-    def _send(self, batch: _Batch) -> None:
+    def _send(self, batch: Batch) -> None:
         numbers = batch.numbers
         if not self.go_on():  # asked again: writing to the disk may have taken long, or the process was stopped
             self._unsend(batch)
@@ -185,12 +162,9 @@ class Pass:
         self.sent += len(numbers)
         self.pace.spent(len(numbers))
 
-    def _unsend(self, batch: _Batch) -> None:
-        """What was to be sent was not: it is still in our hands, and goes back."""
-        firsts = [n for n in batch.numbers if n not in self._resent]
-        self.journal.move(firsts, State.SENDING, State.LEASED)
+    def _unsend(self, batch: Batch) -> None:
+        self._sorter.unsent(batch)
         self.held += len(batch.numbers)
-        self._fresh -= len(firsts)
 
     def _remove(self, removals: Mapping[int, int]) -> None:
         for receipt in self.lease.remove(list(removals)):
@@ -205,10 +179,10 @@ class Pass:
         self._ending = True
         until = clock.now() + min(SETTLING, max(0.0, self._ends - clock.now()))
         while self._underway and clock.now() < until and not self._unsure:
-            self._round(_Batch())
-        self._round(_Batch())  # what was confirmed by then
+            self._round(Batch())
+        self._round(Batch())  # what was confirmed by then
         self._unsure += len(self._underway)
-        self._write(_Batch())
+        self._write(Batch())
 
     # --- receipts ------------------------------------------------------------------------------------------------
     def _receipts(self, seconds: float) -> None:
@@ -240,33 +214,33 @@ class Pass:
         self.held += 1
         if receipt.outcome is Outcome.REFUSED:
             self._refused += 1
-            self.sent, self._fresh = self.sent - 1, self._fresh - 1
+            self.sent -= 1
+            self._sorter.fresh -= 1
             self.journal.end(n, State.SENDING, State.FAILED, receipt.why or "The destination refused it.")
         else:
             self._unsure += 1
 
     # --- taking --------------------------------------------------------------------------------------------------
-    def _batch(self) -> _Batch:
+    def _batch(self) -> Batch:
         """The next letters to be sent, journalled as SENDING, as far as pace and room allow."""
-        batch = _Batch()
         room = min(BATCH, MOST_UNDERWAY - len(self._underway), self.lease.most_held - self.held - len(self._underway))
-        if self.limit is not None and not self._open.unresolved:
-            room = min(room, self.limit - self._fresh)
+        if self.limit is not None and not self._sorter.open.unresolved:
+            room = min(room, self.limit - self._sorter.fresh)
         room = self.pace.allowed(room) if room > 0 else 0
         if room <= 0:
             if not self._underway:
                 time.sleep(min(0.05, self.pace.wait()))
-            return batch
+            return Batch()
         taken = self._take(room)
-        for one in taken:
-            self._sort(one, batch)
+        batch = self._sorter.sort(taken)
+        self.held += len(taken) - len(batch.parcels) - len(batch.removals)
         return batch
 
     def _take(self, room: int) -> Sequence[Taken]:
         if self.lease.random and self.task.named:
             return self._take_named(room)
-        if self._bound is not None and not self._open.unresolved:
-            room = max(1, min(room, self._bound))
+        if self._sorter.left is not None and not self._sorter.open.unresolved:
+            room = max(1, min(room, self._sorter.left))
         taken = self.lease.take(room, 0.0 if self._underway else PATIENCE)
         if not taken and not self._underway:
             self._empty = True
@@ -274,126 +248,14 @@ class Pass:
 
     def _take_named(self, room: int) -> Sequence[Taken]:
         """The next of those that the journal names, where they can be had by their ids."""
+        found = self._sorter.open
         if self._asked is None:
-            self._asked = list(dict.fromkeys([*self._open.sent, *self._open.sending, *self._open.planned]))[::-1]
+            self._asked = list(dict.fromkeys([*found.sent, *found.sending, *found.planned]))[::-1]
         ids: dict[str, int] = {}
         while self._asked and sum(ids.values()) < room:
             id = self._asked.pop()
-            ids[id] = sum(len(of.get(id, ())) for of in (self._open.sent, self._open.sending, self._open.planned))
+            ids[id] = sum(len(of.get(id, ())) for of in (found.sent, found.sending, found.planned))
         if not ids:
             self._empty = not self._underway
             return []
         return self.lease.take_these(ids)
-
-    def _sort(self, taken: Taken, batch: _Batch) -> None:
-        """What is to be done with a letter that was taken: send it, remove it, or hold it until the pass is over."""
-        if taken.stamped and self._is_return(taken):
-            return
-        if self._bound is not None:
-            self._bound -= 1
-        id, found = taken.id, self._open
-        if id in found.sending:  # before those that were sent: it may be an equal one that was not
-            self._send_again(taken, _pop(found.sending, id), batch)
-        elif id in found.sent:
-            self._meet_sent(taken, batch)
-        elif id in found.stayed:
-            _pop(found.stayed, id)
-            self.held += 1
-        elif self._at_limit:
-            self.held += 1
-        elif self.task.named:
-            self._meet_named(taken, batch)
-        elif (self._bound is not None and self._bound < 0) or not self.task.wants(taken):
-            self.held += 1
-        else:
-            self._meet_new(taken, batch)
-
-    def _is_return(self, taken: Taken) -> bool:
-        """A copy of this replay that lies in the queue again: noted, and held."""
-        own, _, n = taken.replay_id.partition(".")
-        if own != self.task.own:
-            return False
-        self.returned += self.journal.came_back([int(n)] if n.isdigit() else [])
-        self.held += 1
-        return True
-
-    def _meet_sent(self, taken: Taken, batch: _Batch) -> None:
-        """A copy of such a letter is safe. Is this its original? Then it is removed without being sent again.
-
-        Where ids are fingerprints it may be another letter that is equal in everything, while the original is
-        gone already: only the message's own id tells them apart. Else it is sent, and named as possibly duplicated.
-        """
-        n = _pop(self._open.sent, taken.id)
-        if self.lease.own_ids or has_own_id(taken):
-            batch.removals[taken.tag] = n
-            return
-        self.journal.move([n], State.SENT, State.SENDING)
-        self._send_again(taken, n, batch)
-
-    def _send_again(self, taken: Taken, n: int, batch: _Batch) -> None:
-        if not self.lease.atomic:
-            self.journal.again(n)
-        self._resent.add(n)
-        self._parcel(taken, n, batch)
-
-    def _meet_named(self, taken: Taken, batch: _Batch) -> None:
-        if taken.id not in self._open.planned:
-            self.held += 1
-            return
-        n = _pop(self._open.planned, taken.id)
-        why = self._left_out(taken)
-        if why:
-            self.held += 1
-            self.journal.end(n, State.PLANNED, State.SKIPPED, why)
-            return
-        self.journal.move([n], State.PLANNED, State.SENDING)
-        self._fresh += 1
-        self._parcel(taken, n, batch)
-
-    def _meet_new(self, taken: Taken, batch: _Batch) -> None:
-        """A letter that no journal names; or one that was to be sent, and was given back before it was."""
-        why, to = self._left_out(taken), self._destination(taken)
-        state = State.SKIPPED if why else State.SENDING
-        if taken.id in self._open.planned:
-            n = _pop(self._open.planned, taken.id)
-            if why:
-                self.journal.end(n, State.PLANNED, state, why)
-            else:
-                self.journal.move([n], State.PLANNED, state)
-        else:
-            n = self.journal.add(taken.id, state, taken.size, (not why and self._named_to) or words_of(to), why)
-        if why:
-            self.held += 1
-            return
-        self._fresh += 1
-        self._parcel(taken, n, batch)
-
-    def _left_out(self, taken: Taken) -> str:
-        """Why a letter that was chosen is not sent, a sentence; "" = it is."""
-        if self.task.guard and taken.stamped and taken.replayed >= self.task.guard:
-            return f"It was replayed {taken.replayed} times before."
-        if self._destination(taken) is None:
-            return "It does not tell in which queue it died; say where it is to go."
-        return ""
-
-    def _destination(self, taken: Taken) -> Destination | None:
-        if self.task.to is not None:
-            return self.task.to
-        origin = taken.origin
-        return Destination(origin) if origin else self.task.fallback
-
-    def _parcel(self, taken: Taken, n: int, batch: _Batch) -> None:
-        task, to = self.task, self._destination(taken)
-        assert to is not None, "left out before"
-        stamp = Stamp(f"{task.own}.{n}", task.at, task.by) if task.stamps else None
-        batch.parcels.append(Parcel(taken.tag, to, stamp, task.body, task.headers, task.options))
-        batch.numbers.append(n)
-
-
-def _pop(of: dict[str, list[int]], id: str) -> int:
-    """The oldest of an id; the id goes with its last."""
-    numbers = of[id]
-    n = numbers.pop(0)
-    if not numbers:
-        del of[id]
-    return n

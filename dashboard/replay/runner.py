@@ -10,75 +10,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from collectors.errors import CollectorError, Expired
 from collectors.letters import Bounds, Lease
 
 from . import clock, returns
-from .guards import Limits, Pace, too_many_back
-from .journal import Counts, Fenced, Journal, JournalError, State
+from .guards import Pace, too_many_back
+from .journal import Fenced, Journal, JournalError, State
 from .passes import Pass
-from .tasks import End, Task
+from .tasks import End, Order
+from .telling import Desk, Halted, Voice
 
 LEASE, LONG_LEASE = 60.0, 600.0  # seconds; the long one where letters are held that were not chosen
 CHECK = 15.0  # seconds of sending between two looks whether something came back
-POLL = 0.2  # seconds between looks at orders while nothing is to be done
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)  # seconds between tries while a broker is away
 GIVEN_UP = 900.0  # seconds of trying in vain after which a replay fails; it can be resumed
 #: Seconds after the end of a dead worker's lease at which its letters are back for certain: a connection that says
 #: nothing (its process is stopped) is given up by RabbitMQ after two heartbeats, SQS hides letters a little longer.
 HELD_ON = 130.0
-TELL = 0.5  # seconds between two words on how far it is
-
-
-class Desk(Protocol):
-    """What a runner is told, and whom it tells."""
-
-    @property
-    def rate(self) -> float | None:
-        """Messages a second as ordered now; None = no limit."""
-
-    def go_on(self) -> bool:
-        """Whether the replay is still this worker's, and to go on. Cheap: asked before each batch."""
-
-    def crowded(self, yielding: bool) -> str:
-        """Why to hold back because of the destination, a sentence; "" = go on."""
-
-    def tell(self, state: str, reason: str, counts: Counts, total: int | None) -> None:
-        """How far it is. `state` is ignored when somebody ordered another one meanwhile."""
-
-    def trouble(self, sentence: str) -> None:
-        """What is in the way just now; "" = it is over."""
-
-
-@dataclass(slots=True, frozen=True)
-class Order:
-    """What is to be done with the letters of the queue `key`.
-
-    planned   ids that were chosen, each so often; None = letters are judged when they are met (`task.wants`)
-    oldest    at most so many, the oldest first; None = all
-    holds     letters that are not chosen are met too, and held until a pass is over
-    judges    whether moving letters back is to be judged by what comes back (a deletion is not)
-    """
-
-    key: str
-    task: Task
-    trial: int = 0
-    limits: Limits = field(default_factory=Limits)
-    ramp: bool = False
-    planned: dict[str, int] | None = None
-    sizes: dict[str, int] = field(default_factory=dict)
-    oldest: int | None = None
-    holds: bool = False
-    judges: bool = True
-    lease_seconds: float | None = None
-
-
-class Halted(Exception):
-    """Somebody said so, or the replay is another worker's now."""
 
 
 class Stopped(Exception):
@@ -104,8 +56,7 @@ class Runner:
         self.task = order.task
         self.pace = Pace(desk.rate, order.ramp)
         self.broker: Any = None
-        self._state, self._reason = "running", ""
-        self._told, self._told_state = 0.0, ""
+        self.voice = Voice(desk, order, journal)
         self._checked = clock.now()
         self._crowded_at, self._crowded = 0.0, ""
 
@@ -120,22 +71,22 @@ class Runner:
                 self._stages()
                 return
             except (Halted, Fenced):
-                self._last_word()
+                self.voice.last_word()
                 return
             except Stopped as stopped:
-                self._tell(stopped.state, str(stopped), now=True)
+                self.voice.tell(stopped.state, str(stopped), now=True)
                 return
             except Expired:
                 since, tries = None, 0
             except CollectorError as error:
                 since = since or clock.now()
                 if error.permanent or clock.now() - since > GIVEN_UP:
-                    return self._tell("failed", str(error), now=True)
+                    return self.voice.tell("failed", str(error), now=True)
                 if not self._wait_out(error, tries):
-                    return self._last_word()
+                    return self.voice.last_word()
                 tries += 1
             except JournalError as error:
-                return self._tell("failed", str(error), now=True)
+                return self.voice.tell("failed", str(error), now=True)
             finally:
                 self._let_go()
 
@@ -144,6 +95,7 @@ class Runner:
             self._begin()
         bound = self.journal.said("bound")
         self.task = replace(self.task, bound=int(bound) if bound else None)
+        self.voice.bound = self.task.bound
         self.desk.trouble("")
         if self.order.trial and self.journal.said("trial") != "done":
             self._trial()
@@ -151,12 +103,12 @@ class Runner:
             self._rest()
         if self.order.judges:
             self._watch()
-        self._tell("done", self._summary(), now=True)
+        self.voice.tell("done", self._summary(), now=True)
 
     def _begin(self) -> None:
         """The snapshot: how many lie there now, which were chosen. Nothing that comes later is replayed."""
         count = self.broker.look(self.order.key, Bounds(messages=0)).of
-        bound = count if self.order.oldest is None else min(self.order.oldest, count or self.order.oldest)
+        bound = min((most for most in (count, self.order.oldest) if most is not None), default=None)
         if not self.task.stamps and self.order.judges:
             returns.note_before(self.broker, self.order.key, self.journal)
         for id, times in (self.order.planned or {}).items():
@@ -168,7 +120,7 @@ class Runner:
 
     # --- stages --------------------------------------------------------------------------------------------------
     def _trial(self) -> None:
-        self._state = "trial"
+        self.voice.state = "trial"
         while self.journal.said("trial") == "":
             self._hold_back()
             found = self.journal.open_messages()
@@ -180,7 +132,7 @@ class Runner:
             else:
                 self._after(end)
         until = float(self.journal.said("trial"))
-        self._wait(until, f"The trial of {self.journal.counts.sent} was sent; waiting whether they come back.")
+        self.voice.wait(until, f"The trial of {self.journal.counts.sent} was sent; waiting whether they come back.")
         self._judge(trial=True)
         self.journal.say("trial", "done")
         self.journal.commit()
@@ -189,7 +141,7 @@ class Runner:
     def _rest(self) -> None:
         while True:
             self._hold_back()
-            self._state = "ramping" if self.pace.ramping else "running"
+            self.voice.state = "ramping" if self.pace.ramping else "running"
             end = self._pass()
             if end is End.OVER and self._resolved():
                 break
@@ -212,11 +164,11 @@ class Runner:
         if end is End.REFUSED:
             raise Stopped("failed", f"The destination takes nothing: {self._why or 'it refused every copy.'}")
         if end is End.SLOW:
-            self._wait(time.time() + min(self.pace.wait(), 5.0), self._reason)
+            self.voice.wait(time.time() + min(self.pace.wait(), 5.0), self.voice.reason)
         if end is End.BROKEN:
             self._let_go()
             self.broker = self.connect()
-            self._wait(time.time() + 0.2, self._reason)
+            self.voice.wait(time.time() + 0.2, self.voice.reason)
         if self._check_due:
             self._judge()
 
@@ -226,7 +178,7 @@ class Runner:
         held_until = float(self.journal.said("held_until", "0"))
         if held_until and self._hides and (self._short or found.planned or (found.unresolved and not self.task.keeps)):
             if time.time() < held_until + HELD_ON:
-                self._wait(time.time() + 2.0, "Waiting for letters that the worker before may still hold.")
+                self.voice.wait(time.time() + 2.0, "Waiting for letters that the worker before may still hold.")
             else:
                 self.journal.say("held_until", "0")
             return False  # one more look
@@ -253,11 +205,11 @@ class Runner:
                 )  # fmt: skip
 
     def _watch(self) -> None:
-        self._state = "watching"
+        self.voice.state = "watching"
         until = float(self.journal.said("watch_until", "0"))
         checked = 0.0
         while time.time() < until and self.journal.counts.sent:
-            self._wait(min(until, time.time() + 5.0), "Everything was sent; watching for returns.")
+            self.voice.wait(min(until, time.time() + 5.0), "Everything was sent; watching for returns.")
             more = returns.arrived(self.broker, self.order.key, self.journal, self.task)
             if more is not None and more > self.journal.counts.came_back and clock.now() - checked > CHECK:
                 checked = clock.now()
@@ -319,16 +271,16 @@ class Runner:
     def _working(self) -> None:
         """A word from inside a pass."""
         self.pace.rate = self.desk.rate
-        if self._state in ("ramping", "running"):
-            self._state = "ramping" if self.pace.ramping else "running"
-        self._tell(self._state, "")
+        if self.voice.state in ("ramping", "running"):
+            self.voice.state = "ramping" if self.pace.ramping else "running"
+        self.voice.tell(self.voice.state, "")
 
     def _hold_back(self) -> None:
         """While the destination is too full: yield, without a lease."""
         self._crowded_at, self._crowded = clock.now(), self.desk.crowded(False)
         while self._crowded:
-            self._tell("yielding", self._crowded, now=self._reason != self._crowded)
-            self._sleep(1.0)
+            self.voice.tell("yielding", self._crowded, now=self.voice.reason != self._crowded)
+            self.voice.sleep(1.0)
             self._crowded = self.desk.crowded(True)
 
     def _judge(self, trial: bool = False) -> None:
@@ -347,43 +299,14 @@ class Runner:
         if why:
             raise Stopped("stopped", why)
 
-    # --- waiting and telling -------------------------------------------------------------------------------------
-    def _wait(self, until: float, reason: str) -> None:
-        """Until a moment (epoch seconds). Raises Halted."""
-        while (left := until - time.time()) > 0:
-            self._tell(self._state, reason)
-            self._sleep(min(POLL, left))
-
-    def _sleep(self, seconds: float) -> None:
-        until = clock.now() + seconds
-        while (left := until - clock.now()) > 0:
-            if not self.desk.go_on():
-                raise Halted
-            time.sleep(min(POLL, left))
-        if not self.desk.go_on():
-            raise Halted
-
     def _wait_out(self, error: CollectorError, tries: int) -> bool:
         """A broker that is away: say so, wait; whether to try again."""
         self.desk.trouble(str(error))
         with suppress(Halted):
-            self._tell(self._state, self._reason)
-            self._sleep(PAUSES[min(tries, len(PAUSES) - 1)])
+            self.voice.tell(self.voice.state, self.voice.reason)
+            self.voice.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
             return True
         return False
-
-    def _last_word(self) -> None:
-        """The counts of a replay that was halted; its state is for who halted it to say."""
-        self._tell("", self._reason, now=True)
-
-    def _tell(self, state: str, reason: str, now: bool = False) -> None:
-        self._reason = reason
-        if now or state != self._told_state or clock.now() - self._told > TELL:
-            self._told, self._told_state = clock.now(), state
-            bound = self.task.bound if self.order.planned is None and not self.order.holds else None
-            over = state in ("done", "watching")
-            total = self.journal.counts.total if bound is None or over else max(bound, self.journal.counts.total)
-            self.desk.tell(state, reason, self.journal.counts, total)
 
     def _let_go(self) -> None:
         if self.broker is not None:

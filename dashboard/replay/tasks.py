@@ -1,13 +1,15 @@
-"""What a pass is to do, and why it ended."""
+"""What a replay is to do, what each of its passes, and why a pass ended."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from collectors.letters import Destination, Taken
+
+from .guards import Limits
 
 
 class End(StrEnum):
@@ -56,6 +58,29 @@ class Task:
     headers: Mapping[str, Any] | None = None
     options: frozenset[str] = frozenset()
     fallback: Destination | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Order:
+    """What is to be done with the letters of the queue `key`.
+
+    planned   ids that were chosen, each so often; None = letters are judged when they are met (`task.wants`)
+    oldest    at most so many, the oldest first; None = all
+    holds     letters that are not chosen are met too, and held until a pass is over
+    judges    whether moving letters back is to be judged by what comes back (a deletion is not)
+    """
+
+    key: str
+    task: Task
+    trial: int = 0
+    limits: Limits = field(default_factory=Limits)
+    ramp: bool = False
+    planned: dict[str, int] | None = None
+    sizes: dict[str, int] = field(default_factory=dict)
+    oldest: int | None = None
+    holds: bool = False
+    judges: bool = True
+    lease_seconds: float | None = None
 
 
 def has_own_id(taken: Taken) -> bool:

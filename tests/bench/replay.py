@@ -23,8 +23,8 @@ from collectors import registry
 from collectors.letters import Destination
 from dashboard.replay.journal import Journal
 from dashboard.replay.report import Reading
-from dashboard.replay.runner import Order, Runner
-from dashboard.replay.tasks import Task
+from dashboard.replay.runner import Runner
+from dashboard.replay.tasks import Order, Task
 from tests.dashboard.replays import QUICK, Desk
 from tests.servers.rabbitmq import PLUGINS, Node, rabbitmq_available, rabbitmq_nodes
 from tests.servers.redis import available, running

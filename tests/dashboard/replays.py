@@ -12,8 +12,8 @@ from collectors.letters import Death, Destination
 from dashboard.replay.guards import Limits
 from dashboard.replay.journal import Counts, Journal
 from dashboard.replay.report import Reading
-from dashboard.replay.runner import Order, Runner
-from dashboard.replay.tasks import Task
+from dashboard.replay.runner import Runner
+from dashboard.replay.tasks import Order, Task
 
 QUICK = Limits(lag=None, watch=0.0, trial_wait=0.0)
 

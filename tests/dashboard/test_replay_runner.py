@@ -115,6 +115,21 @@ def test_the_oldest_n(tmp_path):
     assert in_queue(shop(), "orders.dead") == bodies[7:]
 
 
+def test_the_oldest_of_a_queue_that_is_empty_are_none(tmp_path):
+    world = shop()
+    world.queue("orders.dead")
+
+    def some_arrive(step, numbers):
+        if step == "take":
+            world.interrupt = None
+            fill(world, 3)
+
+    world.interrupt = some_arrive
+    desk = run(tmp_path / "j", order(oldest=2))
+    world.interrupt = None
+    assert desk.state == "done" and (desk.counts.total, in_queue(world, "orders")) == (0, [])
+
+
 def test_a_destination_that_is_missing_refuses_and_nothing_is_lost(tmp_path):
     bodies = fill(shop(), 150)
     shop().delete("orders")
