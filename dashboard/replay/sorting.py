@@ -114,23 +114,25 @@ class Sorter:
         if not self._lease.atomic:
             self._journal.again(n)
         self._resent.add(n)
-        self._parcel(taken, n, batch)
+        self._parcel(taken, n, self._destination(taken), batch)
 
     def _meet_named(self, taken: Taken, batch: Batch) -> None:
         if taken.id not in self.open.planned:
             return
         n = _pop(self.open.planned, taken.id)
-        why = self._left_out(taken)
+        to = self._destination(taken)
+        why = self._left_out(taken, to)
         if why:
             self._journal.end(n, State.PLANNED, State.SKIPPED, why)
             return
         self._journal.move([n], State.PLANNED, State.SENDING)
         self.fresh += 1
-        self._parcel(taken, n, batch)
+        self._parcel(taken, n, to, batch)
 
     def _meet_new(self, taken: Taken, batch: Batch) -> None:
         """A letter that no journal names; or one that was to be sent, and was given back before it was."""
-        why, to = self._left_out(taken), self._destination(taken)
+        to = self._destination(taken)
+        why = self._left_out(taken, to)
         state = State.SKIPPED if why else State.SENDING
         if taken.id in self.open.planned:
             n = _pop(self.open.planned, taken.id)
@@ -143,13 +145,13 @@ class Sorter:
         if why:
             return
         self.fresh += 1
-        self._parcel(taken, n, batch)
+        self._parcel(taken, n, to, batch)
 
-    def _left_out(self, taken: Taken) -> str:
+    def _left_out(self, taken: Taken, to: Destination | None) -> str:
         """Why a letter that was chosen is not sent, a sentence; "" = it is."""
         if self._task.guard and taken.stamped and taken.replayed >= self._task.guard:
             return f"It was replayed {taken.replayed} times before."
-        if self._destination(taken) is None:
+        if to is None:
             return "It does not tell in which queue it died; say where it is to go."
         return ""
 
@@ -159,8 +161,8 @@ class Sorter:
         origin = taken.origin
         return Destination(origin) if origin else self._task.fallback
 
-    def _parcel(self, taken: Taken, n: int, batch: Batch) -> None:
-        task, to = self._task, self._destination(taken)
+    def _parcel(self, taken: Taken, n: int, to: Destination | None, batch: Batch) -> None:
+        task = self._task
         assert to is not None, "left out before"
         stamp = Stamp(f"{task.own}.{n}", task.at, task.by) if task.stamps else None
         batch.parcels.append(Parcel(taken.tag, to, stamp, task.body, task.headers, task.options))
