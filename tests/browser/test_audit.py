@@ -37,12 +37,16 @@ def test_deeds_are_found_and_walked_through_by_keyboard(weir: Weir, watched: Wat
     page.get_by_role("link", name="Audit trail").click()
     rows = page.locator(".trail tbody tr")
     expect(rows).to_have_count(50)
+    page.wait_for_load_state()  # rows are there before the scripts
     page.keyboard.press("/")
     page.keyboard.type("token-1")
     page.keyboard.press("Enter")
     expect(rows).to_have_count(11)
+    page.wait_for_load_state()
     assert page.url.endswith("/audit/?filter=token-1")  # what is empty is not in the address
     page.go_back()
+    expect(rows).to_have_count(50)
+    page.wait_for_load_state()
     for _ in range(51):
         page.keyboard.press("j")
     expect(page.get_by_role("link", name="Older")).to_be_focused()
