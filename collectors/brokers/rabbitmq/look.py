@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from struct import unpack_from
 
-from collectors.letters import Bounds, Look
+from collectors.letters import Bounds, Letter, Look
 from collectors.url import BrokerURL
 
 from . import frames
@@ -168,13 +169,20 @@ class Looking:
 
     def _result(self, at: float, of: int) -> Look:
         return Look(
-            letters=[cut(one.letter(), self._bounds.body_bytes) for one in self._held],
+            letters=[self._letter(one) for one in self._held],
             at=at,
             of=of,
             deliveries=self._deliveries(),
             renewed=len(self._renewed),
             notes=self._notes,
         )
+
+    def _letter(self, one: Held) -> Letter:
+        """What came here lives for the queue's own time, from its death on."""
+        letter, kept = cut(one.letter(), self._bounds.body_bytes), self._rules.kept
+        if kept is None or letter.died_at is None:
+            return letter
+        return replace(letter, expires_at=letter.died_at + kept)
 
     def _deliveries(self) -> int | None:
         """The highest count that a letter has after this look: one that was replaced begins anew."""

@@ -38,6 +38,7 @@ class Rules:
     by_closing letters are given back by closing the channel, which keeps their places
     price      what is said before a look
     timeout    seconds after which the broker takes back what is held
+    kept       seconds after which the broker drops what came here, where nothing that Weir does begins them anew
     """
 
     kind: str
@@ -46,6 +47,7 @@ class Rules:
     by_closing: bool
     price: Price
     timeout: float = 1800.0
+    kept: float | None = None
 
     def at_limit(self, count: int) -> bool:
         """Whether a letter delivered with this count must not simply be given back."""
@@ -59,7 +61,7 @@ def rules_of(row: Mapping[str, Any], version: str, seconds: float) -> Rules:
     release = release_of(version)
     limit = limit_of(settings, release) if kind == "quorum" else None
     counts = limit is not None and release < (4, 3)
-    timeout = settings.get("consumer-timeout")
+    timeout, ttl = settings.get("consumer-timeout"), settings.get("message-ttl")
     return Rules(
         kind=kind,
         limit=limit,
@@ -67,6 +69,7 @@ def rules_of(row: Mapping[str, Any], version: str, seconds: float) -> Rules:
         by_closing=kind == "quorum" and (limit is None or counts),
         price=_price(row, kind, settings, limit, counts, seconds),
         timeout=timeout / 1000 if isinstance(timeout, int) and timeout > 0 else 1800.0,
+        kept=ttl / 1000 if _is_number(ttl) and limit is None else None,  # a copy at the end lives anew
     )
 
 
