@@ -311,7 +311,7 @@ class Sends(Protocol):
 
 @dataclass(slots=True, frozen=True)
 class MoveProgress:
-    """How far a broker's own move is. `state`: "running", "done", "failed", "cancelled"."""
+    """How far a broker's own move is. `state`: "running", "done", "failed", "cancelled", "none": it was never begun."""
 
     state: str
     moved: int | None = None
@@ -321,10 +321,22 @@ class MoveProgress:
 
 @runtime_checkable
 class MovesByItself(Protocol):
-    """A broker that moves all letters of a queue on its own (SQS's move task)."""
+    """A broker that moves all letters of a queue on its own (SQS's move task).
+
+    move_terms     what such a move cannot do, and how it may be stopped: sentences for the plan
+    fastest_move   messages a second at most
+    """
+
+    @property
+    def move_terms(self) -> str: ...
+    @property
+    def fastest_move(self) -> int: ...
 
     def fits(self, key: str, to: Destination | None) -> str:
         """Why its own move cannot be used here, a sentence; "" = it can."""
+
+    def mark_move(self, key: str) -> str:
+        """A handle, before a move is begun, by which the next one is found: whoever begins it may die over it."""
 
     def start_move(self, key: str, to: Destination | None, rate: float | None) -> str:
         """Begin; `to` None = each letter to where it died. The handle of the move."""

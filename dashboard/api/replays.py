@@ -69,6 +69,11 @@ class NewReplay(Schema):
         {}, description="depth, lag (of the destination), came_back (per cent), watch, trial_wait (seconds)"
     )
     edit: Edit | None = None
+    how: str = Field(
+        "weir",
+        pattern="^(weir|broker)$",
+        description="weir: letter by letter, with a journal; broker: by its own move, where planned.own_move offers it",
+    )
     beyond_bound: bool = Field(False, description="of a deletion: also what there is no room to keep")
     confirm: int | None = Field(None, description="the count, where the plan asks for it")
 
@@ -106,6 +111,7 @@ class ReplayOut(Schema):
     to: dict[str, Any] | None
     rate: float | None
     trial: int
+    how: str
     allow_replayed: bool
     options: list[str]
     limits: dict[str, float | None]
@@ -119,10 +125,10 @@ class ReplayOut(Schema):
     total: int | None
     sent: int
     removed: int
-    came_back: int
+    came_back: int | None = Field(description="null: not known (a broker's own move)")
     failed: int
     skipped: int
-    possibly_duplicated: int
+    possibly_duplicated: int | None
     per_second: float | None
     seconds_left: float | None
     made_at: str | None
@@ -210,6 +216,7 @@ def add_replay(request: HttpRequest, payload: NewReplay) -> tuple[int, Any]:
         options=payload.options,
         limits=payload.limits,
         edit=payload.edit.dict() if payload.edit is not None else None,
+        how=payload.how,
         start_at_once=not payload.dry_run,
         confirm=payload.confirm,
     )
@@ -272,9 +279,14 @@ def repeat_replay(request: HttpRequest, id: int) -> tuple[int, Any]:
 def list_messages(
     request: HttpRequest, id: int, state: str = "", limit: int = USUAL_LIMIT, cursor: str = ""
 ) -> HttpResponse:
-    """In the order in which they were taken. `state`: one of those of a message, or possibly_duplicated."""
+    """In the order in which they were taken. `state`: one of those of a message, or possibly_duplicated.
+
+    Of a broker's own move there is none: it does not tell what became of each.
+    """
     replay = find(id)
     check_limit(limit)
+    if replay.how == Replay.How.BROKER:
+        return listing([], 0, None)
     if state not in KINDS:
         raise ApiError(400, f"state must be one of {', '.join(filter(None, KINDS))}.", "state")
     after = decode_cursor(cursor, (str(id), state))

@@ -44,6 +44,10 @@ class Replay(models.Model):
         STOPPED = "stopped"
         FAILED = "failed"
 
+    class How(models.TextChoices):
+        WEIR = "weir"  # letter by letter, with a journal
+        BROKER = "broker"  # the broker's own move (`collectors.letters.MovesByItself`)
+
     own = models.CharField(max_length=32, unique=True, default=new_own)
     deed = models.CharField(max_length=16, choices=Deed.choices, default=Deed.REPLAY)
     queue = models.ForeignKey(Queue, on_delete=models.SET_NULL, null=True, related_name="replays")
@@ -53,6 +57,8 @@ class Replay(models.Model):
     to = models.JSONField(null=True)  # {"queue_id": n}, {"exchange", "routing_key"}; None: each to where it died
     rate = models.FloatField(null=True)  # messages a second; None = no limit
     trial = models.PositiveIntegerField(default=0)
+    how = models.CharField(max_length=8, choices=How.choices, default=How.WEIR)
+    stages = models.BooleanField(default=False)  # moves aside what was not chosen, so that a choice fits
     allow_replayed = models.BooleanField(default=False)
     options = models.JSONField(default=list)
     limits = models.JSONField(default=dict)
@@ -75,9 +81,11 @@ class Replay(models.Model):
     made_by = models.CharField(max_length=150)
     started_at = models.DateTimeField(null=True)
     started_by = models.CharField(max_length=150, blank=True)
+    busy_seconds = models.FloatField(default=0.0)  # while copies were sent: without waits, pauses, watching
     told_at = models.DateTimeField(null=True)  # when the worker last said how far it is
     ended_at = models.DateTimeField(null=True)
 
+    handle = models.TextField(blank=True)  # of the broker's own move, while it is under way
     place = models.CharField(max_length=32, blank=True)
     owner = models.CharField(max_length=64, blank=True)
     owned_until = models.DateTimeField(null=True)

@@ -52,6 +52,7 @@ def make(
     options: list[str] | None = None,
     limits: Mapping[str, Any] | None = None,
     edit: Mapping[str, Any] | None = None,
+    how: str = Replay.How.WEIR,
     repeats: Replay | None = None,
     start_at_once: bool = False,
     confirm: int | None = None,
@@ -64,13 +65,15 @@ def make(
         raise DeedRefused("to", "Say to which queue.")
     orders.destination(to, queue)
     checked = checked_selection(principal, queue, selection)
+    if how == Replay.How.BROKER:
+        _check_own_move(deed, checked, trial, bool(options), bool(edit))
     replay = Replay.objects.create(
         deed=deed, queue=queue, queue_name=queue.name, broker_name=queue.broker.name, selection=checked,
         to=dict(to) if to else None, rate=checked_rate(rate), trial=_trial(trial), allow_replayed=allow_replayed,
         options=list(options or []), limits=checked_limits(limits or {}), repeats=repeats, made_by=principal.who,
-        secret_edit=_edit(principal, queue, checked, edit),
+        how=how, secret_edit=_edit(principal, queue, checked, edit),
     )  # fmt: skip
-    audit.record(principal.who, f"plan {deed}", _target(replay), selection=_shown(checked), to=to, rate=rate)
+    audit.record(principal.who, f"plan {deed}", _target(replay), selection=_shown(checked), to=to, rate=rate, how=how)
     _plan(principal, replay, start_at_once, confirm)
     replay.refresh_from_db()
     return replay
@@ -125,6 +128,8 @@ def start(principal: Principal, replay: Replay, confirm: int | None = None) -> R
 
 def pause(principal: Principal, replay: Replay) -> Replay:
     """Its worker lets go of every letter, and of the replay."""
+    if replay.how == Replay.How.BROKER:
+        raise DeedRefused("", "A broker's own move knows no pause: stop it, and what is left stays.", conflict=True)
     return _order(principal, replay, "pause", ACTIVE, Replay.State.PAUSED, reason=f"Paused by {principal.who}.")
 
 
@@ -153,6 +158,8 @@ def change_rate(principal: Principal, replay: Replay, rate: float | None) -> Rep
     principal.must("replay")
     if replay.over:
         raise DeedRefused("", f"This replay is {replay.state}: its rate matters no more.", conflict=True)
+    if replay.how == Replay.How.BROKER and replay.started_at is not None:
+        raise DeedRefused("rate", "A broker's own move keeps the rate that it began with.", conflict=True)
     before, rate = replay.rate, checked_rate(rate)
     Replay.objects.filter(pk=replay.pk).update(rate=rate)
     return _done(principal, replay, "change rate of", before=before, rate=rate)
@@ -162,6 +169,8 @@ def repeat(principal: Principal, replay: Replay) -> Replay:
     """A new replay, planned, of those that failed or were left out of one that is over. Raises DeedRefused."""
     if not replay.over or replay.queue is None:
         raise DeedRefused("", "Only what is over can be repeated.", conflict=True)
+    if replay.how == Replay.How.BROKER:
+        raise DeedRefused("", "A broker's own move keeps no journal: plan what is left anew.", conflict=True)
     try:
         with Reading(journal_path(replay.own)) as journal:
             ids = [row.id for kind in ("failed", "skipped") for row in journal.messages(kind, most=MOST_IDS)]
@@ -273,6 +282,17 @@ def checked_limits(limits: Mapping[str, Any]) -> dict[str, Any]:
         if not none and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e9):
             raise DeedRefused("limits", f"{name} must be a number from 0 on.")
     return dict(limits)
+
+
+def _check_own_move(deed: str, selection: Mapping[str, Any], trial: int, options: bool, edit: bool) -> None:
+    """A broker's own move takes a whole queue as it is. Raises DeedRefused."""
+    if deed not in (Replay.Deed.REPLAY, Replay.Deed.MOVE):
+        raise DeedRefused("how", f"A broker does not {deed} by itself; it moves.")
+    if not selection.get("all"):
+        raise DeedRefused("how", "A broker's own move takes all that lies in the queue; it cannot choose.")
+    for field, asked in (("trial", trial > 0), ("options", options), ("edit", edit)):
+        if asked:
+            raise DeedRefused(field, f"A broker's own move knows no {field.rstrip('s')}.")
 
 
 def _edit(principal: Principal, queue: Queue, selection: Mapping[str, Any], edit: Mapping[str, Any] | None) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from django.db import close_old_connections
 from django.utils import timezone
 
+from collectors import registry
 from collectors.errors import CollectorError
 from collectors.letters import Bounds, Destination, HoldsLetters, MovesByItself, Price
 
@@ -52,6 +53,7 @@ class Plan:
     bytes          of their bodies together, estimated from those that Weir knows; None = none is known
     seconds        estimate; None = as fast as the broker confirms
     confirm        the number that has to be typed to start; None = none
+    own_move       how the broker could move all of them by itself, and what it cannot; "" = it does not fit here
     refused        why it cannot be done, a sentence; "" = it can
     """
 
@@ -70,6 +72,8 @@ class Plan:
     safety: str = ""
     options: dict[str, str] = field(default_factory=dict)
     own_move: str = ""
+    own_name: str = ""
+    own_fastest: int | None = None
     confirm: int | None = None
     refused: str = ""
     warnings: list[str] = field(default_factory=list)
@@ -116,9 +120,10 @@ def fill(plan: Plan, replay: Replay) -> None:
         to = orders.destination(replay.to, queue)
         if replay.deed != Replay.Deed.DELETE:
             _destinations(plan, replay, queue, broker, to)
-            _stamps(plan, replay, queue, broker, to)
         _own_move(plan, replay, queue, broker, to)
-        broker.lease(queue.key, TRIED).close()  # takes nothing; says at once what can never be taken, or may not be
+        if replay.how == Replay.How.WEIR:
+            _stamps(plan, replay, queue, broker, to)
+            broker.lease(queue.key, TRIED).close()  # takes nothing; says at once what can never be taken, or may not be
     finally:
         broker.close()
     _mind(plan, replay, queue, price)
@@ -236,17 +241,26 @@ def _stamps(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters, to: 
 
 
 def _own_move(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters, to: Destination | None) -> None:
-    if isinstance(broker, MovesByItself) and replay.selection.get("all") and replay.deed == Replay.Deed.MOVE:
+    """Offer the broker's own move where it fits; refuse it where it was asked for and does not."""
+    asked = replay.how == Replay.How.BROKER
+    if not isinstance(broker, MovesByItself):
+        plan.refused = "This broker does not move queues by itself." if asked else ""
+        return
+    whole = replay.selection.get("all") and not (replay.secret_edit or plan.wide)
+    if whole and replay.deed in (Replay.Deed.REPLAY, Replay.Deed.MOVE):
         why = broker.fits(queue.key, to)
         if not why:
-            plan.own_move = (
-                "The broker could move all of them on its own: it tells only roughly how far it is, knows no trial, "
-                "and keeps no journal; Weir does it letter by letter instead."
-            )
+            plan.own_move = broker.move_terms
+            plan.own_name, plan.own_fastest = registry.NAMES.get(queue.broker.kind, "the broker"), broker.fastest_move
+        elif asked:
+            plan.refused = why
 
 
 # --- what to mind ----------------------------------------------------------------------------------------------------
 def _mind(plan: Plan, replay: Replay, queue: Queue, price: Price) -> None:
+    if replay.how == Replay.How.BROKER:
+        _mind_own_move(plan, replay)
+        return
     if plan.replayed_before:
         left = f" {plan.left_out} of them, {orders.GUARD} times or more, are left out unless you allow it." if (
             plan.left_out
@@ -274,6 +288,19 @@ def _mind(plan: Plan, replay: Replay, queue: Queue, price: Price) -> None:
             "Each is kept until the broker confirms its copy. After a crash it resumes; at most "
             f"{MOST_UNDERWAY:,} may be sent twice, and those are named."
         )
+
+
+def _mind_own_move(plan: Plan, replay: Replay) -> None:
+    """What is otherwise so, and is not when the broker moves them by itself."""
+    plan.safety = (
+        "The broker itself moves each, at least once. Weir starts that, follows it, and cancels it when stopped."
+    )
+    plan.warnings.append(plan.own_move)
+    if plan.replayed_before:
+        plan.warnings.append(f"{plan.replayed_before} have been replayed before; the broker moves them too.")
+    plan.left_out = 0
+    if replay.rate is not None and plan.own_fastest is not None and replay.rate > plan.own_fastest:
+        plan.warnings.append(f"The broker moves {plan.own_fastest} a second at most, not {replay.rate:g}.")
 
 
 def _holding(plan: Plan, price: Price) -> None:

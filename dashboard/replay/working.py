@@ -29,7 +29,7 @@ from ..models import Queue, Replay
 from ..models.replays import ACTIVE
 from ..refused import DeedRefused
 from ..secrets import SecretError
-from . import clock, keeping, orders
+from . import clock, keeping, orders, ownmove
 from .desks import RowDesk
 from .journal import Counts, Journal, JournalError
 from .places import journal_path, place
@@ -41,6 +41,8 @@ LEASE = 20.0  # seconds; a worker that says nothing for so long has lost its rep
 RENEW = 4.0
 ROUND = 0.4  # seconds between looks at orders
 AT_ONCE = 4  # replays that one process runs
+#: What calls for a worker: what is under way, and moves of a broker's own that were stopped and are to be cancelled.
+_WANTED = Q(state__in=ACTIVE) | (Q(state=Replay.State.STOPPED) & ~Q(handle=""))
 
 
 class Replayer:
@@ -118,14 +120,14 @@ class Replayer:
     def _take_on(self, most: int) -> None:
         now = timezone.now()
         free = Q(owner="") | Q(owned_until__lt=now) | Q(owned_until=None)
-        there = Replay.objects.filter(free, state__in=ACTIVE, place__in=("", self.place)).order_by("pk")
+        there = Replay.objects.filter(free, _WANTED, place__in=("", self.place)).order_by("pk")
         if self.only is not None:
             there = there.filter(pk=self.only)
         for id in there.values_list("pk", flat=True)[:most]:
             if id in self._desks:
                 continue
             began = clock.now()
-            taken = Replay.objects.filter(free, pk=id, state__in=ACTIVE, place__in=("", self.place)).update(
+            taken = Replay.objects.filter(free, _WANTED, pk=id, place__in=("", self.place)).update(
                 owner=self.name, owned_until=now + timedelta(seconds=LEASE), place=self.place
             )
             if taken:
@@ -162,6 +164,9 @@ class Replayer:
     def _run_one(self, replay: Replay, desk: RowDesk) -> None:
         if replay.deed == Replay.Deed.RESTORE:
             keeping.restore(replay, desk)
+            return
+        if replay.how == Replay.How.BROKER:
+            ownmove.run(replay, desk)
             return
         queue = replay.queue
         if queue is None:
@@ -204,6 +209,7 @@ def _note_end(replay: Replay) -> None:
         f"end {replay.deed}",
         f"{replay.deed} {replay.pk} of {replay.queue_name}",
         replay.state,
+        how=replay.how,
         reason=replay.reason,
         sent=replay.sent,
         removed=replay.removed,

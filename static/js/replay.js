@@ -48,7 +48,7 @@ function show(row) {
   showPlan(row);
   if (changed) showActs(row);
   const form = find("[data-rate-form]");
-  if (form) form.hidden = OVER.includes(row.state) || row.deed === "restore";
+  if (form) form.hidden = OVER.includes(row.state) || row.deed === "restore" || (row.how === "broker" && row.started_at !== null);
   if (moved || changed) refresh(changed);
 }
 
@@ -68,8 +68,9 @@ function showSteps(row) {
   if (row.trial) steps.push([0, `Trial of ${count(row.trial)}`, row.state === "trial" ? "now" : `${count(row.came_back)} came back`]);
   if (row.trial) steps.push([1, "Ramp", row.state === "ramping" ? "now" : ""]);
   const rate = row.rate === null ? "as fast as it goes" : `${row.rate} /s`;
-  steps.push([2, row.deed === "delete" ? "Delete, keeping copies" : row.deed === "restore" ? "Put back" : `All, ${rate}`, `${count(row.sent)} sent`]);
-  if (row.deed === "replay") steps.push([3, `Watch for returns, ${duration(row.limits.watch)}`, row.state === "watching" ? "now" : at === 4 ? `${count(row.came_back)} came back` : "waiting"]);
+  const own = row.how === "broker";
+  steps.push([2, own ? `${mover(row)} moves them, ${rate}` : row.deed === "delete" ? "Delete, keeping copies" : row.deed === "restore" ? "Put back" : `All, ${rate}`, `${count(row.sent)} ${own ? "moved" : "sent"}`]);
+  if (row.deed === "replay" && !own) steps.push([3, `Watch for returns, ${duration(row.limits.watch)}`, row.state === "watching" ? "now" : at === 4 ? `${count(row.came_back)} came back` : "waiting"]);
   const list = find(".steps");
   const lines = steps.map(([n, label, word], i) => {
     const line = document.createElement("li");
@@ -91,6 +92,8 @@ function showSteps(row) {
   list.dataset.key = key;
 }
 
+const mover = (row) => row.planned?.own_name || "The broker";
+
 function pairs(list, rows) {
   const words = rows.map(([label, text]) => label + text).join("");
   if (list.dataset.words === words) return;
@@ -107,11 +110,12 @@ function pairs(list, rows) {
 }
 
 function showFates(row) {
+  const by = ["By", `${row.started_by ?? row.made_by} · ${moment(row.started_at ?? row.made_at)}`];
+  if (row.how === "broker") return pairs(find(".fates"), [["Moved", `≈ ${count(row.sent)}`], ["Came back", "?"], ["Possibly twice", "?"], by]);
   const rows = [["Confirmed", count(row.sent)], [row.deed === "copy" ? "Originals kept" : "Originals removed", count(row.deed === "copy" ? row.sent : row.removed)]];
   if (row.deed === "replay") rows.push(["Came back", count(row.came_back), row.came_back ? "bad" : "ok"]);
   rows.push(["Failed", count(row.failed), row.failed ? "bad" : ""], ["Left out", count(row.skipped)]);
-  rows.push(["Possibly twice", count(row.possibly_duplicated), row.possibly_duplicated ? "warn" : ""]);
-  rows.push(["By", `${row.started_by ?? row.made_by} · ${moment(row.started_at ?? row.made_at)}`]);
+  rows.push(["Possibly twice", count(row.possibly_duplicated), row.possibly_duplicated ? "warn" : ""], by);
   pairs(find(".fates"), rows);
 }
 
@@ -132,8 +136,8 @@ function showActs(row) {
   const place = find("[data-acts]");
   if (!place) return;
   const acts = [];
-  if (row.state === "planned") acts.push(["start", row.trial ? `Start trial of ${count(row.trial)}` : "Start", "pri"]);
-  if (ACTIVE.includes(row.state) && row.deed !== "restore") acts.push(["pause", "Pause", ""]);
+  if (row.state === "planned") acts.push(["start", row.how === "broker" ? `Let ${mover(row)} move them` : row.trial ? `Start trial of ${count(row.trial)}` : "Start", "pri"]);
+  if (ACTIVE.includes(row.state) && row.deed !== "restore" && row.how === "weir") acts.push(["pause", "Pause", ""]);
   if (row.state === "paused" || (row.state === "failed" && row.started_at)) acts.push(["resume", "Go on", "pri"]);
   if (!OVER.includes(row.state)) acts.push(["stop", "Stop", "danger"]);
   if (OVER.includes(row.state) && row.failed + row.skipped && row.deed !== "restore") acts.push(["repeat", `Repeat ${count(row.failed + row.skipped)} that were not sent`, ""]);
@@ -183,7 +187,7 @@ async function load(again) {
   else fates.body.append(...rows), (fates.shown += rows.length);
   fates.next = answer.next;
   put(find("[data-count]"), `${count(fates.shown)} of ${count(answer.total)}`);
-  say("[data-none]", answer.total ? "" : replay?.started_at ? "None so far." : "Nothing has been sent yet.");
+  say("[data-none]", answer.total ? "" : replay?.how === "broker" ? `${mover(replay)} moves them by itself, and does not tell what became of each.` : replay?.started_at ? "None so far." : "Nothing has been sent yet.");
   find("[data-more]").hidden = !answer.next;
 }
 

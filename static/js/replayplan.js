@@ -17,11 +17,13 @@ export class ReplayPlan {
     this.form = box.querySelector("form");
     this.startButton = box.querySelector("[data-start]");
     this.change = box.querySelector("[data-change]");
+    this.ownButton = box.querySelector("[data-own]");
     this.errorBox = box.querySelector("[data-error]");
     this.confirmBox = box.querySelector("[data-confirm]");
     this.form.addEventListener("submit", (event) => (event.preventDefault(), this.plan()));
     this.startButton.addEventListener("click", () => this.start());
     this.change.addEventListener("click", () => this.fold(this.form.hidden));
+    this.ownButton.addEventListener("click", () => this.toggleOwn());
     box.querySelector("[data-close]").addEventListener("click", () => this.close());
     this.confirmBox.querySelector("input").addEventListener("input", () => this.ready());
     box.addEventListener("keydown", (event) => event.key === "Escape" && this.close());
@@ -67,6 +69,12 @@ export class ReplayPlan {
     if (id) await this.call("POST", `replays/${id}/stop`);
   }
 
+  /** Let the broker move them by itself, or let Weir do it after all. */
+  toggleOwn() {
+    this.what.how = this.what.how === "broker" ? "weir" : "broker";
+    this.plan();
+  }
+
   asked() {
     const fields = this.form.elements;
     const number = (name) => (fields[name].value === "" ? null : Number(fields[name].value));
@@ -77,20 +85,22 @@ export class ReplayPlan {
     const limits = {};
     if (this.seen) limits.lag = number("lag");
     if (this.seen && number("came_back") !== null) limits.came_back = number("came_back");
+    const own = this.what.how === "broker";
     return {
       ...asked,
+      how: own ? "broker" : "weir",
       to: fields.to.value ? { queue_id: Number(fields.to.value) } : null,
       rate: number("rate"),
-      trial: deed === "replay" ? number("trial") ?? 0 : 0,
+      trial: deed === "replay" && !own ? number("trial") ?? 0 : 0,
       allow_replayed: fields.allow_replayed.checked,
-      options: [...this.form.querySelectorAll("[data-options] input:checked")].map((box) => box.name),
+      options: own ? [] : [...this.form.querySelectorAll("[data-options] input:checked")].map((box) => box.name),
       limits,
     };
   }
 
   async plan() {
     await this.drop();
-    this.startButton.disabled = true;
+    this.startButton.disabled = this.ownButton.hidden = true;
     this.startButton.textContent = "Planning …";
     this.say("");
     let answer = await this.call("POST", "replays", this.asked());
@@ -125,12 +135,13 @@ export class ReplayPlan {
     const rows = [["Messages", this.messages(plan)]];
     if (replay.deed !== "delete") {
       rows.push(["To", plan.destinations.map((one) => one.name).join(", ") || "where each died"]);
-      const yields = replay.limits.lag === null ? "" : `, yields when lag > ${duration(replay.limits.lag)}`;
+      const yields = replay.limits.lag === null || replay.how === "broker" ? "" : `, yields when lag > ${duration(replay.limits.lag)}`;
       rows.push(["Rate", `${replay.rate === null ? "no limit" : `${replay.rate} /s`}${yields}`]);
     }
     if (replay.trial) rows.push(["Trial first", `${many(replay.trial)}, wait ${duration(replay.limits.trial_wait)}, stop if any returns`]);
     if (plan.seconds !== null) rows.push(["Takes about", duration(plan.seconds)]);
     rows.push(["Safety", plan.safety]);
+    if (plan.own_move && replay.how === "weir") rows.push([`Or ${plan.own_name}`, `moves them by itself. ${plan.own_move}`]);
     for (const warning of plan.warnings) rows.push(["Mind", warning, "warn"]);
     list.replaceChildren(
       ...rows.flatMap(([label, text, look = ""]) => {
@@ -173,7 +184,10 @@ export class ReplayPlan {
   ready() {
     const { replay } = this;
     if (!replay || replay.state !== "planned") return;
-    const { confirm, count: planned } = replay.planned;
+    const { confirm, count: planned, own_name: mover } = replay.planned;
+    const own = replay.how === "broker";
+    this.ownButton.hidden = !mover;
+    this.ownButton.textContent = own ? "Let Weir move them" : `Let ${mover} move them`;
     const verb = VERB[replay.deed];
     this.confirmBox.hidden = confirm === null;
     this.confirmBox.querySelector("label").textContent = `Type ${confirm} to go on`;
@@ -181,7 +195,8 @@ export class ReplayPlan {
     this.startButton.disabled = confirm !== null && typed !== String(confirm);
     this.startButton.classList.toggle("danger", replay.deed === "delete");
     this.startButton.classList.toggle("pri", replay.deed !== "delete");
-    this.startButton.textContent = replay.trial ? `Start trial of ${count(replay.trial)}` : `${verb} ${planned === null ? "what matches" : count(planned)}`;
+    if (own) this.startButton.textContent = `Let ${mover} move ${planned === null ? "all" : count(planned)}`;
+    else this.startButton.textContent = replay.trial ? `Start trial of ${count(replay.trial)}` : `${verb} ${planned === null ? "what matches" : count(planned)}`;
   }
 
   async start() {

@@ -63,9 +63,14 @@ class KeepsLetters:
         return send_new(self._places.destination(to), body, headers, properties)
 
     # --- SQS's own move ------------------------------------------------------------------------------------------
+    move_terms, fastest_move = moving.TERMS, moving.FASTEST
+
     def fits(self, key: str, to: Destination | None) -> str:
         """Why SQS's own move cannot be used here."""
         return moving.unfit(self._places.queue(key), self._to(to))
+
+    def mark_move(self, key: str) -> str:
+        return moving.mark(self._places.queue(key))
 
     def start_move(self, key: str, to: Destination | None, rate: float | None) -> str:
         return moving.start(self._places.queue(key), self._to(to), rate)

@@ -19,6 +19,12 @@ from .queue import Queue
 FASTEST = 500
 #: Moves that SQS goes on listing.
 LISTED = 10
+TERMS = (
+    f"At most {FASTEST} a second, one queue at a time, and only dead-letter queues of SQS; no journal of single "
+    "messages, no marks on copies, rough counts, no trial, pause or yielding. It can be cancelled, not undone: what "
+    "was moved stays moved, with a new id and time. To where each died it knows the way only of those that SQS "
+    "itself moved in."
+)
 _STATES = {
     "RUNNING": "running",
     "CANCELLING": "running",
@@ -50,27 +56,27 @@ def unfit(queue: Queue, to: Queue | None) -> str:
     return ""
 
 
+def mark(queue: Queue) -> str:
+    """A handle of the next move, before it is begun: it tells when the latest one until now began."""
+    return f"{max((_began(task) for task in _tasks(queue)), default=0)}:"
+
+
 def start(queue: Queue, to: Queue | None, rate: float | None) -> str:
     """Begin; the handle is SQS's own, which is told of running moves only, and when the move before it began."""
     more: dict[str, Any] = {} if to is None else {"DestinationArn": to.target.queue_arn(to.key)}
     if rate is not None:
         more["MaxNumberOfMessagesPerSecond"] = max(1, min(FASTEST, int(rate)))
-    before = max((_began(task) for task in _tasks(queue)), default=0)
+    before = mark(queue)
     arn = queue.target.queue_arn(queue.key)
     answer = queue.target.call_once("sqs", "start_message_move_task", SourceArn=arn, **more)
-    return f"{before}:{answer['TaskHandle']}"
+    return f"{before}{answer['TaskHandle']}"
 
 
 def progress(queue: Queue, handle: str) -> MoveProgress:
     """How far a move is; counts are approximate, and None where SQS does not give them."""
-    before, _, own = handle.partition(":")
-    tasks = sorted(_tasks(queue), key=_began)
-    task = next((one for one in tasks if one.get("TaskHandle") == own), None)
-    if task is None:  # it is over: then it is the first one after the one before
-        after = (one for one in tasks if before.isdecimal() and _began(one) > int(before))
-        task = next((one for one in after if "TaskHandle" not in one), None)
+    task = _found(queue, handle)
     if task is None:
-        raise BadAnswer(f"SQS does not list this move any more; it lists the last {LISTED} of a queue.")
+        return MoveProgress("none")
     state = _STATES.get(str(task.get("Status")))
     if state is None:
         raise BadAnswer(f"{queue.target.place()} says of a move what is not known here: {task.get('Status')!r:.40}.")
@@ -79,9 +85,23 @@ def progress(queue: Queue, handle: str) -> MoveProgress:
 
 
 def cancel(queue: Queue, handle: str) -> None:
-    """Stop it. A move that is over by now is no failure."""
-    if progress(queue, handle).state == "running":
-        queue.target.call("sqs", "cancel_message_move_task", TaskHandle=handle.partition(":")[2])
+    """Stop it. A move that is over by now, is being stopped, or never began, is no failure."""
+    task = _found(queue, handle)
+    if task is not None and "TaskHandle" in task and task.get("Status") == "RUNNING":
+        queue.target.call("sqs", "cancel_message_move_task", TaskHandle=task["TaskHandle"])
+
+
+def _found(queue: Queue, handle: str) -> Mapping[str, Any] | None:
+    """The move of a handle; None = only the mark is known, and none was begun after it."""
+    before, _, own = handle.partition(":")
+    tasks = sorted(_tasks(queue), key=_began)
+    task = next((one for one in tasks if own and one.get("TaskHandle") == own), None)
+    if task is None:  # it is over, or its handle never arrived: then it is the first one after the one before
+        after = (one for one in tasks if before.isdecimal() and _began(one) > int(before))
+        task = next((one for one in after if not own or "TaskHandle" not in one), None)
+    if task is None and own:
+        raise BadAnswer(f"SQS does not list this move any more; it lists the last {LISTED} of a queue.")
+    return task
 
 
 def _tasks(queue: Queue) -> list[Mapping[str, Any]]:

@@ -52,6 +52,10 @@ class Command(BaseCommand):
         parser.add_argument("--trial", type=int, default=0, metavar="N", help="so many first, then wait for returns")
         parser.add_argument("--watch", type=float, metavar="SECONDS", help="watch for returns after it (default 300)")
         parser.add_argument("--allow-replayed", action="store_true", help="also such as were replayed 3 times or more")
+        parser.add_argument(
+            "--how", choices=("weir", "broker"), default="weir",
+            help="broker: its own move of a whole queue (SQS), of which the plan tells the limits",
+        )  # fmt: skip
         parser.add_argument("--dry-run", action="store_true", help="show the plan, send nothing")
         parser.add_argument(
             "--yes", action="store_true", help="start without asking, except where a count is asked for"
@@ -104,7 +108,7 @@ class Command(BaseCommand):
         to = {"queue_id": _queue(options["to"]).pk} if options["to"] else None
         replay = deeds.make(
             _me(), queue, selection, options["deed"], to, options["rate"], options["trial"],
-            allow_replayed=options["allow_replayed"],
+            allow_replayed=options["allow_replayed"], how=options["how"],
             limits={} if options["watch"] is None else {"watch": options["watch"]},
         )  # fmt: skip
         while replay.state == Replay.State.PLANNING:
@@ -126,6 +130,8 @@ class Command(BaseCommand):
         if replay.trial:
             self.stdout.write(f"  trial   {replay.trial} first, then it waits whether they come back")
         self.stdout.write(f"  safety  {plan.get('safety', '')}")
+        if plan.get("own_move") and replay.how == Replay.How.WEIR:
+            self.stdout.write(f"  or      {plan['own_name']} moves them by itself (--how broker): {plan['own_move']}")
         for warning in plan.get("warnings", ()):
             self.stdout.write(f"  mind    {visible(warning)}")
 
@@ -169,12 +175,14 @@ class Command(BaseCommand):
         if as_json:
             self.stdout.write(orjson.dumps(showing.replay(replay), option=orjson.OPT_INDENT_2).decode())
             return
-        said = (
-            f"{replay.deed.capitalize()} {replay.pk} is {replay.state}: {replay.sent:,} sent, "
-            f"{replay.removed:,} removed, {replay.came_back:,} came back, {replay.failed:,} failed, "
-            f"{replay.skipped:,} left out, "
-            f"{replay.possibly_duplicated:,} possibly twice."
-        )
+        said = f"{replay.deed.capitalize()} {replay.pk} is {replay.state}: "
+        if replay.how == Replay.How.BROKER:
+            said += f"about {replay.sent:,} moved by the broker itself."
+        else:
+            said += (
+                f"{replay.sent:,} sent, {replay.removed:,} removed, {replay.came_back:,} came back, "
+                f"{replay.failed:,} failed, {replay.skipped:,} left out, {replay.possibly_duplicated:,} possibly twice."
+            )
         self.stdout.write(f"{said} {visible(replay.reason)}".rstrip())
 
 
