@@ -14,6 +14,7 @@ from . import (
     audit,
     brokers,
     dead_letters,
+    deletions,
     incidents,
     looks,
     masking,
@@ -62,7 +63,7 @@ api.add_router("/queues", queues.router)
 api.add_router("/queues", outlook.router)
 api.add_router("", series.router)
 api.add_router("", looks.router)
-api.add_router("", replays.deletions)  # before dead letters: its addresses are no ids
+api.add_router("", deletions.router)  # before dead letters: its addresses are no ids
 api.add_router("/dead-letters", dead_letters.router)
 api.add_router("/replays", replays.router)
 api.add_router("/masking", masking.router)

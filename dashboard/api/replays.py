@@ -1,4 +1,4 @@
-"""`replays` and `deletions`: letters on their way back, what became of each, and what can be undone."""
+"""`replays`: letters on their way back, and what became of each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from .idempotency import once
 from .paging import USUAL_LIMIT, check_limit, decode_cursor, encode_cursor, listing
 
 router = Router(tags=["replays"])
-deletions = Router(tags=["replays"])
 
 
 class Selection(Schema):
@@ -88,16 +87,6 @@ class RateChange(Schema):
     rate: float | None = Field(description="messages a second; null = no limit")
 
 
-class NewDeletion(Confirm):
-    queue_id: int
-    selection: Selection
-    beyond_bound: bool = Field(False, description="delete also what there is no room to keep: that cannot be undone")
-
-
-class Purge(Confirm):
-    beyond_bound: bool = False
-
-
 class ReplayOut(Schema):
     """A replay. `planned` is its plan: count, bytes, destinations, seconds, warnings, confirm ..."""
 
@@ -140,24 +129,8 @@ class ReplayOut(Schema):
     planned: dict[str, Any] | None
 
 
-class DeletionOut(ReplayOut):
-    """A deletion: `kept` copies until `kept_until`."""
-
-    kept: int
-    restored: int
-    not_restored: int
-    kept_until: str | None
-    can_restore: bool
-
-
 class ReplayList(Schema):
     items: list[ReplayOut]
-    total: int
-    next: str | None
-
-
-class DeletionList(Schema):
-    items: list[DeletionOut]
     total: int
     next: str | None
 
@@ -191,7 +164,7 @@ def list_replays(
         found = found.filter(state__in=state.split(","))
     if queue_id:
         found = found.filter(queue=queue_id)
-    return _page(found, showing.replay, (state, str(queue_id)), limit, cursor)
+    return page(found, showing.replay, (state, str(queue_id)), limit, cursor)
 
 
 @router.post(
@@ -206,7 +179,7 @@ def add_replay(request: HttpRequest, payload: NewReplay) -> tuple[int, Any]:
         selection["beyond_bound"] = True
     made = deeds.make(
         request.auth,
-        _queue(payload.queue_id),
+        queue_of(payload.queue_id),
         selection,
         payload.deed,
         to,
@@ -326,56 +299,6 @@ def get_figure(request: HttpRequest, id: int, range: str = "") -> HttpResponse:
     return HttpResponse(plotly.io.to_json(figure, validate=False, engine="orjson"), content_type="application/json")
 
 
-# --- deletions -------------------------------------------------------------------------------------------------------
-@deletions.get("/deletions", auth=may("see"), response=DeletionList, operation_id="list_deletions", summary="Deletions")
-def list_deletions(request: HttpRequest, limit: int = USUAL_LIMIT, cursor: str = "") -> HttpResponse:
-    """The newest first, with what is kept of each, and until when."""
-    found = Replay.objects.filter(deed=Replay.Deed.DELETE)
-    return _page(found, showing.deletion, ("deletions",), limit, cursor)
-
-
-@deletions.post(
-    "/deletions/{id}/restore", auth=may("delete_letters"), response={201: ReplayOut}, operation_id="restore_deletion",
-    summary="Undo a deletion",
-)  # fmt: skip
-@once
-def restore_deletion(request: HttpRequest, id: int) -> tuple[int, Any]:
-    """Copies are put back into the queue; the answer is the replay that does it."""
-    return 201, showing.replay(deeds.restore(request.auth, find(id)))
-
-
-@deletions.post(
-    "/dead-letters/delete", auth=may("delete_letters"), response={201: DeletionOut, 202: DeletionOut},
-    operation_id="delete_dead_letters", summary="Delete letters",
-)  # fmt: skip
-@once
-def delete_letters(request: HttpRequest, payload: NewDeletion) -> tuple[int, Any]:
-    """A copy of each is kept first, for a week. More than a hundred have to be confirmed by their count."""
-    selection = payload.selection.dict(exclude_none=True)
-    return _delete(request, payload.queue_id, selection, payload.confirm, payload.beyond_bound)
-
-
-@deletions.post(
-    "/queues/{id}/purge", auth=may("delete_letters"), response={201: DeletionOut, 202: DeletionOut},
-    operation_id="purge_queue", summary="Delete all letters of a queue",
-)  # fmt: skip
-@once
-def purge_queue(request: HttpRequest, id: int, payload: Purge) -> tuple[int, Any]:
-    """Everything that lies there now, copied first. The count has to be confirmed."""
-    return _delete(request, id, {"all": True}, payload.confirm, payload.beyond_bound)
-
-
-def _delete(
-    request: HttpRequest, queue_id: int, selection: dict[str, Any], confirm: int | None, beyond: bool
-) -> tuple[int, Any]:
-    if beyond:
-        selection["beyond_bound"] = True
-    made = deeds.make(
-        request.auth, _queue(queue_id), selection, Replay.Deed.DELETE, start_at_once=True, confirm=confirm
-    )
-    return (202 if made.state == Replay.State.PLANNING else 201), showing.deletion(made)
-
-
 def find(id: int) -> Replay:
     """The replay. Raises ApiError (404)."""
     replay = Replay.objects.select_related("queue__broker", "repeats").filter(pk=id).first()
@@ -384,14 +307,14 @@ def find(id: int) -> Replay:
     return replay
 
 
-def _queue(id: int) -> Queue:
+def queue_of(id: int) -> Queue:
     queue = Queue.objects.select_related("broker").filter(pk=id).first()
     if queue is None:
         raise ApiError(404, f"There is no queue {id}.", "queue_id")
     return queue
 
 
-def _page(found: Any, show: Any, context: tuple[str, ...], limit: int, cursor: str) -> HttpResponse:
+def page(found: Any, show: Any, context: tuple[str, ...], limit: int, cursor: str) -> HttpResponse:
     """The newest first, from behind the cursor on."""
     check_limit(limit)
     after = decode_cursor(cursor, context)

@@ -19,9 +19,10 @@ from ..refused import DeedRefused
 from . import clock, orders
 from .desks import RowDesk
 from .journal import Counts
-from .runner import GIVEN_UP, PAUSES, POLL
+from .runner import GIVEN_UP, PAUSES
 
 EVERY, SOON = 2.0, 0.5  # seconds between two questions how far it is, while it goes on, and when it is to stop
+POLL = 0.2  # seconds between looks at orders
 
 #: What becomes of a replay whose move ended so.
 _ENDS = {"done": Replay.State.DONE, "failed": Replay.State.FAILED, "cancelled": Replay.State.STOPPED}
