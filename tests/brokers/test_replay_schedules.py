@@ -105,8 +105,8 @@ def sqs(ministack_peer: Peer) -> Iterator[House]:
         ministack_peer.client().delete_queue(QueueUrl=url)
 
 
-def schedule(house: House, path: Path, seed: int) -> None:
-    """Fill, replay through several lives, and look at every message."""
+def schedule(house: House, path: Path, seed: int) -> tuple[int, int, int]:
+    """Fill, replay through several lives, look at every message: lives, messages, and how many arrived twice."""
     chance = random.Random(seed)
     equal = chance.choice((1, 1, 1, 3))
     bodies = [b"letter %d of %d" % (n // equal, seed) for n in range(chance.randint(20, 60))]
@@ -114,7 +114,7 @@ def schedule(house: House, path: Path, seed: int) -> None:
     with_proxy = house.port and chance.random() < 0.5
     proxy = Proxy(house.port).__enter__() if with_proxy else None
     try:
-        lives = chance.randint(1, 4)
+        lives, life = chance.randint(1, 4), 0
         for life in range(lives + 1):
             last = chance.randint(1, 60) if life < lives else 0
             child = begin(
@@ -134,7 +134,7 @@ def schedule(house: House, path: Path, seed: int) -> None:
     finally:
         if proxy is not None:
             proxy.__exit__(None, None, None)
-    check_nothing_lost(path, bodies, *house.empty(len(bodies)))
+    return life + 1, len(bodies), sum(check_nothing_lost(path, bodies, *house.empty(len(bodies))).values())
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -184,21 +184,25 @@ def _state(pid: int | None) -> str:
 
 
 def test_ten_restarts_of_valkey_that_writes_always(tmp_path: Path) -> None:
-    """Killed while letters move, and started again with what its append-only file has."""
     if not available("valkey9"):
         pytest.skip("valkey9 is not installed")
-    chance, port, path = random.Random(5), free_port(), tmp_path / "j"
-    options = ["--port", port, "--bind", "127.0.0.1", "--dir", tmp_path, "--save", "", "--appendonly", "yes",
+    restarts_of_valkey(tmp_path, 10, 3000)
+
+
+def restarts_of_valkey(folder: Path, times: int, count: int, seed: int = 5) -> int:
+    """It is killed while letters move, and started again with what its append-only file has; how many arrived twice."""
+    chance, port, path = random.Random(seed), free_port(), folder / "j"
+    options = ["--port", port, "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "yes",
                "--appendfsync", "always"]  # fmt: skip
     program = [str(part) for part in (binary("valkey9"), *options)]
     server = subprocess.Popen(program, stdout=subprocess.DEVNULL)
     house = House(f"redis://127.0.0.1:{port}/0", "orders:dlq", "orders", port=port, wait=0.0)
     try:
         answers(port)
-        bodies = [b"letter %d" % n for n in range(3000)]
+        bodies = [b"letter %d" % n for n in range(count)]
         redis.Redis(port=port, protocol=2).lpush("orders:dlq", *bodies)
         child = begin(house.url, house.dead, house.orders, path, 0, signal.SIGKILL, 30.0, 0.5)
-        for _ in range(10):
+        for _ in range(times):
             time.sleep(chance.uniform(0.05, 0.3))
             server.kill()
             server.wait(10)
@@ -206,7 +210,7 @@ def test_ten_restarts_of_valkey_that_writes_always(tmp_path: Path) -> None:
             answers(port)
         child.join(120)
         assert child.exitcode == DONE
-        check_nothing_lost(path, bodies, *house.empty(len(bodies)))
+        return sum(check_nothing_lost(path, bodies, *house.empty(len(bodies))).values())
     finally:
         server.kill()
         server.wait(10)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from collectors.errors import Unreachable
-from dashboard.replay.journal import Journal
+from dashboard.replay.journal import Journal, State
 from dashboard.replay.report import Reading
 
 from .replays import Crash, Desk, check_nothing_lost, fill, in_queue, order, runner, shop
@@ -104,10 +104,21 @@ def one_schedule(path: Path, seed: int) -> tuple[int, int, int]:
     double = check_nothing_lost(path, bodies, left, arrived)
     if not what.holds and what.oldest is None:
         assert left == [], seed
-    with Reading(path) as journal:
-        named = {row.id for row in journal.messages("possibly_duplicated", most=1000)}
-    assert len(named) >= len(Counter(arrived) - Counter(bodies)), seed
+    check_numbers(path, world, seed)
     return life + 1, len(bodies), sum(double.values())
+
+
+def check_numbers(path: Path, world, seed: int) -> None:
+    """Copies bear the number of their message in the journal: each that is gone arrived, once or as often as named."""
+    with world.still() as queues:
+        arrived = Counter(int(m.headers["replay-id"].partition(".")[2]) for m in queues["orders"].ready)
+    with Reading(path) as journal:
+        rows = {row.n: row for row in journal.messages(most=1000)}
+    assert not {n for n, row in rows.items() if row.state is State.REMOVED} - arrived.keys(), seed
+    for n, times in arrived.items():
+        assert rows[n].state in (State.REMOVED, State.FAILED), (seed, rows[n])
+        assert rows[n].state is State.REMOVED or rows[n].why, (seed, rows[n])
+        assert times <= 1 + rows[n].again, (seed, times, rows[n])
 
 
 def _order(chance: random.Random):
