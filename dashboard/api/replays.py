@@ -12,9 +12,9 @@ from ninja import Field, Router, Schema
 from ..models import Queue, Replay
 from ..replay import deeds, keeping, showing
 from ..replay.chart import replay_figure
-from ..replay.journal import JournalError
 from ..replay.places import journal_path
 from ..replay.report import KINDS, Reading, Row
+from ..replay.states import JournalError
 from .auth import may
 from .errors import ApiError
 from .idempotency import once

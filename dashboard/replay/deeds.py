@@ -26,10 +26,10 @@ from ..refused import DeedRefused
 from ..secrets import encrypt
 from . import editing, keeping, orders
 from .guards import Limits
-from .journal import JournalError
 from .places import journal_path
 from .plan import make_plan
 from .report import Reading
+from .states import JournalError
 
 log = logging.getLogger("weir.replay")
 

@@ -14,7 +14,7 @@ from ..live.feed import fleet
 from ..models import Queue, Replay
 from ..models.replays import ACTIVE, OVER
 from . import clock, guards, orders
-from .journal import Counts
+from .states import Counts
 
 log = logging.getLogger("weir.replay")
 

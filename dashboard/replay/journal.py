@@ -13,12 +13,12 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from .states import COUNTED, Counts, Fenced, JournalError, Open, State, counts_of, words
 
 VERSION = 1
 
@@ -31,59 +31,6 @@ create table message (
 create table before (id text primary key, count integer not null) without rowid;
 create table said (name text primary key, value text not null) without rowid;
 """
-
-
-class State(IntEnum):
-    """How far a message is. The numbers are stored: never renumber them."""
-
-    PLANNED = 0  # chosen, still where it was
-    LEASED = 1  # in our hands, nothing sent
-    SENDING = 2  # a copy is being sent: after a crash it cannot be told whether it arrived
-    SENT = 3  # the broker confirmed the copy; the original is to be removed
-    REMOVED = 4  # the original is gone, the copy is there: done
-    FAILED = 5  # not sent; the original stayed where it was, unless `why` says otherwise
-    SKIPPED = 6  # left out, for the reason in `why`
-
-    @property
-    def word(self) -> str:
-        return self.name.lower()
-
-
-class JournalError(Exception):
-    """A journal cannot be used; the message is one sentence for a person."""
-
-
-class Fenced(JournalError):
-    """Another worker has taken this replay over: nothing may be sent any more."""
-
-
-@dataclass(slots=True)
-class Counts:
-    """How many messages are in which state; `sent` counts every confirmed copy."""
-
-    total: int = 0
-    sent: int = 0
-    removed: int = 0
-    came_back: int = 0
-    failed: int = 0
-    skipped: int = 0
-    possibly_duplicated: int = 0
-    bytes: int = 0
-
-
-@dataclass(slots=True)
-class Open:
-    """Messages that are not over, and those that are but still lie in the queue: id -> their numbers, oldest first."""
-
-    planned: dict[str, list[int]]
-    sending: dict[str, list[int]]
-    sent: dict[str, list[int]]
-    stayed: dict[str, list[int]]
-
-    @property
-    def unresolved(self) -> int:
-        """How many messages have begun and are not over."""
-        return sum(map(len, self.sending.values())) + sum(map(len, self.sent.values()))
 
 
 class Journal:
@@ -109,7 +56,7 @@ class Journal:
             self._db.execute("pragma synchronous=full")
             self._claim()
             self.next = self._one("select coalesce(max(n), 0) + 1 from message")
-            self.counts = counts_of(self._db)
+            self.counts = counts_of(self._db.execute(COUNTED))
         except (sqlite3.Error, OSError) as error:
             raise JournalError(f"The journal {path.name} cannot be opened: {words(error)}") from error
 
@@ -255,7 +202,7 @@ class Journal:
 
     def recount(self) -> Counts:
         """The counts as the file has them."""
-        self.counts = counts_of(self._db)
+        self.counts = counts_of(self._db.execute(COUNTED))
         return self.counts
 
     # --- inside --------------------------------------------------------------------------------------------------
@@ -327,26 +274,6 @@ class _Transaction:
         return JournalError(f"The journal {self.name} cannot be written: {words(error)}")
 
 
-def counts_of(db: sqlite3.Connection) -> Counts:
-    """The counts of a journal, from its rows."""
-    rows = db.execute("select state, count(*), sum(size), sum(came_back), sum(again > 0) from message group by state")
-    counts = Counts()
-    for state, count, size, came_back, again in rows:
-        counts.total += count
-        counts.bytes += size or 0
-        counts.came_back += came_back or 0
-        counts.possibly_duplicated += again or 0
-        if state in (State.SENT, State.REMOVED):
-            counts.sent += count
-        if state == State.REMOVED:
-            counts.removed = count
-        elif state == State.FAILED:
-            counts.failed = count
-        elif state == State.SKIPPED:
-            counts.skipped = count
-    return counts
-
-
 def ranges(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Numbers as spans (first, last): a batch that went well is one span."""
     if not numbers:
@@ -359,7 +286,3 @@ def ranges(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
             first = n
         last = n
     yield first, last
-
-
-def words(error: Exception) -> str:
-    return f"{' '.join(str(error).split())[:200].rstrip('.')}."

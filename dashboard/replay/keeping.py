@@ -24,8 +24,9 @@ from ..letters import bodies
 from ..models import Replay
 from ..secrets import SecretError, decrypt_bytes, encrypt_bytes
 from . import orders
-from .journal import Counts, Journal, JournalError, State
+from .journal import Journal
 from .report import Row
+from .states import Counts, JournalError, State
 
 if TYPE_CHECKING:
     from .telling import Desk

@@ -15,8 +15,9 @@ from collectors.letters import Lease, Outcome, Receipt, Taken
 
 from . import clock
 from .guards import REFUSED_IN_A_ROW, Pace
-from .journal import Journal, State
+from .journal import Journal
 from .sorting import Batch, Sorter
+from .states import State
 from .tasks import End, Task
 
 BATCH = 250

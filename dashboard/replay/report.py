@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from .journal import Counts, JournalError, State, counts_of, words
+from .states import COUNTED, Counts, JournalError, State, counts_of, words
 
 
 @dataclass(slots=True, frozen=True)
@@ -49,7 +49,7 @@ class Reading:
         self._db.close()
 
     def counts(self) -> Counts:
-        return counts_of(self._db)
+        return counts_of(self._db.execute(COUNTED))
 
     def messages(self, which: str = "", after: int = 0, most: int = 100) -> list[Row]:
         """Messages in order from behind `after` on; `which` as the keys of KINDS, "" = all."""

@@ -19,8 +19,9 @@ from collectors.letters import Bounds, Lease
 
 from . import clock, returns
 from .guards import Pace, too_many_back
-from .journal import Fenced, Journal, JournalError, State
+from .journal import Journal
 from .passes import Pass
+from .states import Fenced, JournalError, State
 from .tasks import End, Order
 from .telling import Desk, Halted, Voice
 

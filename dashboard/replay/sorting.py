@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from collectors.letters import Destination, Lease, Parcel, Stamp, Taken
 
-from .journal import Journal, State
+from .journal import Journal
+from .states import State
 from .tasks import Task, has_own_id, words_of
 
 

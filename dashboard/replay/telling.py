@@ -6,7 +6,8 @@ import time
 from typing import Protocol
 
 from . import clock
-from .journal import Counts, Journal
+from .journal import Journal
+from .states import Counts
 from .tasks import Order
 
 POLL = 0.2  # seconds between looks at orders while nothing is to be done

@@ -31,9 +31,10 @@ from ..refused import DeedRefused
 from ..secrets import SecretError
 from . import clock, keeping, orders, ownmove
 from .desks import RowDesk
-from .journal import Counts, Journal, JournalError
+from .journal import Journal
 from .places import journal_path, place
 from .runner import Runner
+from .states import Counts, JournalError
 
 log = logging.getLogger("weir.replay")
 

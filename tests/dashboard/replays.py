@@ -10,9 +10,10 @@ from collectors import registry
 from collectors.brokers.memory import World, world
 from collectors.letters import Death, Destination
 from dashboard.replay.guards import Limits
-from dashboard.replay.journal import Counts, Journal
+from dashboard.replay.journal import Journal
 from dashboard.replay.report import Reading
 from dashboard.replay.runner import Runner
+from dashboard.replay.states import Counts
 from dashboard.replay.tasks import Order, Task
 
 QUICK = Limits(lag=None, watch=0.0, trial_wait=0.0)

@@ -10,8 +10,9 @@ import pytest
 from collectors.errors import Unreachable
 from collectors.letters import Death
 from dashboard.replay.guards import Limits
-from dashboard.replay.journal import Fenced, Journal, State
+from dashboard.replay.journal import Journal
 from dashboard.replay.report import Reading
+from dashboard.replay.states import Fenced, State
 
 from .replays import QUICK, Crash, Desk, check_nothing_lost, fill, in_queue, order, run, runner, shop
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from collectors.errors import Unreachable
-from dashboard.replay.journal import Journal, State
+from dashboard.replay.journal import Journal
 from dashboard.replay.report import Reading
+from dashboard.replay.states import State
 
 from .replays import Crash, Desk, check_nothing_lost, fill, in_queue, order, runner, shop
 

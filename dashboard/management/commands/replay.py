@@ -22,7 +22,7 @@ from dashboard.live.bus import the_bus
 from dashboard.models import Queue, Replay, Role
 from dashboard.refused import DeedRefused
 from dashboard.replay import deeds, showing
-from dashboard.replay.journal import JournalError
+from dashboard.replay.states import JournalError
 from dashboard.replay.working import Replayer
 from dashboard.samples import close_store
 from dashboard.store.base import StoreError
