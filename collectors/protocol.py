@@ -119,13 +119,14 @@ class QueueFacts:
 
     `facts` are (label, value) pairs in the order to show; `hidden` keeps technical queues
     (timers, exclusive, reply queues) out of the default view, with `why_hidden` in words;
-    `dead_letters_without_queue` is True when it dead-letters to nowhere (a message is lost silently).
+    `keeps_seconds` is the age at which the broker drops a message for good, None when it does not or cannot tell.
     """
 
     facts: tuple[tuple[str, str], ...] = ()
     hidden: bool = False
     why_hidden: str = ""
     tags: tuple[str, ...] = ()
+    keeps_seconds: float | None = None
 
 
 @dataclass(slots=True)

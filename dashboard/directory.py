@@ -28,7 +28,8 @@ class Entry:
 
     `holds_dead_letters`: by the broker, by its name, or as people said, who have the last word (`marked`).
     `hidden`: by the broker or by people. `tags`: all, from the broker, a file and people; `tags_by_hand` those of
-    people alone. `gone_at`: epoch seconds since when the broker no longer shows it, None while it does.
+    people alone. `keeps_seconds`: the age at which the broker drops a message for good, None = never, or unknown.
+    `gone_at`: epoch seconds since when the broker no longer shows it, None while it does.
     """
 
     id: int
@@ -45,6 +46,7 @@ class Entry:
     gone_at: float | None = None
     holds_dead_letters: bool = False
     marked: bool | None = None
+    keeps_seconds: float | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -121,7 +123,7 @@ def _load(broker: int) -> Known:
 
 _COLUMNS = (
     "id", "name", "kind", "dialect", "hidden", "why_hidden", "tags", "hidden_by_hand", "hidden_by", "tags_by_hand",
-    "gone_at",
+    "gone_at", "keeps_seconds",
 )  # fmt: skip
 
 
@@ -154,4 +156,5 @@ def _entry(broker: int, row: dict[str, Any], given: tuple[str, ...], leads: int 
         dead_letter_of=tuple(of),
         tags_by_hand=tuple(row["tags_by_hand"]),
         gone_at=row["gone_at"].timestamp() if row["gone_at"] else None,
+        keeps_seconds=row["keeps_seconds"],
     )

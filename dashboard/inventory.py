@@ -41,7 +41,9 @@ class Inventory:
             if row.gone_at is not None:
                 self._gone.add(row.key)
             pairs = tuple((label, value) for label, value in row.facts)
-            self._facts[row.key] = protocol.QueueFacts(pairs, row.hidden, row.why_hidden, tuple(row.tags))
+            self._facts[row.key] = protocol.QueueFacts(
+                pairs, row.hidden, row.why_hidden, tuple(row.tags), row.keeps_seconds
+            )
         self._relations: frozenset[protocol.Relation] | None = None
         self._keys: list[str] = []
         self._found: Ints = np.empty(0, np.int64)
@@ -140,7 +142,7 @@ class Inventory:
                 batch_size=_BATCH,
                 update_conflicts=True,
                 unique_fields=["broker", "key"],
-                update_fields=["facts", "hidden", "why_hidden", "tags"],
+                update_fields=["facts", "hidden", "why_hidden", "tags", "keeps_seconds"],
             )
             self._facts.update({k: facts[k] for k in changed})
             self.version += 1
@@ -163,7 +165,13 @@ class Inventory:
 
 def _columns(facts: protocol.QueueFacts) -> dict[str, object]:
     rows = [list(pair) for pair in facts.facts]
-    return {"facts": rows, "hidden": facts.hidden, "why_hidden": facts.why_hidden[:200], "tags": list(facts.tags)}
+    return {
+        "facts": rows,
+        "hidden": facts.hidden,
+        "why_hidden": facts.why_hidden[:200],
+        "tags": list(facts.tags),
+        "keeps_seconds": facts.keeps_seconds,
+    }
 
 
 def _batches(items: Iterable, size: int = _BATCH) -> Iterable[list]:  # type: ignore[type-arg]

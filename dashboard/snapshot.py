@@ -199,7 +199,9 @@ class Snapshot:
         return [entry.tags for entry in self.entries]
 
     def flags(self, field: str) -> NDArray[np.bool_]:
-        """`hidden`, `gone`, or `stale` (of which those that are gone are no part), shape (n,)."""
+        """`hidden`, `gone`, `dead` (holds dead letters), or `stale` (those that are gone are no part), shape (n,)."""
+        if field == "dead":
+            return np.fromiter((entry.holds_dead_letters for entry in self.entries), bool, len(self))
         return self.stale & ~self.gone if field == "stale" else self.gone if field == "gone" else self.hidden
 
     @cached_property

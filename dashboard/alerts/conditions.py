@@ -37,10 +37,11 @@ METRICS: Mapping[str, str] = {
     "in_flight": "in flight",
     "delayed": "delayed",
     "dead_letters": "dead letters",
+    "retention_left_seconds": "retention left of the oldest message",
     "redelivery_rate": "redeliveries",
 }
 #: Worked out from others, and not stored.
-DERIVED = ("wait_seconds", "clears_in_seconds", "surplus_rate")
+DERIVED = ("wait_seconds", "clears_in_seconds", "surplus_rate", "retention_left_seconds")
 OPS: Mapping[str, str] = {
     ">": "over", ">=": "at least", "<": "under", "<=": "at most", "==": "exactly", "!=": "anything but",
 }  # fmt: skip
@@ -107,6 +108,8 @@ class Condition:
             said["kind"] = "state" if said.get("metric") == "state" else "threshold"
         if said["kind"] == "state":
             said |= {"metric": "state", "op": "=="}
+        if said.get("metric") == "retention_left_seconds":
+            said.setdefault("op", "<")
         if said["kind"] == "event":
             said.setdefault("clear_seconds", 3600.0)  # without another one for so long, it is over
         condition = cls(**said)
@@ -154,6 +157,8 @@ def _check_numbers(one: Condition) -> None:
         raise BadCondition("condition.op", f"op is one of {' '.join(allowed_ops)} here, not '{one.op}'.")
     if not _is_number(one.value):
         raise BadCondition("condition.value", f"The value must be a number, not '{one.value}'.")
+    if one.metric == "retention_left_seconds" and one.kind != "threshold":
+        raise BadCondition("condition.kind", "Retention left goes with a limit only: it runs down by itself.")
     if one.kind == "unusual" and one.metric in DERIVED:
         raise BadCondition("condition.metric", f"What is usual is known of measured numbers only, not of {one.metric}.")
     if one.kind in ("change", "unusual") and float(one.value) < (0 if one.kind == "change" else 1):

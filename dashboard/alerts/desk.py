@@ -20,8 +20,9 @@ from ..models import Incident, Rule, Silence
 from ..refused import DeedRefused
 from ..snapshot import Snapshot
 from ..ticks import Floats
-from . import deeds
+from . import deeds, retention
 from .conditions import BadCondition, Condition, amount
+from .frames import keeps_of, retention_left
 
 OPEN = Q(closed_at=None)
 
@@ -115,7 +116,21 @@ def numbers(metric: str, snapshot: Snapshot) -> Floats:
     if metric == "surplus_rate":
         both = snapshot.column("in_rate") - snapshot.column("out_rate")
         return np.where(np.isnan(both), snapshot.column("net_rate"), both)
+    if metric == "retention_left_seconds":
+        return _retention_left(snapshot)
     return snapshot.column(metric)
+
+
+def _retention_left(snapshot: Snapshot) -> Floats:
+    inside = snapshot.column("dead_letters").copy()
+    inside[[entry.dead_letter_queue_id is not None for entry in snapshot.entries]] = np.nan  # they lie elsewhere
+
+    def numbers(field: str) -> Floats:
+        return inside if field == "dead_letters" else snapshot.column(field)
+
+    ends = {queue: at for broker in snapshot.brokers for queue, at in retention.first_ends(broker).items()}
+    ends_in = np.array([ends.get(id, np.nan) for id in snapshot.ids.tolist()], float) - snapshot.at
+    return retention_left(numbers, keeps_of(snapshot.entries), ends_in)
 
 
 def rules_about(queue: int, snapshot: Snapshot) -> list[tuple[Rule, Condition]]:

@@ -5,7 +5,7 @@ A number means the same in both: `rules.Engine` cannot tell which of them it is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..insight.history import waiting
 from ..snapshot import number
 from ..store.base import Store
 from ..ticks import Floats, Ints, Ring, Tick, aligned
+from . import retention
 from .phases import Bools
 
 #: What derived numbers are made of.
@@ -25,6 +26,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "wait_seconds": ("depth", "in_flight", "out_rate"),
     "clears_in_seconds": ("depth", "lag_messages", "out_rate"),
     "surplus_rate": ("in_rate", "out_rate", "net_rate"),
+    "retention_left_seconds": ("lag_seconds", "depth", "lag_messages", "dead_letters"),
     "waiting": ("depth", "lag_messages"),
     "state": ("depth", "in_flight", "in_rate", "out_rate", "lag_messages", "consumers", "redelivery_rate", "net_rate"),
 }
@@ -42,6 +44,19 @@ def derived(metric: str, numbers: Callable[[str], Floats]) -> Floats | None:
         both = numbers("in_rate") - numbers("out_rate")
         return np.where(np.isnan(both), numbers("net_rate"), both)
     return None
+
+
+def retention_left(numbers: Callable[[str], Floats], keeps: Floats, ends_in: Floats | float) -> Floats:
+    """Seconds until the oldest message is dropped; `keeps` and `ends_in` as in `retention.left`. Any shape."""
+    waits = derived("waiting", numbers)
+    assert waits is not None
+    lies = retention.held(waits, numbers("dead_letters"))
+    return retention.left(numbers("lag_seconds"), lies, keeps, np.asarray(ends_in, float))
+
+
+def keeps_of(entries: Iterable[Entry | None]) -> Floats:
+    """The retention of queues, NaN where it is not known."""
+    return np.array([np.nan if e is None or e.keeps_seconds is None else e.keeps_seconds for e in entries], float)
 
 
 class TickFrame:
@@ -85,6 +100,8 @@ class TickFrame:
             return waiting(tick)
         if metric == "dead_letters":
             return self._dead_letters()
+        if metric == "retention_left_seconds":
+            return self._retention_left()
         found = derived(metric, tick.column)
         return tick.column(metric) if found is None else found
 
@@ -102,6 +119,11 @@ class TickFrame:
         column[has] = aligned(tick.column("depth"), tick.ids, wanted)[inverse]
         return column
 
+    def _retention_left(self) -> Floats:
+        ids, ends = self.tick.ids.tolist(), retention.first_ends(self.tick.broker)
+        ends_in = np.array([ends.get(id, np.nan) for id in ids], float) - self.at
+        return retention_left(self.tick.column, keeps_of(self.entries.get(id) for id in ids), ends_in)
+
     def row(self, queue: int) -> dict[str, float | int | None]:
         """The numbers of one queue that are known, for people."""
         at = int(np.searchsorted(self.tick.ids, queue))
@@ -114,11 +136,13 @@ class TickFrame:
 class Stored:
     """Stored history of some queues: times, shape (t,), and measured metrics, shape (t, n). A frame is a row of it.
 
-    `step`: 0 where these are the samples themselves, else the seconds of the rollups.
+    `step`: 0 where these are the samples themselves, else the seconds of the rollups. `keeps`: the retention of each
+    queue, as it is today.
     """
 
     def __init__(self, ids: Ints, times: Floats, columns: dict[str, Floats], step: float) -> None:
         self.ids, self.times, self.step = ids, times, step
+        self.keeps = np.full(len(ids), np.nan)
         self._columns = columns
 
     def numbers(self, metric: str) -> Floats:
@@ -126,6 +150,8 @@ class Stored:
         if metric not in self._columns:
             if metric == "clears_in_seconds":
                 self._columns[metric] = self._clears()
+            elif metric == "retention_left_seconds":
+                self._columns[metric] = retention_left(self.numbers, self.keeps, np.nan)
             else:
                 made = derived(metric, self.numbers)
                 self._columns[metric] = self._unknown() if made is None else made

@@ -14,11 +14,12 @@ from threading import Lock
 
 import numpy as np
 
+from ..directory import Entry
 from ..insight.states import Judge
 from ..store.base import Store
 from ..ticks import Floats, Ring
 from .conditions import Condition
-from .frames import NEEDS, Stored, rolled, samples
+from .frames import NEEDS, Stored, keeps_of, rolled, samples
 from .outbox import GROUPING
 from .phases import Bools, Look
 from .rules import Change, Engine, Spec, Usual, windows_of
@@ -30,6 +31,7 @@ MOST_QUEUES, RAW_SECONDS = 1000, 6 * 3600.0
 STATES_BACK, MOST_JUDGED = 6 * 3600.0, 450
 MINUTE, HOUR, LONGEST = 60.0, 3600.0, 30 * 86400.0
 _POINTS = 400
+NOTHING: Mapping[int, Entry] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,18 @@ def preview(
     start: float,
     end: float,
     per: str = "queue",
+    entries: Mapping[int, Entry] = NOTHING,
 ) -> Preview:
-    """Judge `queues` ({broker: (its interval, ids ascending)}) from `start` to `end`. Raises StoreError."""
+    """Judge `queues` ({broker: (its interval, ids ascending)}) from `start` to `end`. Raises StoreError.
+
+    `entries`: what is known of them beside their numbers.
+    """
     found = Preview(start, end, 0.0)
     best: tuple[float, int] | None = None
     read: dict[int, Stored] = {}
     for broker, (interval, ids) in queues.items():
         stored = _history(store, condition, broker, ids, start, end)
+        stored.keeps = keeps_of(entries.get(id) for id in ids)
         found.step = max(found.step, stored.step if stored.step >= MINUTE else 0.0)
         firings = list(
             firings_of(condition, stored, broker, max(interval, stored.step), usual_of(store, waits=True), start)
@@ -88,6 +95,8 @@ def preview(
         best = _worst(condition, stored, firings, best)
     if condition.kind == "state" and end - start > STATES_BACK:
         found.notes.append("States are not stored: they were judged again for the last 6 hours only.")
+    if condition.metric == "retention_left_seconds":
+        found.notes.append("By the retention of today; when dead letters were about to expire then is not kept.")
     _count(found, condition, per)
     if best is not None:
         _chart(found, condition, read[best[1]], best[1])

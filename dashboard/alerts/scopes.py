@@ -18,7 +18,7 @@ from ..live import view
 from ..ticks import Floats, Ints
 from .phases import Bools
 
-_STATIC = frozenset({"name", "broker", "kind", "dialect", "tags", "tag", "hidden", "gone", "id"})
+_STATIC = frozenset({"name", "broker", "kind", "dialect", "tags", "tag", "hidden", "gone", "dead", "id"})
 _BROKER_ONLY = frozenset({"broker"})
 _STATE_WORD = [state.name.lower() for state in State]
 
@@ -81,6 +81,8 @@ class ScopeTable:
         return [() if e is None else e.tags for e in self.entries]
 
     def flags(self, field: str) -> Bools:
+        if field == "dead":
+            return np.fromiter((e is not None and e.holds_dead_letters for e in self.entries), bool, len(self))
         return self.hidden if field == "hidden" else np.zeros(len(self), bool)
 
 

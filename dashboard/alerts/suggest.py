@@ -12,6 +12,7 @@ import numpy as np
 from ..insight.states import State
 from ..snapshot import Snapshot
 from ..store.base import Store, StoreError
+from .desk import numbers
 
 ROUND_SECONDS = (10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 #: The limit is so many times what was seen, and never less than this.
@@ -64,6 +65,13 @@ TEMPLATES: Sequence[Template] = (
         {"kind": "change", "metric": "dead_letters", "value": 0, "window_seconds": 600},
     ),
     Template(
+        "expiry",
+        "Dead letters about to expire",
+        "is:dead",
+        {"metric": "retention_left_seconds", "op": "<", "value": 86400, "clear_value": 90000},
+        "critical",
+    ),
+    Template(
         "depth",
         "Too many waiting",
         "",
@@ -106,7 +114,7 @@ def _shown(template: Template, snapshot: Snapshot) -> tuple[int, str]:
     if metric == "state":
         now = int((snapshot.state[shown] == State[condition["value"].upper()]).sum())
         return (2, f"{_many(now)} {condition['value']} now.") if now else (1, "No queue is so now.")
-    column = snapshot.column(_NEEDS.get(metric, metric))[shown]
+    column = numbers(_NEEDS.get(metric, metric), snapshot)[shown]
     known = int(np.isfinite(column).sum())
     if not known:
         return 0, "No queue tells this now."

@@ -243,7 +243,8 @@ def previewed(given: dict[str, Any], filter: str, per: str, seconds: float) -> d
     rows = np.flatnonzero(mask(filter, snapshot))
     end = time.time() // 60 * 60 + 60
     start = end - min(seconds, LONGEST)
-    found = preview(the_store(), condition, _by_broker(snapshot, rows[:MOST_QUEUES]), start, end, per)
+    entries = {snapshot.entries[row].id: snapshot.entries[row] for row in rows[:MOST_QUEUES].tolist()}
+    found = preview(the_store(), condition, _by_broker(snapshot, rows[:MOST_QUEUES]), start, end, per, entries)
     if len(rows) > MOST_QUEUES:
         found.notes.append(f"Tried on the first {MOST_QUEUES:,} of {len(rows):,} queues.")
     chart = None

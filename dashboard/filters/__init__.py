@@ -8,7 +8,7 @@
     depth>1k  lag>=5m         numbers take k M G, durations ms s m h d w (1h30m); plain durations are seconds
     depth:10..2k              a range, both ends included
     lag:unknown  clears:never the value is not known; the queue never clears at this pace
-    is:hidden  is:stale       what a queue is; is:gone too
+    is:hidden  is:stale       what a queue is; is:gone too, and is:dead: it holds dead letters
     a b      a OR b           both; either. Side by side binds tighter: a b OR c is (a b) OR c
     -a       -(a OR b)        not
 

@@ -91,7 +91,7 @@ QUEUES = Fields.of(
     Field("dead", Kind.NUMBER, column="dead_letters"),
     Field("id", Kind.NUMBER),  # one queue, whatever it is called
     bare=("name",),
-    flags=("hidden", "stale", "gone"),
+    flags=("hidden", "stale", "gone", "dead"),
 )
 
 #: What dead letters can be filtered by. `died`: since when it is dead, `age`: since when it was first sent.

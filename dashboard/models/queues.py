@@ -28,6 +28,7 @@ class Queue(models.Model):
     hidden_by_hand = models.BooleanField(null=True)  # None: as the broker says
     hidden_by = models.CharField(max_length=150, blank=True)  # who said so
     tags_by_hand = models.JSONField(default=list)
+    keeps_seconds = models.FloatField(null=True)  # the age at which the broker drops a message for good
     first_seen = models.DateTimeField(default=timezone.now)
     gone_at = models.DateTimeField(null=True)  # absent from a complete poll since
 

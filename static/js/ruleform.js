@@ -184,8 +184,9 @@ function firing(one, metric) {
   return item;
 }
 
-form.addEventListener("input", () => {
+form.addEventListener("input", (event) => {
   if (clock) return;
+  if (event.target.name === "metric" && event.target.value === "retention_left_seconds") part("op").value = "<"; // it runs out
   fit();
   clearTimeout(timer);
   timer = setTimeout(preview, PATIENCE);

@@ -63,6 +63,8 @@ def test_a_redrive_policy_is_a_relation_and_a_fact(sqs_peer: Peer) -> None:
     assert poll.relations == [Relation(source, target, "dead_letters", "its redrive policy after 4 receives")]
     assert fact(poll, "orders", "Dead letters") == "go to orders-dlq after 4 receives"
     assert "Dead letters are lost" not in dict(poll.facts[source].facts)
+    assert poll.facts[source].keeps_seconds == 4 * 86400
+    assert poll.facts[target].keeps_seconds is None, "it counts from when they were first sent, which SQS does not tell"
 
 
 def test_a_dead_letter_queue_that_keeps_no_longer_than_its_source_is_warned_of(sqs_peer: Peer) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from collectors.brokers.rabbitmq.facts import describe
 from collectors.brokers.rabbitmq.hidden import why_hidden
 from collectors.brokers.rabbitmq.inventory import QueueRow
 from collectors.brokers.rabbitmq.policies import Policies
+from collectors.brokers.rabbitmq.routes import Routes
 
 
 def policy(name: str, pattern: str, definition: dict, priority: int = 0, apply_to: str = "queues", vhost: str = "/"):
@@ -74,3 +76,22 @@ def test_machinery_is_hidden(name: str):
 @pytest.mark.parametrize("name", ["celery", "orders", "replies", "delayed_orders", "amqp.orders", "celery_delayed"])
 def test_ordinary_names_are_shown(name: str):
     assert not why_hidden(QueueRow("/", name, "classic"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "definition", "keeps"),
+    [
+        ("classic", {"message-ttl": 90_000}, 90.0),
+        ("classic", {"message-ttl": 90_000, "dead-letter-exchange": ""}, None),  # they expire into another queue
+        ("classic", {}, None),
+        ("stream", {"max-age": "7D"}, 7 * 86400.0),
+        ("stream", {"max-age": "90m", "message-ttl": 5}, 5400.0),
+        ("stream", {"max-age": "soon"}, None),
+        ("stream", {}, None),
+    ],
+)
+def test_how_long_a_queue_keeps_a_message(kind: str, definition: dict, keeps: float | None):
+    row = QueueRow("/", "orders", kind)
+    rows = {("/", "orders"): row}
+    facts, _ = describe(rows, Policies([policy("p", "", definition, apply_to="all")]), Routes([], [], rows))
+    assert facts[row.key].keeps_seconds == keeps

@@ -74,7 +74,25 @@ def _facts(row: QueueRow, settings: Settings, letters: DeadLetters | None, route
     if row.kind != "stream":
         lines.append(("Dead letters go to", words(letters, row, routes)))
     why = why_hidden(row)
-    return QueueFacts(tuple(lines), hidden=bool(why), why_hidden=why)
+    keeps = _keeps(row, settings, letters)
+    return QueueFacts(tuple(lines), hidden=bool(why), why_hidden=why, keeps_seconds=keeps)
+
+
+def _keeps(row: QueueRow, settings: Settings, letters: DeadLetters | None) -> float | None:
+    """The age at which messages are dropped for good: those that expire into another queue are not."""
+    if row.kind == "stream":
+        return _age(settings.get("max-age"))
+    ttl = settings.get("message-ttl")
+    return ttl / 1000 if isinstance(ttl, int | float) and letters is None else None
+
+
+_AGES = {"Y": 365 * 86400, "M": 30 * 86400, "D": 86400, "h": 3600, "m": 60, "s": 1}
+
+
+def _age(text: Any) -> float | None:
+    """Seconds of a stream's max-age: "7D"."""
+    number, unit = (text[:-1], text[-1:]) if isinstance(text, str) else ("", "")
+    return float(number) * _AGES[unit] if number.isdecimal() and unit in _AGES else None
 
 
 def _about(row: QueueRow) -> list[tuple[str, str]]:

@@ -141,14 +141,16 @@ class SQS(KeepsLetters):
         if everything:
             self._told_at, self._facts = now, {}
         changed = self._asking.changed
+        relations = facts.relations(self._queues)
+        leads, led = facts.targets(relations), self._targets_known()
         made = {
-            key: facts.of_queue(queue, self._queues, self._options.cloudwatch)
+            key: facts.of_queue(queue, self._queues, self._options.cloudwatch, key in leads)
             for key, queue in self._queues.items()
             if everything or key in changed or key not in self._facts or _dead_letter_target(queue) in changed
-        }
+            or (key in leads) != (key in led)
+        }  # fmt: skip
         found = {key: one for key, one in made.items() if self._facts.get(key) != one}
         self._facts.update(found)
-        relations = facts.relations(self._queues)
         if not everything and relations == self._relations:
             return found or None, None
         self._relations = relations

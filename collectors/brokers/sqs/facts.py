@@ -12,8 +12,8 @@ from .names import key_of_arn, short
 from .queue import Queue
 
 
-def of_queue(queue: Queue, queues: Mapping[str, Queue], cloudwatch: bool) -> QueueFacts:
-    """The facts of a queue that was asked."""
+def of_queue(queue: Queue, queues: Mapping[str, Queue], cloudwatch: bool, takes_dead: bool) -> QueueFacts:
+    """The facts of a queue that was asked. `takes_dead`: dead letters of others come here."""
     a = queue.attributes
     if a is None:
         return QueueFacts(tags=queue.tags or ())
@@ -30,7 +30,14 @@ def of_queue(queue: Queue, queues: Mapping[str, Queue], cloudwatch: bool) -> Que
     facts.append(("Counts", "approximate: SQS says that they settle about a minute after the last message was sent"))
     facts.append(("Flow", _flow(cloudwatch)))
     facts.append(("Lag", _lag(queue, cloudwatch)))
-    return QueueFacts(tuple((label, value) for label, value in facts if value), tags=queue.tags or ())
+    lines = tuple((label, value) for label, value in facts if value)
+    return QueueFacts(lines, tags=queue.tags or (), keeps_seconds=_keeps(queue, a, takes_dead))
+
+
+def _keeps(queue: Queue, a: Attributes, takes_dead: bool) -> float | None:
+    """The retention. None for a standard queue of dead letters: it goes on counting from when they were first sent,
+    while the age that SQS tells of them counts from when they came here. Of those the letters themselves tell."""
+    return None if (takes_dead or queue.sources) and not queue.fifo else a.retention
 
 
 def relations(queues: Mapping[str, Queue]) -> list[Relation]:
