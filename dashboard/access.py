@@ -57,6 +57,14 @@ def least_role(deed: str) -> str:
     return settings.WEIR_PAYLOADS if deed == "see_payloads" else DEEDS[deed]
 
 
+def withheld(role: str) -> str:
+    """Why a role is not shown what is in letters, a sentence; "" = it is."""
+    least = least_role("see_payloads")
+    if least not in RANK:
+        return "Withheld: what is in letters is shown to nobody here (WEIR_PAYLOADS)."
+    return "" if RANK[role] >= RANK[least] else f"Withheld: what is in letters needs the role {least}."
+
+
 class Refused(Exception):
     """Access is refused. `status` is 401 (not signed in) or 403 (not allowed); the message is a sentence."""
 
@@ -86,7 +94,7 @@ class Principal:
         if not self.can(deed):
             least = least_role(deed)
             if least not in RANK:
-                raise Refused(403, "What is in letters is shown to nobody here (WEIR_PAYLOADS).")
+                raise Refused(403, withheld(self.role))
             raise Refused(403, f"This needs the role {least}; {self.name} has the role {self.role}.")
 
     @property

@@ -14,6 +14,7 @@ from django.utils import timezone
 from ninja import Field, Router, Schema
 
 from .. import audit
+from ..access import withheld
 from ..filters import FilterError
 from ..letters import bodies, choosing, counting, deeds, places, showing
 from ..letters.choosing import Sight
@@ -102,6 +103,7 @@ class LetterList(Schema):
     messages: int = Field(description="letters that are equal counted as often as they lie there")
     taken: TakenOut
     searched: str | None = Field(description="of how many what is in them was searched, where the filter asks for it")
+    withheld: str | None = Field(description="why no preview is given although it was asked for, a sentence")
 
 
 class GroupOut(Schema):
@@ -190,6 +192,7 @@ def list_dead_letters(
             "messages": int(table.index.whole["count"][rows].sum()),
             "taken": covered.over(queues).shown(now),
             "searched": None if table.searched is None else table.searched.sentence,
+            "withheld": (withheld(request.auth.role) or None) if preview else None,
         }
     )
 

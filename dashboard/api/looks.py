@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema
 
 from .. import audit
-from ..access import Principal
+from ..access import Principal, withheld
 from ..gone import gone
 from ..letters import bodies, deeds, looks, showing
 from ..letters.masking import Masking
@@ -202,7 +202,7 @@ def messages(principal: Principal, queue: Queue, ids: list[int], what: str) -> l
         if id in rows:
             told = showing.whole(rows[id], kept.get(id), masking)
             if not allowed:
-                told["hidden"] = "Your role does not see what is in letters."
+                told["hidden"] = withheld(principal.role)
             out.append({name: told.get(name) for name in MessageOut.model_fields})
     return out
 

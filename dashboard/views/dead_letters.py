@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from ..access import require
+from ..access import require, withheld
 from ..letters.view import read
 from ..live.view import BadView
 from .queues import first_frame_text, in_script
@@ -38,6 +38,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "nav": "letters",
         "boot": in_script(boot),
         "modules": MODULES,
+        "withheld": withheld(request.principal.role),
         "may": {deed: request.principal.can(deed) for deed in _DEEDS},
     }
     return render(request, "letters/inbox.html", context)

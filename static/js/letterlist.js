@@ -121,6 +121,8 @@ export class List {
     link.href = this.address(letter.id);
     link.tabIndex = -1;
     link.textContent = letter.preview ?? letter.cause.title;
+    if (letter.body_kept === false) link.title = `What is in it is no longer kept: its cause stands here.`;
+    link.classList.toggle("muted", letter.body_kept === false);
     cell("type", letter.type);
     const tries = cell("attempts", letter.attempts === null ? "?" : count(letter.attempts));
     if (letter.replayed) tries.appendChild(document.createElement("span")).textContent = ` replayed ${letter.replayed}×`;

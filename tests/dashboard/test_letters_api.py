@@ -132,8 +132,12 @@ def test_payloads_can_be_withheld_from_operators(looked, operator_api, admin_api
     look = operator_api.send("post", f"queues/{looked.dlq.pk}/looks", {"limit": 1}, 201)
     assert look["items"][0]["body"] is None and look["items"][0]["headers"] == {}
     assert admin_api.get(f"dead-letters/{id}")["decoded"]["value"]["order"] >= 0
+    assert look["items"][0]["hidden"] == "Withheld: what is in letters needs the role admin."
     settings.WEIR_PAYLOADS = "nobody"
-    assert "nobody" in admin_api.get(f"dead-letters/{id}", 403)["error"]["message"]
+    words = "Withheld: what is in letters is shown to nobody here (WEIR_PAYLOADS)."
+    assert admin_api.get(f"dead-letters/{id}", 403)["error"]["message"] == words
+    listed = admin_api.get("dead-letters", preview="true")
+    assert listed["withheld"] == words and {one["preview"] for one in listed["items"]} == {None}
 
 
 def test_masks_hold_everywhere(looked, operator_api, admin_api):

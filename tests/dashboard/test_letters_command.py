@@ -52,6 +52,15 @@ def test_one_letter_is_shown_masked_and_nothing_in_it_speaks_to_the_terminal(box
     assert AuditEntry.objects.filter(action="see letter", who__contains="command line").count() == 3
 
 
+def test_what_is_withheld_is_not_said_to_be_lost(box, settings):
+    said("look", "orders.dlq")
+    settings.WEIR_PAYLOADS = "nobody"
+    lines = said("list").splitlines()
+    assert len(lines) == 1 + 4 + 2 and all(line.rstrip().endswith("withheld") for line in lines[1:5])
+    assert lines[-1] == "Withheld: what is in letters is shown to nobody here (WEIR_PAYLOADS)."
+    assert {one["preview"] for one in json.loads(said("list", "--json"))["items"]} == {None}
+
+
 def test_the_price_is_said_and_asked_for_where_there_is_one(box):
     with box.world.still() as queues:
         queues["orders.dlq"].limit = 3

@@ -46,6 +46,12 @@ def test_a_filter_by_contents_is_refused_to_those_who_do_not_see_them(client_vie
     assert boot(client_operator.get("/dead-letters/?filter=body:x"))["error"] is None
 
 
+def test_the_page_says_from_whom_contents_are_withheld(client_viewer, client_operator, queues, settings):
+    assert "what is in letters needs the role operator." in client_viewer.get("/dead-letters/").content.decode()
+    settings.WEIR_PAYLOADS = "nobody"
+    assert "is shown to nobody here (WEIR_PAYLOADS)." in client_operator.get("/dead-letters/").content.decode()
+
+
 def test_script_in_the_address_is_no_script_in_the_page(client_viewer, queues):
     page = client_viewer.get("/dead-letters/", {"filter": "</script><script>alert(1)</script>"}).content.decode()
     assert "<script>alert" not in page

@@ -19,7 +19,7 @@ from django.core.management.base import BaseCommand, CommandError
 from collectors.decoding import visible
 from collectors.errors import CollectorError
 from dashboard import audit
-from dashboard.access import Principal, Refused
+from dashboard.access import Principal, Refused, withheld
 from dashboard.filters import FilterError
 from dashboard.letters import bodies, choosing, counting, looks, showing
 from dashboard.letters.groups import BY
@@ -99,6 +99,7 @@ class Command(BaseCommand):
         self._lines(_letters(told, _width()))
         searched = "" if table.searched is None else f"; {table.searched.sentence}"
         self._lines([f"{len(rows):,} letter{'' if len(rows) == 1 else 's'}{searched}"])
+        self._say_what_is_withheld()
 
     def _show(self, options: dict[str, Any]) -> None:
         row = Letter.objects.filter(pk=options["id"]).select_related("cause", "queue__broker").first()
@@ -134,8 +135,13 @@ class Command(BaseCommand):
         self._lines(_letters(_rows(look.letters, queue.name), _width()))
         of = "?" if look.of is None else f"{look.of:,}"
         self._lines([f"{len(look.letters):,} of {of} letters in {queue.name}", *look.notes])
+        self._say_what_is_withheld()
 
     # --- out -----------------------------------------------------------------------------------------------------
+
+    def _say_what_is_withheld(self) -> None:
+        if words := withheld(_me().role):
+            self._lines([words])
 
     def _lines(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -201,7 +207,8 @@ def _letters(rows: Sequence[Mapping[str, Any]], width: int) -> list[str]:
     lines = [f"{'ID':>8} {'DIED':19} {'QUEUE':20} {'CAUSE':20} MESSAGE"]
     for row in rows:
         died = (row["died_at"] or row["first_seen"] or "?")[:19].replace("T", " ")
-        cause, message = cut(row["cause"]["title"], 20), cut(row["preview"] or "not kept", room)
+        absent = "not kept" if "body_kept" in row else "withheld"
+        cause, message = cut(row["cause"]["title"], 20), cut(row["preview"] or absent, room)
         lines.append(f"{row['id']:>8} {died:19} {cut(row['queue'], 20):20} {cause:20} {message}")
     return lines
 
