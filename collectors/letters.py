@@ -29,6 +29,7 @@ class Death:
 
     `queue`: the name of where it died; `reason` in the broker's own word; `count`: how often so, there;
     `at`: epoch seconds (of the first such death on RabbitMQ); `exchange`, `routing_keys`: how it had come there.
+    `via`: by what it is known where the letter itself does not tell, in words; "" = it tells.
     """
 
     queue: str
@@ -37,6 +38,7 @@ class Death:
     at: float | None = None
     exchange: str = ""
     routing_keys: tuple[str, ...] = ()
+    via: str = ""
 
 
 @dataclass(slots=True, frozen=True)

@@ -107,8 +107,8 @@ def unpacked(data: bytes) -> Letter:
     """What `packed` was given, or as much of it as is kept."""
     told = msgpack.unpackb(zlib.decompress(data), strict_map_key=False, unicode_errors="surrogatepass")
     deaths = []
-    for queue, reason, count, at, exchange, keys in told.pop("deaths"):
-        deaths.append(Death(queue, reason, count, at, exchange, tuple(keys)))
+    for queue, reason, count, at, exchange, keys, *later in told.pop("deaths"):
+        deaths.append(Death(queue, reason, count, at, exchange, tuple(keys), *later))
     properties = tuple((label, value) for label, value in told.pop("properties"))
     return Letter(**told, deaths=tuple(deaths), properties=properties)
 

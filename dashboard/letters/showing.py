@@ -191,7 +191,8 @@ def _sentence(death: Death) -> str:
     what = _WORDS.get(death.reason, f"given up ({death.reason})" if death.reason else "given up")
     times = "once" if death.count == 1 else f"{death.count:,} times"
     since = f", first at {time_of(death.at)}" if death.at and death.count > 1 else f" at {time_of(death.at)}"
-    return visible(f"{what} in {death.queue}, {times}{since if death.at else ''}")
+    known = f"; known from {death.via}, not from the letter itself" if death.via else ""
+    return visible(f"{what} in {death.queue}, {times}{since if death.at else ''}{known}")
 
 
 def path(letter: Seen, queue: Queue) -> list[str]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 
+import moto.sqs.models
 import pytest
 
 from collectors.brokers.sqs import looking, renewing
 from collectors.errors import AccessRefused, CollectorError, NotSupported
-from collectors.letters import Bounds, Look
+from collectors.letters import Bounds, Death, Look
 from tests.servers.aws_proxy import in_front_of
 from tests.servers.sqs import REGION, Peer
 
@@ -65,6 +68,33 @@ def test_a_real_dead_letter_is_told_with_what_is_known(sqs_peer: Peer) -> None:
     assert letter.attempts == 3 and letter.deliveries is None
     assert letter.enqueued_at is not None and abs(letter.enqueued_at - began) < 60
     assert letter.expires_at == letter.enqueued_at + 345600
+
+
+def test_where_letters_do_not_say_where_they_died_the_redrive_policies_do(sqs_peer: Peer) -> None:
+    """moto writes no DeadLetterQueueSourceArn, as older ones of its kind; Amazon does, and is not asked further."""
+    assert not re.search("DeadLetterQueueSourceArn", inspect.getsource(moto.sqs.models)), "test another that does not"
+    dead = sqs_peer.create("dead")
+    orders = sqs_peer.create("orders", RedrivePolicy=sqs_peer.redrive("dead", 2))
+    sqs_peer.create("elsewhere", RedrivePolicy=sqs_peer.redrive("orders", 2))
+    sqs_peer.send(orders, 1)
+    for _ in range(3):
+        sqs_peer.client().receive_message(QueueUrl=orders, VisibilityTimeout=0)
+    put(sqs_peer, sqs_peer.key("dead"), "sent here by somebody")
+    with polling(sqs_peer.url()) as broker:
+        by_body = {one.body: one for one in broker.look(sqs_peer.key("dead"), Bounds()).letters}
+        moved = by_body[b"message 0"]
+        assert moved.origin == sqs_peer.key("orders")
+        via = "its redrive policy (more than 2 receives)"
+        assert moved.deaths == (Death("orders", "maxReceiveCount", via=via),)
+        assert by_body[b"sent here by somebody"].deaths == ()
+        lease = broker.lease(sqs_peer.key("dead"), 30.0)
+        assert {one.letter().body: one.origin for one in lease.take(2, 5.0)}[b"message 0"] == sqs_peer.key("orders")
+        lease.close()
+        sqs_peer.create("payments", RedrivePolicy=sqs_peer.redrive("dead", 2))
+        again = {one.body: one for one in broker.look(sqs_peer.key("dead"), Bounds()).letters}
+        [death] = again[b"message 0"].deaths
+        assert death.queue == "orders or payments" and again[b"message 0"].origin == ""
+    assert counts(sqs_peer, dead)[0] == 2
 
 
 @pytest.mark.parametrize(("most", "words"), [(1, "single receive"), (3, "look-only")])

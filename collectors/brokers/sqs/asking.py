@@ -123,7 +123,7 @@ class Asking:
             for queue in (queues.get(key) for key in self._turns.watched)
             if queue and queue.sources is None and queue.key not in targets and _may_hold_dead_letters(queue)
         ]
-        for queue, answer in Round(_sources, go_on).run(due):
+        for queue, answer in Round(sources_of, go_on).run(due):
             if isinstance(answer, tuple):
                 queue.sources = answer
                 self.changed.add(queue.key)
@@ -156,7 +156,8 @@ def attributes_of(queue: Queue) -> Attributes:
     return read(told)
 
 
-def _sources(queue: Queue) -> tuple[str, ...]:
+def sources_of(queue: Queue) -> tuple[str, ...]:
+    """Keys of the queues whose redrive policies lead to this one. Raises CollectorError."""
     pages = queue.target.pages("sqs", "list_dead_letter_source_queues", QueueUrl=queue.url, MaxResults=1000)
     urls = [url for page in pages for url in page.get("queueUrls") or ()]
     return tuple(sorted(key for url in urls if (key := key_of_url(queue.target.region, url))))

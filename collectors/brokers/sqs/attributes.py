@@ -19,6 +19,14 @@ class Redrive:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A queue (its key) whose redrive policy leads here, after `most` receives."""
+
+    key: str
+    most: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Attributes:
     """One queue as SQS tells it. Counts in messages, durations in seconds, times in epoch seconds; None = not told."""
 
@@ -39,6 +47,7 @@ class Attributes:
     deduplicates_by_body: bool
     deduplication_scope: str
     throughput_limit: str
+    sources: tuple[Source, ...] = ()  # only where letters do not say themselves where they died
 
     @property
     def counts(self) -> tuple[float | None, float | None, float | None]:

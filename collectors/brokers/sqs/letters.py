@@ -16,6 +16,7 @@ from .lease import SQSLease
 from .looking import Looking, price_of
 from .places import Places
 from .queue import Queue
+from .sources import with_sources
 from .target import Target
 
 
@@ -35,14 +36,15 @@ class KeepsLetters:
 
     def look(self, key: str, bounds: Bounds, after: str = "", stop: Callable[[], bool] = lambda: False) -> Look:
         """See letters, in no order that SQS would promise; `after` means nothing here: no place can be gone back to."""
-        return Looking(*self._asked(key), bounds, stop).look(self._look_only)
+        queue, attributes = self._asked(key)
+        return Looking(queue, with_sources(queue, attributes), bounds, stop).look(self._look_only)
 
     def lease(self, key: str, seconds: float) -> SQSLease:
         """Hold letters for at most so long, six hours at most. Raises NotSupported where a look would be refused."""
         queue, attributes = self._asked(key)
         if refused := price_of(queue, attributes, Bounds(), self._look_only).refused:
             raise NotSupported(refused)
-        return SQSLease(queue, attributes, self._places, seconds)
+        return SQSLease(queue, with_sources(queue, attributes), self._places, seconds)
 
     def stamps(self, key: str, to: Destination) -> str:
         """Copies bear as many as there is room for: a letter with ten attributes of its own bears none."""

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ...letters import REPLAY_COUNT, REPLAY_ID, Death, Letter
 from .attributes import Attributes, number
 from .names import key_of_arn, short
+from .sources import death_by, origin_by
 
 RENEWED_FROM = "renewed-from"
 _RENEWED = re.compile(r"([0-9A-Za-z-]{8,80}) (\d{1,16}) (\d{1,9}) (\S{0,400})")
@@ -132,22 +133,32 @@ class Received:
 
     @property
     def origin(self) -> str:
-        """The queue in which it died; AWS says so, some that speak its protocol do not."""
+        """The queue in which it died; AWS says so, of some that speak its protocol only their policies do."""
+        return self._told_origin or ("" if self.renewed else origin_by(self.queue.sources, self.count))
+
+    @property
+    def _told_origin(self) -> str:
         renewed = self.renewed
         told = key_of_arn(str(self.system.get("DeadLetterQueueSourceArn", "")))
         return told or (renewed.source if renewed else "")
+
+    @property
+    def _death(self) -> Death | None:
+        if told := self._told_origin:
+            return Death(short(told), "maxReceiveCount")
+        return None if self.renewed else death_by(self.queue.sources, self.count)
 
     def letter(self) -> Letter:
         return self.as_letter()
 
     def as_letter(self, body_bytes: int | None = None) -> Letter:
         """With its whole body, or the first bytes of it."""
-        renewed, attributes, origin = self.renewed, self.own_attributes, self.origin
+        renewed, attributes, death = self.renewed, self.own_attributes, self._death
         retention = self.queue.retention
         sent = number(self.system.get("SentTimestamp"))
         first = renewed.sent if renewed else sent
         # in a FIFO queue a move counts as sending it anew
-        died = sent if origin and not renewed and "SequenceNumber" in self.system else None
+        died = sent if self._told_origin and not renewed and "SequenceNumber" in self.system else None
         return Letter(
             id=self.id,
             body=self.body.encode()[:body_bytes],
@@ -158,8 +169,8 @@ class Received:
             enqueued_at=None if first is None else first / 1000,
             died_at=None if died is None else died / 1000,
             attempts=self.count + (renewed.received if renewed else 0),
-            deaths=(Death(short(origin), "maxReceiveCount"),) if origin else (),
-            origin=origin,
+            deaths=(death,) if death else (),
+            origin=self.origin,
             replayed=self.replayed,
             replay_id=self.replay_id,
             expires_at=None if sent is None or retention is None else sent / 1000 + retention,

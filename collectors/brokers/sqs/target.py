@@ -89,6 +89,12 @@ class Target:
         at = f"at {urlsplit(self._options.endpoint).netloc}" if self._options.endpoint else f"in {self.region}"
         return f"{_NAMES[service]} {at}" + (f" (account {self.account})" if self.account else "")
 
+    @property
+    def is_aws(self) -> bool:
+        """Whether calls go to Amazon itself, and not to something else that speaks its protocol."""
+        host = urlsplit(self._options.endpoint).hostname or ""
+        return not host or host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
+
     def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """One action, by its name in boto3 ("list_queues"), retried while that may help. Raises CollectorError."""
         return self._call(service, operation, False, parameters)
