@@ -16,7 +16,7 @@ from .alerts import clock, outbox
 from .alerts.sender import Sender
 from .archive import trim
 from .letters import pruning as letters
-from .models import Fact, SignInLink
+from .models import Fact, Note, SignInLink
 from .replay import keeping
 from .store.base import Retention, Store
 
@@ -78,6 +78,7 @@ class Worker:
         now = timezone.now()
         Session.objects.filter(expire_date__lt=now).delete()
         SignInLink.objects.filter(expires_at__lt=now - timedelta(days=1)).delete()
+        Note.objects.filter(at__lt=now - timedelta(seconds=settings.WEIR_RETENTION_HOUR)).delete()
         trimmed = trim(self.store, now, max(settings.WEIR_RETENTION_RAW, settings.WEIR_RETENTION_HOUR))
         if trimmed:
             log.info("Archive: %d queues that are gone for long were deleted.", trimmed)

@@ -18,6 +18,7 @@ from . import (
     incidents,
     looks,
     masking,
+    notes,
     notifiers,
     outlook,
     queue_marks,
@@ -67,6 +68,7 @@ api.add_router("", deletions.router)  # before dead letters: its addresses are n
 api.add_router("/dead-letters", dead_letters.router)
 api.add_router("/replays", replays.router)
 api.add_router("/masking", masking.router)
+api.add_router("/notes", notes.router)
 api.add_router("/views", views.router)
 api.add_router("/wallboards", wallboards.router)
 api.add_router("/rules", rules.router)

@@ -17,6 +17,7 @@ from ..alerts.marks import add_marks
 from ..charts import FIGURE_METRICS, RANGES, queue_figure
 from ..live.feed import fleet
 from ..models import Incident
+from ..moments import add_moments, moments
 from ..outlook import outlook
 from ..samples import the_store
 from ..snapshot import iso, number
@@ -96,7 +97,7 @@ def get_queue_figure(
     Up to a day that ends now, depth and lag go on as a forecast: a dashed line in a band that holds four times out of
     five what comes.
     """
-    find_queues([id])
+    queue = find_queues([id])[0]
     if range not in RANGES:
         raise ApiError(400, f"range must be one of {', '.join(RANGES)}.", "range")
     begins, ends = _times(start, end, RANGES[range])
@@ -109,7 +110,7 @@ def get_queue_figure(
     between = Q(closed_at=None) | Q(closed_at__gte=datetime.fromtimestamp(begins, UTC))
     incidents = Incident.objects.filter(desk.about(id) & between, opened_at__lt=datetime.fromtimestamp(ends, UTC))
     add_marks(figure, incidents[:100], desk.limits(desk.rules_about(id, snapshot)), begins, ends)
-    return as_json(figure)
+    return as_json(add_moments(figure, moments(queue, begins, ends)))
 
 
 def _series(ids: list[int], metrics: str, start: str, end: str, points: int, aggregate: Aggregate) -> HttpResponse:

@@ -5,6 +5,7 @@ from .answers import KeptAnswer
 from .audit import AuditEntry
 from .brokers import Broker
 from .letters import Cause, DeadLetterMark, Letter, LetterBody, LetterClock, Look, MaskRule, Place
+from .notes import Note
 from .people import Role, SignInLink, Token, User
 from .places import Fact
 from .queues import Queue, Relation
@@ -27,6 +28,7 @@ __all__ = [
     "LetterClock",
     "Look",
     "MaskRule",
+    "Note",
     "Notifier",
     "Place",
     "Queue",

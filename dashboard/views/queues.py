@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_GET
 
-from .. import broker_deeds, queue_deeds, saved_views
+from .. import broker_deeds, notes, queue_deeds, saved_views
 from ..access import require
 from ..alerts import desk
 from ..alerts.incidents import sentence
@@ -33,6 +33,7 @@ from ..samples import generated_until
 
 #: Rows that come with the page itself: more than a window shows.
 FIRST_ROWS = 60
+NOTES_SHOWN = 8
 
 #: The columns of the table, as static/js/cells.js fills them; a name with a sort is a button.
 COLUMNS = (
@@ -116,6 +117,7 @@ def queue(request: HttpRequest, id: int) -> HttpResponse:
         "why_hidden": row.why_hidden if row.hidden_by_hand is None else f"by {row.hidden_by}",
         "tags": _tags(row),
         "letters": _letters(row),
+        "notes": notes.about(row)[:NOTES_SHOWN],
         "generated": _generated(row),
         "boot": first_frame(QueueView(row.id)),
     }

@@ -31,11 +31,20 @@ function axis(settings, colours) {
   return { ...settings, color: colours.muted, gridcolor: colours.line, linecolor: colours.line, zerolinecolor: colours.line, spikecolor: colours.faint };
 }
 
-/** An incident's time shaded, a limit as a line: severity and "limit" are names. */
+/** An incident's time shaded; a limit, a note, a replay as a line: severity and these words are names. */
 function shaped(shape, colours) {
   const colour = { critical: colours.bad, warning: colours.warn, limit: colours.bad }[shape.name] ?? colours.in;
+  if (shape.name === "note" || shape.name === "replay") return { ...shape, x0: local(shape.x0), x1: local(shape.x1), line: { ...shape.line, color: colours.muted } };
   if (shape.type === "line") return { ...shape, line: { ...shape.line, color: colour } };
   return { ...shape, x0: local(shape.x0), x1: local(shape.x1), fillcolor: seeThrough(colour, 0.13) };
+}
+
+/** A panel's title and unit; what happened, beside its line. */
+function annotated(note, colours) {
+  const size = { title: 12.5, unit: 11.5, moment: 10.5 }[note.name] ?? 12.5;
+  const styled = { ...note, font: { ...note.font, size, color: note.name === "title" ? colours.text : colours.muted } };
+  if (note.name !== "moment") return styled;
+  return { ...styled, x: local(note.x), bgcolor: colours.surface, hoverlabel: { bgcolor: colours.surface, bordercolor: colours["line-strong"], font: { color: colours.text, size: 12 } } };
 }
 
 /** A figure without colours as one in the colours of the theme. */
@@ -49,7 +58,7 @@ function themed(figure, colours, font) {
     if (/^legend\d*$/.test(name)) layout[name] = { ...layout[name], font: { color: colours.muted, size: 11 } };
   }
   layout.xaxis = { ...axis(layout.xaxis, colours), range: layout.xaxis.range.map(local) };
-  layout.annotations = (layout.annotations ?? []).map((note) => ({ ...note, font: { ...note.font, size: note.name === "unit" ? 11.5 : 12.5, color: note.name === "title" ? colours.text : colours.muted } }));
+  layout.annotations = (layout.annotations ?? []).map((note) => annotated(note, colours));
   layout.shapes = (layout.shapes ?? []).map((shape) => shaped(shape, colours));
   return { data: figure.data.map((trace) => coloured(trace, colours)), layout };
 }

@@ -37,6 +37,8 @@ PAGES = {
     ("get", ""): VIEWER,
     ("get", "queues/<int:id>/"): VIEWER,
     ("post", "queues/<int:id>/tags/"): OPERATOR,
+    ("post", "queues/<int:id>/notes/"): OPERATOR,
+    ("post", "queues/<int:id>/notes/<int:note>/delete/"): OPERATOR,
     ("post", "queues/<int:id>/hide/"): OPERATOR,
     ("post", "queues/<int:id>/dead-letters/"): OPERATOR,
     ("post", "queues/<int:id>/ignore/"): ADMIN,
@@ -108,6 +110,9 @@ CALLS = {
     ("get", "api/v1/queues/<id>/figure"): VIEWER,
     ("get", "api/v1/queues/<id>/outlook"): VIEWER,
     ("get", "api/v1/series"): VIEWER,
+    ("get", "api/v1/notes"): VIEWER,
+    ("post", "api/v1/notes"): OPERATOR,
+    ("delete", "api/v1/notes/<id>"): OPERATOR,
     ("get", "api/v1/views"): VIEWER,
     ("post", "api/v1/views"): VIEWER,
     ("patch", "api/v1/views/<id>"): OPERATOR,  # this one is shared
