@@ -69,7 +69,7 @@ def add_moments(figure: Figure, found: Sequence[Moment]) -> Figure:
 
 def _replays(queue: Queue) -> QuerySet[Replay]:
     """Those of its own letters, those sent to it, and those of its dead letters that went where they died."""
-    back = Q(to=None, queue__comes_from__source=queue, queue__comes_from__kind="dead_letters")
+    back = Q(to__isnull=True, queue__comes_from__source=queue, queue__comes_from__kind="dead_letters")
     return Replay.objects.filter(Q(queue=queue) | Q(to__queue_id=queue.pk) | back).distinct()
 
 

@@ -37,11 +37,11 @@ def queue_note(request: HttpRequest, id: int) -> HttpResponse:
 
 @require_POST
 @require("mark_queues")
-def queue_note_delete(request: HttpRequest, id: int, note: int) -> HttpResponse:
-    """Taken back on the page of one queue, whatever else it is about."""
-    row = get_object_or_404(Note, pk=note)
+def note_delete(request: HttpRequest, id: int) -> HttpResponse:
+    """`queue`: the id of the queue on whose page it was taken back, whatever else it is about."""
+    row, queue = get_object_or_404(Note, pk=id), request.POST.get("queue", "")
     do(request, lambda: notes.delete(request.principal, row), "The note is taken back.")
-    return redirect("queue", id)
+    return redirect("queue", int(queue)) if queue.isdecimal() else redirect("queues")
 
 
 def _minutes(text: str) -> float:

@@ -16,6 +16,7 @@ from dashboard.models import (
     Letter,
     Look,
     MaskRule,
+    Note,
     Notifier,
     Queue,
     Replay,
@@ -38,7 +39,7 @@ PAGES = {
     ("get", "queues/<int:id>/"): VIEWER,
     ("post", "queues/<int:id>/tags/"): OPERATOR,
     ("post", "queues/<int:id>/notes/"): OPERATOR,
-    ("post", "queues/<int:id>/notes/<int:note>/delete/"): OPERATOR,
+    ("post", "notes/<int:id>/delete/"): OPERATOR,
     ("post", "queues/<int:id>/hide/"): OPERATOR,
     ("post", "queues/<int:id>/dead-letters/"): OPERATOR,
     ("post", "queues/<int:id>/ignore/"): ADMIN,
@@ -208,6 +209,7 @@ def one_of_each(web):
         "incidents": incident.pk,
         "silences": silence.pk,
         "notifiers": notifier.pk,
+        "notes": Note.objects.create(at=timezone.now(), text="one", by="one").pk,
     }
 
 

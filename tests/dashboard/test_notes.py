@@ -35,7 +35,7 @@ def test_a_note_stands_on_the_charts_that_it_is_about(operator_api, viewer_api):
     assert [text for text, _ in moments(viewer_api, mails)] == ["broker restarted", "deployed 4.2"]
     assert moments(viewer_api, other) == [("deployed 4.2", "deployed 4.2, noted by token operator in a test")]
     assert viewer_api.get("notes", queue_id=mails)["total"] == 2
-    assert [one["text"] for one in viewer_api.get("notes")["items"]][0] == "deployed 4.2"
+    assert viewer_api.get("notes")["items"][0]["text"] == "deployed 4.2"
 
 
 def test_a_note_of_the_past_is_only_in_ranges_that_reach_it(operator_api):
@@ -46,7 +46,10 @@ def test_a_note_of_the_past_is_only_in_ranges_that_reach_it(operator_api):
     assert len(moments(operator_api, orders, range="6h")) == 1
     operator_api.send("delete", f"notes/{made['id']}", status=204)
     assert moments(operator_api, orders, range="6h") == []
-    assert [entry.action for entry in AuditEntry.objects.filter(target="orders").order_by("id")] == ["write note", "delete note"]
+    assert [entry.action for entry in AuditEntry.objects.filter(target="orders").order_by("id")] == [
+        "write note",
+        "delete note",
+    ]
 
 
 def test_mark_up_is_text_and_a_long_one_is_cut_where_it_stands(operator_api):
@@ -111,6 +114,6 @@ def test_the_page_writes_and_takes_back(client_operator, client_viewer, web):
     assert "import began" in seen_by_viewer and "Take back" not in seen_by_viewer
     refused = client_operator.post(f"{page}notes/", {"text": "x", "ago": "-1"}, follow=True).content.decode()
     assert "Say how many minutes ago it was" in refused
-    client_operator.post(f"{page}notes/{note.pk}/delete/")
+    assert client_operator.post(f"/notes/{note.pk}/delete/", {"queue": orders}).url == page
     assert not Note.objects.exists()
     assert client_viewer.post(f"{page}notes/", {"text": "x"}).status_code == 403

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('dashboard', '0006_letter_inbox'),
+        ('dashboard', '0008_queue_keeps'),
     ]
 
     operations = [
