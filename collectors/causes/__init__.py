@@ -12,4 +12,7 @@ from .failure import Failure, Reader
 from .frames import Frame, raised, top_frame
 from .message import normalised
 
-__all__ = ["Cause", "Failure", "Frame", "Reader", "cause_of", "normalised", "raised", "top_frame"]
+#: Raised with every change of what causes say: letters that are known are then read again.
+VERSION = 1
+
+__all__ = ["VERSION", "Cause", "Failure", "Frame", "Reader", "cause_of", "normalised", "raised", "top_frame"]

@@ -36,6 +36,7 @@ from ..secrets import SecretError
 from ..snapshot import Snapshot
 from ..ticks import Ints
 from . import places, taking
+from .causes import column_text
 
 log = logging.getLogger("weir.letters")
 
@@ -169,7 +170,7 @@ def _kept(who: str, queue: Queue, broker: HoldsLetters, limit: int, stop: Stop) 
         of=seen.of,
         exact=seen.exact,
         renewed=seen.renewed,
-        notes=[taking.column_text(one, 500) for one in seen.notes[:20]],
+        notes=[column_text(one, 500) for one in seen.notes[:20]],
         letters=ids.tolist(),
     )
     audit.record(who, "look", queue.name, broker=queue.broker.name, look=row.pk, limit=limit, seen=len(ids))

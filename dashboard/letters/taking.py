@@ -1,6 +1,7 @@
 """Into the index: what a look saw becomes rows, and what a complete look no longer saw is gone.
 
-Only letters that are new are decoded; of the others nothing is written unless something about them changed.
+Only letters that are new are decoded, and those that were read in another way than now (`causes`); of the others
+nothing is written unless something about them changed.
 """
 
 from __future__ import annotations
@@ -13,21 +14,18 @@ import numpy as np
 from django.db import transaction
 from django.db.models import F
 
-from collectors.causes import Cause as Why
 from collectors.letters import Letter as Seen
 
 from ..live.bus import the_bus
-from ..models import Cause, Letter, LetterBody, Queue
+from ..models import Letter, LetterBody, Queue
 from ..ticks import Ints
-from . import bodies, news
+from . import bodies, causes, news
+from .causes import column_text
 from .columns import next_revision
 from .masking import Masking
 from .reading import Read, read
 
 _BATCH = 400
-#: Causes of an installation. What comes beyond them is one cause more, and says so.
-MOST_CAUSES = 20_000
-TOO_MANY = Why("f" * 16, "One of very many causes")
 #: Looks that had everything as far as the broker could tell, and not a letter: then it is gone.
 MISSES = 3
 #: Seconds after which it is written anew when a letter was last seen.
@@ -43,13 +41,18 @@ def take(queue: Queue, seen: Sequence[Seen], now: float | None = None, keep: boo
     counts = Counter(map(_key, seen))
     known = _known(queue, list(first))
     masking = Masking.load()
+    version = causes.version_of(masking)
+    old = [key for key, row in known.items() if row.read_as != version]
     new = {key: read(letter, masking, queue.name) for key, letter in first.items() if key not in known}
+    again = {key: read(first[key], masking, queue.name) for key in old}
     unheard = news.unheard({one.cause.fingerprint: one.cause for one in new.values()})
+    unheard -= {one.cause.fingerprint for one in again.values()}
     with transaction.atomic():
-        revision = next_revision() if new or any(_changed(known[k], first[k], counts[k], now) for k in known) else 0
-        if revision:
+        changed = bool(new or again) or any(_changed(known[k], first[k], counts[k], now) for k in known)
+        if revision := next_revision() if changed else 0:
             _update(known, first, counts, revision, now)
-            known |= _create(queue, new, counts, revision, now)
+            causes.given_anew(again, known, version, revision, now)
+            known |= _create(queue, new, counts, version, revision, now)
     if keep:
         _keep_bodies(
             queue, {known[key].pk: letter for key, letter in first.items()}, {known[key].pk for key in new}, now
@@ -115,11 +118,6 @@ def removed(queue: int, keys: Mapping[str, int], now: float | None = None) -> No
     the_bus().note("letters_changed")
 
 
-def column_text(text: str, most: int) -> str:
-    """A text as every database takes it."""
-    return text.replace("\x00", "␀").encode("utf-8", "replace").decode()[:most]
-
-
 def _key(letter: Seen) -> str:
     return column_text(letter.id, 200)
 
@@ -159,9 +157,9 @@ def _update(
 
 
 def _create(
-    queue: Queue, new: Mapping[str, Read], counts: Mapping[str, int], revision: int, now: float
+    queue: Queue, new: Mapping[str, Read], counts: Mapping[str, int], version: int, revision: int, now: float
 ) -> dict[str, Letter]:
-    causes = _causes({one.cause.fingerprint: one.cause for one in new.values()}, revision, now)
+    ids = causes.written({one.cause.fingerprint: one.cause for one in new.values()}, revision, now)
     rows = []
     for key, one in new.items():
         letter = one.letter
@@ -170,7 +168,8 @@ def _create(
                 queue=queue,
                 key=key,
                 count=counts[key],
-                cause_id=causes[one.cause.fingerprint],
+                cause_id=ids[one.cause.fingerprint],
+                read_as=version,
                 type=column_text(one.type, 200),
                 size=letter.size,
                 enqueued_at=letter.enqueued_at,
@@ -188,41 +187,6 @@ def _create(
         )
     Letter.objects.bulk_create(rows, batch_size=_BATCH // 8, ignore_conflicts=True)
     return _known(queue, list(new))
-
-
-def _causes(causes: Mapping[str, Why], revision: int, now: float) -> dict[str, int]:
-    """The ids of causes, by fingerprint; new ones are written."""
-    found = _cause_ids(causes)
-    room = MOST_CAUSES - Cause.objects.count() if len(found) < len(causes) else 0
-    absent = [why for print, why in causes.items() if print not in found]
-    new = absent[: max(0, room)]
-    written = [*new, TOO_MANY] if len(new) < len(absent) else new
-    rows = [
-        Cause(
-            fingerprint=why.fingerprint,
-            title=column_text(why.title, 200),
-            error_class=column_text(why.error_class, 300),
-            message=column_text(why.message, 2000),
-            frame=column_text(why.frame, 700),
-            reason=column_text(why.reason, 300),
-            source=column_text(why.source, 100),
-            queue=column_text(why.queue, 300),
-            first_seen=now,
-            revision=revision,
-        )
-        for why in written
-    ]
-    Cause.objects.bulk_create(rows, batch_size=_BATCH // 4, ignore_conflicts=True)
-    found |= _cause_ids({why.fingerprint: why for why in written})
-    return {print: found.get(print, found.get(TOO_MANY.fingerprint, 0)) for print in causes}
-
-
-def _cause_ids(causes: Mapping[str, Why]) -> dict[str, int]:
-    prints, found = list(causes), {}
-    for at in range(0, len(prints), _BATCH):
-        rows = Cause.objects.filter(fingerprint__in=prints[at : at + _BATCH])
-        found.update(dict(rows.values_list("fingerprint", "id")))
-    return found
 
 
 def _keep_bodies(queue: Queue, letters: Mapping[int, Seen], new: set[int], now: float) -> None:

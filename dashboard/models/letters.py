@@ -75,6 +75,7 @@ class Letter(models.Model):
 
     `key` is `collectors.letters.Letter.id`. `gone_at`: a complete look no longer had it, or Weir itself removed it;
     `missed`: looks in a row that had everything as far as could be told, but not this one.
+    `read_as`: the version of the reading that gave it its cause (`letters.causes`).
     `last_seen` is written when something about it changed; a complete look says of all the rest that they were there.
     """
 
@@ -82,6 +83,7 @@ class Letter(models.Model):
     key = models.CharField(max_length=200)
     count = models.PositiveIntegerField(default=1)
     cause = models.ForeignKey(Cause, on_delete=models.PROTECT, related_name="letters")
+    read_as = models.PositiveIntegerField(default=0, db_default=0)
     type = models.CharField(max_length=200, blank=True)
     size = models.BigIntegerField(default=0)
     enqueued_at = models.FloatField(null=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 
 import pytest
 
-from collectors.causes import cause_of
+from collectors.causes import VERSION, cause_of
 from collectors.registry import FAILURES
 
 from .failure_letters import letters, templates
@@ -136,3 +137,10 @@ def test_an_error_that_stands_beside_its_message_is_its_class_and_what_is_in_an_
 )
 def test_an_error_that_stands_as_a_text_in_the_message(value, title):
     assert cause_of({}, value, queue="pay.dlq").title == title
+
+
+def test_whoever_changes_what_causes_say_raises_their_version():
+    """Letters that are known are read again only then. Raise `collectors.causes.VERSION`, and write both here."""
+    read = [cause_of(one.headers, one.value, queue=one.queue, readers=FAILURES) for one in letters(1, 7)]
+    said = sorted((cause.fingerprint, cause.title, cause.message) for cause in read)
+    assert (VERSION, hashlib.sha256(repr(said).encode()).hexdigest()[:12]) == (1, "2aac7add8a45")

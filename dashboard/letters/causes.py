@@ -1,0 +1,109 @@
+"""Causes as rows: new ones are written, and letters that are known are given the cause that they are read to have now.
+
+Readers of causes improve, and masks change: a letter bears the `version` of the reading that gave it its cause, and one
+of another version is read again when it is looked at again. What people said of a cause goes with its letters.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+
+from collectors.causes import VERSION
+from collectors.causes import Cause as Why
+from collectors.causes.message import coarse
+
+from ..models import Cause, Letter
+from .masking import Masking
+from .reading import Read
+
+_BATCH = 400
+#: Causes of an installation. What comes beyond them is one cause more, and says so.
+MOST_CAUSES = 20_000
+TOO_MANY = Why("f" * 16, "One of very many causes")
+
+
+def version_of(masking: Masking) -> int:
+    """Another number when letters may be read to have died of something else."""
+    return zlib.crc32(repr((VERSION, masking.version)).encode()) & 0x7FFFFFFF
+
+
+def written(causes: Mapping[str, Why], revision: int, now: float) -> dict[str, int]:
+    """The ids of causes, by fingerprint; new ones are written."""
+    found = _ids(causes)
+    room = MOST_CAUSES - Cause.objects.count() if len(found) < len(causes) else 0
+    absent = [why for print, why in causes.items() if print not in found]
+    new = absent[: max(0, room)]
+    making = [*new, TOO_MANY] if len(new) < len(absent) else new
+    rows = [Cause(fingerprint=why.fingerprint, first_seen=now, revision=revision, **_columns(why)) for why in making]
+    Cause.objects.bulk_create(rows, batch_size=_BATCH // 4, ignore_conflicts=True)
+    found |= _ids({why.fingerprint: why for why in making})
+    return {print: found.get(print, found.get(TOO_MANY.fingerprint, 0)) for print in causes}
+
+
+def _columns(why: Why) -> dict[str, str]:
+    return {
+        "title": column_text(why.title, 200),
+        "error_class": column_text(why.error_class, 300),
+        "message": column_text(why.message, 2000),
+        "frame": column_text(why.frame, 700),
+        "reason": column_text(why.reason, 300),
+        "source": column_text(why.source, 100),
+        "queue": column_text(why.queue, 300),
+    }
+
+
+def _ids(causes: Mapping[str, Why]) -> dict[str, int]:
+    prints, found = list(causes), {}
+    for at in range(0, len(prints), _BATCH):
+        rows = Cause.objects.filter(fingerprint__in=prints[at : at + _BATCH])
+        found.update(dict(rows.values_list("fingerprint", "id")))
+    return found
+
+
+def given_anew(again: Mapping[str, Read], known: Mapping[str, Letter], version: int, revision: int, now: float) -> None:
+    """Letters that were read again have the causes that they are read to have now. In a transaction."""
+    whys = {one.cause.fingerprint: one.cause for one in again.values()}
+    ids = written(whys, revision, now)
+    _retitle(whys, revision)
+    moves: dict[tuple[int, str], list[int]] = {}
+    heirs: dict[int, set[int]] = {}
+    for key, one in again.items():
+        row, cause = known[key], ids[one.cause.fingerprint]
+        moves.setdefault((cause, column_text(one.type, 200)), []).append(row.pk)
+        if cause != row.cause_id:
+            heirs.setdefault(row.cause_id, set()).add(cause)
+    for (cause, type), letters in moves.items():
+        for at in range(0, len(letters), _BATCH):
+            rows = Letter.objects.filter(pk__in=letters[at : at + _BATCH])
+            rows.update(cause_id=cause, type=type, read_as=version, revision=revision)
+    for old, new in heirs.items():
+        _inherit(old, sorted(new), revision)
+
+
+def _retitle(whys: Mapping[str, Why], revision: int) -> None:
+    """Causes that keep their fingerprint say what they are read to be now. An id that may look like a number or not,
+    from letter to letter, is no change."""
+    for row in Cause.objects.filter(fingerprint__in=list(whys)):
+        why = whys[row.fingerprint]
+        if (coarse(row.title), coarse(row.message), row.source) != (coarse(why.title), coarse(why.message), why.source):
+            Cause.objects.filter(pk=row.pk).update(revision=revision, **_columns(why))
+
+
+def _inherit(old: int, heirs: Sequence[int], revision: int) -> None:
+    """A note and a snooze go along. A cause that has no letters there any more leaves those that are gone, too."""
+    said = Cause.objects.get(pk=old)
+    if said.note:
+        rows = Cause.objects.filter(pk__in=heirs, note="")
+        rows.update(note=said.note, noted_by=said.noted_by, revision=revision)
+    if said.snoozed_until is not None:
+        rows = Cause.objects.filter(pk__in=heirs, snoozed_until=None)
+        rows.update(snoozed_until=said.snoozed_until, snoozed_by=said.snoozed_by, revision=revision)
+    if not Letter.objects.filter(cause=old, gone_at=None).exists():
+        Letter.objects.filter(cause=old).update(cause_id=heirs[0], revision=revision)
+        Cause.objects.filter(pk=old).update(note="", noted_by="", snoozed_until=None, revision=revision)
+
+
+def column_text(text: str, most: int) -> str:
+    """A text as every database takes it."""
+    return text.replace("\x00", "␀").encode("utf-8", "replace").decode()[:most]
