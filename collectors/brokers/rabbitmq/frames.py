@@ -64,20 +64,25 @@ class Arriving:
 
     message: Arrived
     headed: bool = False
+    cut: bool = False
     missing: int = 0
     pieces: list[bytes] = field(default_factory=list)
     kept: int = 0
     digest: Any = None
 
 
+Whole = Callable[[Arrived], bool]
+
+
 class Reader:
     """Bytes of one connection, as they come, into what they say.
 
-    `keep`: how many bytes of one body are kept, None = all. Raises BadAnswer for what is no AMQP.
+    `keep`: how many bytes of one body are kept, None = all; save of messages of which `whole` says, by their
+    properties, that they are needed whole. Raises BadAnswer for what is no AMQP.
     """
 
-    def __init__(self, frame_max: int, keep: int | None = None) -> None:
-        self.keep = keep
+    def __init__(self, frame_max: int, keep: int | None = None, whole: Whole = lambda message: False) -> None:
+        self.keep, self.whole = keep, whole
         self.frame_max = frame_max
         self.arriving: dict[int, Arriving] = {}
         self._rest = b""
@@ -154,11 +159,12 @@ class Reader:
             arriving.headed = True
             arriving.missing = message.size = _CONTENT.unpack_from(payload)[2]
             message.properties = payload[12:]
+            arriving.cut = self.keep is not None and message.size > self.keep and not self.whole(message)
             return not message.size
         arriving.missing -= len(payload)
         if arriving.missing < 0:
             raise BadAnswer("RabbitMQ sent more of a message than it had announced.")
-        if self.keep is not None and message.size > self.keep:
+        if arriving.cut and self.keep is not None:
             arriving.digest = arriving.digest or hashlib.sha256()
             arriving.digest.update(payload)
             payload = payload[: max(0, self.keep - arriving.kept)]

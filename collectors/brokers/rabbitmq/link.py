@@ -46,7 +46,9 @@ class Link:
     reader    what is just arriving
     """
 
-    def __init__(self, url: BrokerURL, vhost: str, keep: int | None = None) -> None:
+    def __init__(
+        self, url: BrokerURL, vhost: str, keep: int | None = None, whole: frames.Whole = lambda message: False
+    ) -> None:
         self.place, self.vhost = place_of(url), vhost
         self.timeout = url.get_seconds("timeout", TIMEOUT)
         self.events: deque[Said | Arrived] = deque()
@@ -61,14 +63,14 @@ class Link:
         with told(url, vhost):
             # the transport's own way: kombu's connect() waits and tries again, and connects anew when it is asked later
             connection = connection_to(url, vhost, HEARTBEAT).transport.establish_connection()
-            self._take_over(connection, keep)
+            self._take_over(connection, Reader(connection.frame_max, keep, whole))
 
-    def _take_over(self, connection: Any, keep: int | None) -> None:
+    def _take_over(self, connection: Any, reader: Reader) -> None:
         self._signed_in = connection
         self.sock: socket.socket = connection.sock
         self.frame_max: int = connection.frame_max
         self.version = str(connection.server_properties.get("version", ""))
-        self.reader = Reader(self.frame_max, keep)
+        self.reader = reader
         self._heartbeat = float(connection.heartbeat or 0)
         self._sent_at = self._heard_at = time.monotonic()
         early, connection.transport._read_buffer = connection.transport._read_buffer, b""

@@ -2,7 +2,8 @@
 
 `basic.get` where that can be: it adds no consumer, which would keep an auto-delete queue alive or end it, and it asks
 for so many letters and no more. Quorum queues keep the order only of what one consumer holds, and know no auto-delete:
-there each batch goes to a consumer. Batches are twice as large each time, so that large bodies are met early.
+there each batch goes to a consumer. Batches are twice as large each time, and begin anew at a large body, so that
+little is asked for that would be too much. A body is kept whole only where its letter may have to be replaced.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from .prometheus import QueueKey
 from .returning import Source
 from .sending import Sender
 
-#: What was asked for beyond a look's bytes is read through, but no further than this.
-SKIPPED = 64 << 20
+#: Of letters that are too large to be kept the rest is read through, to see those behind them: so much in one look.
+THROUGH = 256 << 20
 #: After its time a look waits so much longer for what was asked already, before it hangs up.
 GRACE = 2.0
 STEP = 0.25
@@ -44,7 +45,7 @@ class Looking:
         self._bounds, self._stop = bounds, stop
         self._held: list[Held] = []
         self._asked = 0
-        self._room = bounds.bytes
+        self._room, self._through = bounds.bytes, THROUGH
         self._empty = self._hung_up = False
         self._notes: list[str] = []
         self._renewed: set[int] = set()
@@ -53,7 +54,7 @@ class Looking:
     def look(self) -> Look:
         vhost, queue = self._where
         at = time.time()
-        link = Link(self._url, vhost, keep=self._bounds.body_bytes if self._rules.limit is None else None)
+        link = Link(self._url, vhost, keep=self._bounds.body_bytes, whole=self._must_be_whole)
         sender = Sender(self._url, vhost, lambda _: True)
         try:
             source = Source(link, link.open_channel(), queue, self._rules)
@@ -75,8 +76,10 @@ class Looking:
         ask = self._by_consumer if self._rules.by_closing else self._by_get
         step = 1
         while self._wants_more():
-            ask(source, min(step, self._bounds.messages - len(self._held), MOST_AT_ONCE))
-            step *= 2
+            before = len(self._held)
+            ask(source, min(step, self._bounds.messages - before, MOST_AT_ONCE))
+            large = any(one.size > self._bounds.body_bytes for one in self._held[before:])
+            step = 1 if large else step * 2
 
     def _by_get(self, source: Source, count: int) -> None:
         source.link.send(frames.get(source.channel, source.queue) * count)
@@ -108,7 +111,7 @@ class Looking:
     def _wants_more(self) -> bool:
         if self._empty or self._hung_up or len(self._held) >= self._bounds.messages or self._stop():
             return False
-        if self._room <= 0:
+        if self._room <= 0 or self._through <= 0:
             self._notes.append(f"The look ended after {len(self._held)} letters: they are as large as it may read.")
             return False
         if time.monotonic() >= self._ends_at:
@@ -136,7 +139,7 @@ class Looking:
         grace = GRACE
         if self._rules.limit is not None:  # hanging up would count, and what is near its limit must be replaced whole
             grace = source.link.timeout
-        elif arriving is not None and arriving.message.size - self._room > SKIPPED:
+        elif arriving is not None and self._beyond(arriving.message) > self._through:
             self._hang_up(source, arriving.message, b"".join(arriving.pieces))
         if self._asked and not self._hung_up and time.monotonic() > self._ends_at + grace:
             self._hang_up(source, None, b"")
@@ -144,8 +147,17 @@ class Looking:
     def _take(self, message: Arrived) -> None:
         at = 1 + message.arguments[0] if message.name == frames.DELIVER else 0
         (tag,) = unpack_from(">Q", message.arguments, at)
-        self._room -= message.size
+        self._room -= message.size - self._beyond(message)
+        self._through -= self._beyond(message)
         self._held.append(Held(tag, message, self._where[0], self._places))
+
+    def _beyond(self, message: Arrived) -> int:
+        """How many bytes of it are read through, and not kept."""
+        return max(0, message.size - self._bounds.body_bytes)
+
+    def _must_be_whole(self, message: Arrived) -> bool:
+        """A letter near its limit is replaced by a copy."""
+        return self._rules.at_limit(Held(0, message, self._where[0], self._places).count)
 
     def _hang_up(self, source: Source, large: Arrived | None, begun: bytes) -> None:
         """End the connection: the broker gives everything back by itself, in order."""
