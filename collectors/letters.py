@@ -3,7 +3,7 @@
 A broker whose messages can be seen one by one implements `HoldsLetters`: it says what a look costs (`price`), looks
 (`look`), and leases letters (`lease`). A lease is what a replay works on: it takes letters from a queue without losing
 them, sends confirmed copies, and only then removes the originals, many at a time. `Sends` puts in one new message;
-`MovesByItself` is a broker that moves a whole queue on its own.
+`MovesByItself` is a broker that moves a whole queue on its own; `MakesQueues` one on which a queue can be made.
 
 Everything here is built from the acting URL where there is one, else from the polling one; each object belongs to one
 thread at a time; every method may raise CollectorError. Keys are those of `Sample.key`.
@@ -309,6 +309,26 @@ class Sends(Protocol):
     def send_new(self, to: Destination, body: bytes, headers: Mapping[str, Any], properties: Mapping[str, str]) -> str:
         """Send, wait for the confirmation; the broker's id of it, "" = it gives none. Raises NotSupported for a
         property that this broker does not know, BadAnswer when it could not be routed."""
+
+
+@runtime_checkable
+class MakesQueues(Protocol):
+    """A broker on which a queue can be made beside another, for letters that are moved aside for a while.
+
+    kept_as_is   options (of `HoldsLetters.options`) by which copies stay as much as can be what their originals were
+    """
+
+    @property
+    def kept_as_is(self) -> frozenset[str]: ...
+
+    def not_beside(self, key: str) -> str:
+        """Why no queue can be made beside this one, a sentence; "" = it can."""
+
+    def make_beside(self, key: str, mark: str) -> tuple[str, str]:
+        """Make an empty queue of the same kind that keeps what is put into it, named after this one and `mark`.
+
+        Its key and name. One that is there already by this name is as good. Raises CollectorError.
+        """
 
 
 @dataclass(slots=True, frozen=True)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from ninja import Field, Router, Schema
 
 from ..models import Queue, Replay
-from ..replay import deeds, keeping, showing
+from ..replay import deeds, keeping, showing, staging
 from ..replay.chart import replay_figure
 from ..replay.places import journal_path
 from ..replay.report import KINDS, Reading, Row
@@ -32,6 +32,7 @@ class Selection(Schema):
     filter: str | None = Field(None, max_length=2000, description="the filter language of dead letters")
     cause: str | None = Field(None, max_length=64, description="fingerprint of a cause")
     oldest: int | None = Field(None, description="so many, the oldest first")
+    others: bool | None = Field(None, description="with ids, filter or cause: all but these")
 
 
 class To(Schema):
@@ -106,6 +107,7 @@ class ReplayOut(Schema):
     limits: dict[str, float | None]
     edited: bool
     repeats: int | None
+    stages: bool = Field(description="a move of what was not chosen to a staging queue")
     state: str = Field(
         description="planning, planned, trial, ramping, running, yielding, paused, watching, done, stopped, failed"
     )
@@ -243,6 +245,17 @@ def stop_replay(request: HttpRequest, id: int) -> tuple[int, Any]:
 def repeat_replay(request: HttpRequest, id: int) -> tuple[int, Any]:
     """A new replay, planned, of those that failed or were left out."""
     return 201, showing.replay(deeds.repeat(request.auth, find(id)))
+
+
+@router.post(
+    "/{id}/stage", auth=may("replay"), response={201: ReplayOut}, operation_id="stage_replay",
+    summary="Move what was not chosen aside",
+)  # fmt: skip
+@once
+def stage_replay(request: HttpRequest, id: int) -> tuple[int, Any]:
+    """Of a plan whose queue is too long to be read through: makes a staging queue beside it; the answer is the planned
+    move of the rest to there. When that is done the same plan fits, and the rest can be moved back."""
+    return 201, showing.replay(staging.stage(request.auth, find(id)))
 
 
 @router.get(

@@ -54,6 +54,7 @@ def make(
     edit: Mapping[str, Any] | None = None,
     how: str = Replay.How.WEIR,
     repeats: Replay | None = None,
+    stages: bool = False,
     start_at_once: bool = False,
     confirm: int | None = None,
 ) -> Replay:
@@ -71,7 +72,8 @@ def make(
         deed=deed, queue=queue, queue_name=queue.name, broker_name=queue.broker.name, selection=checked,
         to=dict(to) if to else None, rate=checked_rate(rate), trial=_trial(trial), allow_replayed=allow_replayed,
         options=list(options or []), limits=checked_limits(limits or {}), repeats=repeats, made_by=principal.who,
-        how=how, secret_edit=_edit(principal, queue, checked, edit),
+        how=how, stages=stages,
+        secret_edit=_edit(principal, queue, checked, edit),
     )  # fmt: skip
     audit.record(principal.who, f"plan {deed}", _target(replay), selection=_shown(checked), to=to, rate=rate, how=how)
     _plan(principal, replay, start_at_once, confirm)
@@ -241,7 +243,9 @@ def checked_selection(principal: Principal, queue: Queue, selection: Mapping[str
     if len(kinds) != 1:
         raise DeedRefused("selection", f"Choose by exactly one of {', '.join(KINDS)}.")
     (kind,), value = kinds, selection[kinds[0]]
-    more = {"beyond_bound": True} if selection.get("beyond_bound") else {}
+    more = {name: True for name in ("beyond_bound", "others") if selection.get(name)}
+    if "others" in more and kind not in ("filter", "cause", "ids"):
+        raise DeedRefused("selection", "others goes with a filter, a cause or ids.")
     if kind == "ids":
         if not 0 < len(value) <= MOST_IDS:
             raise DeedRefused("selection", f"Choose at least one and at most {MOST_IDS:,} letters.")

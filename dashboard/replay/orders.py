@@ -91,7 +91,7 @@ def order_of(replay: Replay, broker: HoldsLetters) -> Order:
     if queue is None:
         raise DeedRefused("queue_id", f"{replay.queue_name} is no longer known here.")
     to, sources, selection = destination(replay.to, queue), sources_of(queue), replay.selection
-    planned = named_letters(queue, selection)
+    planned = None if selection.get("others") else named_letters(queue, selection)
     edit = orjson.loads(decrypt(replay.secret_edit)) if replay.secret_edit else {}
     stamps = stamped(replay) and not broker.stamps(queue.key, to or Destination(sources[0].key if sources else ""))
     deletes = replay.deed == Replay.Deed.DELETE
@@ -119,20 +119,23 @@ def order_of(replay: Replay, broker: HoldsLetters) -> Order:
         planned=planned,
         sizes=_sizes(queue, planned or {}),
         oldest=selection.get("oldest"),
-        holds=planned is not None or "filter" in selection or "cause" in selection or replay.deed == Replay.Deed.COPY,
+        holds=bool({"ids", "filter", "cause"} & selection.keys()) or replay.deed == Replay.Deed.COPY,
         judges=stamped(replay),
     )
 
 
 def _wants(queue: Queue, selection: Mapping[str, Any]) -> Callable[[Taken], bool]:
-    text, cause = selection.get("filter", ""), selection.get("cause", "")
+    text, cause, others = selection.get("filter", ""), selection.get("cause", ""), bool(selection.get("others"))
+    if "ids" in selection and others:
+        named = named_letters(queue, selection) or {}
+        return lambda taken: taken.id not in named
     if not text and not cause:
         return lambda taken: True
-    return partial(_matches, choosing.tester(queue, text, cause))
+    return partial(_matches, choosing.tester(queue, text, cause), others)
 
 
-def _matches(test: Callable[[Any], bool], taken: Taken) -> bool:
-    return test(taken.letter())
+def _matches(test: Callable[[Any], bool], others: bool, taken: Taken) -> bool:
+    return test(taken.letter()) is not others
 
 
 def _sizes(queue: Queue, planned: Mapping[str, int]) -> dict[str, int]:

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from collectors import registry
 from collectors.errors import CollectorError
-from collectors.letters import Bounds, Destination, HoldsLetters, MovesByItself, Price
+from collectors.letters import Bounds, Destination, HoldsLetters, MakesQueues, MovesByItself, Price
 
 from .. import filters
 from ..letters import choosing
@@ -35,6 +35,11 @@ HOLDS = 10_000
 #: Deleting more, purging, and every wide replay ask for the count to be typed.
 MANY = 100
 
+STAGING = (
+    "What was not chosen can be moved to a staging queue beside it first, each removed after its copy is confirmed. "
+    "Then what is left is what was chosen, and is replayed from here with every guard; at last the rest is moved back."
+)
+
 #: What becomes of a copy's own fields, by the kind of its broker.
 CHANGES = {
     "rabbitmq": "Copies go without x-death, CC and user_id, which the broker or other queues would act on, and without "
@@ -53,6 +58,7 @@ class Plan:
     bytes          of their bodies together, estimated from those that Weir knows; None = none is known
     seconds        estimate; None = as fast as the broker confirms
     confirm        the number that has to be typed to start; None = none
+    staging        how the rest could be moved aside first, where the queue is too long for the choice; "" = needless
     own_move       how the broker could move all of them by itself, and what it cannot; "" = it does not fit here
     refused        why it cannot be done, a sentence; "" = it can
     """
@@ -71,6 +77,7 @@ class Plan:
     stamps: str = ""
     safety: str = ""
     options: dict[str, str] = field(default_factory=dict)
+    staging: str = ""
     own_move: str = ""
     own_name: str = ""
     own_fastest: int | None = None
@@ -121,12 +128,13 @@ def fill(plan: Plan, replay: Replay) -> None:
         if replay.deed != Replay.Deed.DELETE:
             _destinations(plan, replay, queue, broker, to)
         _own_move(plan, replay, queue, broker, to)
+        beside = isinstance(broker, MakesQueues) and not broker.not_beside(queue.key)
         if replay.how == Replay.How.WEIR:
             _stamps(plan, replay, queue, broker, to)
             broker.lease(queue.key, TRIED).close()  # takes nothing; says at once what can never be taken, or may not be
     finally:
         broker.close()
-    _mind(plan, replay, queue, price)
+    _mind(plan, replay, queue, price, beside)
     _time(plan, replay)
     _confirm(plan, replay)
 
@@ -137,7 +145,10 @@ def _count(plan: Plan, replay: Replay, queue: Queue) -> None:
     known = _known(queue, selection)
     sizes = [(size, count) for size, count, _ in known.values()]
     chosen = sum(count for _, count in sizes)
-    if "ids" in selection:
+    if selection.get("others"):
+        plan.count = None if plan.of is None else max(0, plan.of - chosen)
+        plan.exact = False
+    elif "ids" in selection:
         named = orders.named_letters(queue, selection) or {}
         plan.count = sum(named.values())
     elif "filter" in selection or "cause" in selection:
@@ -152,10 +163,12 @@ def _count(plan: Plan, replay: Replay, queue: Queue) -> None:
         plan.count = plan.of
         if "oldest" in selection:
             plan.count = min(selection["oldest"], plan.of if plan.of is not None else selection["oldest"])
-    if chosen and plan.count is not None:
+    if chosen and plan.count is not None and not selection.get("others"):
         plan.bytes = round(sum(size * count for size, count in sizes) / chosen * plan.count)
     if plan.count == 0 and plan.exact:
         plan.warnings.append("None of what lies there is chosen: nothing would be done.")
+    if selection.get("others"):
+        return
     plan.replayed_before = sum(count for _, count, times in known.values() if times)
     guard = 0 if replay.allow_replayed or not orders.stamped(replay) else orders.GUARD
     plan.left_out = sum(count for _, count, times in known.values() if guard and times >= guard)
@@ -257,7 +270,7 @@ def _own_move(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters, to
 
 
 # --- what to mind ----------------------------------------------------------------------------------------------------
-def _mind(plan: Plan, replay: Replay, queue: Queue, price: Price) -> None:
+def _mind(plan: Plan, replay: Replay, queue: Queue, price: Price, beside: bool) -> None:
     if replay.how == Replay.How.BROKER:
         _mind_own_move(plan, replay)
         return
@@ -270,7 +283,7 @@ def _mind(plan: Plan, replay: Replay, queue: Queue, price: Price) -> None:
         plan.warnings.append(CHANGES[queue.broker.kind])
     holds = "filter" in replay.selection or "cause" in replay.selection or "ids" in replay.selection
     if holds and not price.free:
-        _holding(plan, price)
+        _holding(plan, replay, queue, price, beside)
     expires = Letter.objects.filter(queue=queue, gone_at=None, expires_at__gt=0).order_by("expires_at")
     first = expires.values_list("expires_at", flat=True).first()
     if first is not None and first - time.time() < 86400:
@@ -303,16 +316,26 @@ def _mind_own_move(plan: Plan, replay: Replay) -> None:
         plan.warnings.append(f"The broker moves {plan.own_fastest} a second at most, not {replay.rate:g}.")
 
 
-def _holding(plan: Plan, price: Price) -> None:
-    """The queue has to be read through, and what is not chosen is held meanwhile."""
-    if plan.of is not None and plan.of > HOLDS:
+def _holding(plan: Plan, replay: Replay, queue: Queue, price: Price, beside: bool) -> None:
+    """The queue has to be read through, and what is not sent is held meanwhile; `beside`: it can be moved aside."""
+    others = replay.selection.get("others")
+    held = plan.of if not others or plan.of is None or plan.count is None else plan.of - plan.count
+    if held is not None and held > HOLDS and others:
+        plan.refused = f"More than {HOLDS:,} were chosen: so many cannot be held while the rest is moved. Choose fewer."
+    elif held is not None and held > HOLDS:
+        plan.staging = STAGING if beside else ""
         plan.refused = (
-            f"{plan.of:,} letters lie there, which is more than can be held at once while the queue is read: move all "
-            "of them to a staging queue, and choose there."
+            f"{plan.of:,} letters lie there, and at most {HOLDS:,} can be held while the queue is read through for "
+            "what was chosen: a broker that gives letters in their order would only give the same ones again."
+        )
+    if queue.kind == "fifo":
+        plan.warnings.append(
+            "While a letter is held, SQS hands out the first ten of its message group at most: what is chosen and lies "
+            "behind them is not met."
         )
     if price.limit is not None and not price.renews:
         plan.warnings.append(
-            f"The queue is read through: each letter that is not chosen is delivered once more; after {price.limit} "
+            f"The queue is read through: each letter that is not sent is delivered once more; after {price.limit} "
             f"deliveries {price.beyond or 'the broker gives it up'}."
         )
 

@@ -41,6 +41,7 @@ def replay(row: Replay) -> dict[str, Any]:
         "limits": {name: getattr(limits, name) for name in Limits.__dataclass_fields__},
         "edited": bool(row.secret_edit),
         "repeats": row.repeats_id,
+        "stages": row.stages,
         "state": row.state,
         "reason": row.reason or None,
         "trouble": row.trouble or None,

@@ -73,6 +73,16 @@ class Memory:
         self.world.put_letter(to.queue, body, **headers)
         return ""
 
+    kept_as_is: frozenset[str] = frozenset()
+
+    def not_beside(self, key: str) -> str:
+        return ""
+
+    def make_beside(self, key: str, mark: str) -> tuple[str, str]:
+        name = f"{key}.{mark}"
+        self.world.queue(name)
+        return name, name
+
     def _answer(self, queues: list[MemoryQueue], silent: list[str]) -> Poll:
         now = self.world.clock()
         puts = self._puts.update(now, {q.name: q.put_total for q in queues})

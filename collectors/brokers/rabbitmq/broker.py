@@ -120,6 +120,17 @@ class RabbitMQ:
     def receivers(self, to: Destination) -> list[str] | None:
         return self._letters.receivers(to)
 
+    @property
+    def kept_as_is(self) -> frozenset[str]:
+        return self._letters.kept_as_is
+
+    def not_beside(self, key: str) -> str:
+        return self._letters.not_beside(key)
+
+    def make_beside(self, key: str, mark: str) -> tuple[str, str]:
+        """A durable queue, quorum beside quorum. Needs the permission to configure it."""
+        return self._letters.make_beside(key, mark)
+
     def close(self) -> None:
         self._http.close()
 

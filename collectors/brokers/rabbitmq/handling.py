@@ -13,9 +13,10 @@ from collectors.protocol import Check
 from collectors.url import BrokerURL
 
 from .acting import LOOKING
-from .copies import OPTIONS
+from .copies import KEEP_DEATHS, OPTIONS
 from .lease import RabbitLease, mean_size
 from .look import Looking
+from .making import make_beside
 from .management import Management
 from .new import send_new
 from .places import NEEDS, Surroundings
@@ -26,6 +27,7 @@ class Letters:
     """`HoldsLetters` and `Sends` of one RabbitMQ."""
 
     options: Mapping[str, str] = OPTIONS
+    kept_as_is = frozenset({KEEP_DEATHS})
 
     def __init__(self, url: BrokerURL, management: Management) -> None:
         self._url = url
@@ -70,6 +72,14 @@ class Letters:
 
     def receivers(self, to: Destination) -> list[str] | None:
         return self._around.receivers(to, self._vhost)
+
+    def not_beside(self, key: str) -> str:
+        _, rules, _ = self._around.rules(key, Bounds().seconds)
+        return "Streams keep their messages: nothing is moved out of them." if rules.kind == "stream" else ""
+
+    def make_beside(self, key: str, mark: str) -> tuple[str, str]:
+        where, rules, _ = self._around.rules(key, Bounds().seconds)
+        return make_beside(self._url, where, rules.kind, mark)
 
     def send_new(self, to: Destination, body: bytes, headers: Mapping[str, Any], properties: Mapping[str, str]) -> str:
         return send_new(self._url, self._vhost, to, body, headers, properties)

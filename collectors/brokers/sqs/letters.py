@@ -7,7 +7,7 @@ from typing import Any
 
 from ...errors import NotSupported
 from ...letters import Bounds, Destination, Look, MoveProgress, Price
-from . import moving
+from . import making, moving
 from .asking import attributes_of
 from .attributes import Attributes
 from .copying import send_new
@@ -63,6 +63,16 @@ class KeepsLetters:
     def send_new(self, to: Destination, body: bytes, headers: Mapping[str, Any], properties: Mapping[str, str]) -> str:
         """Properties: `group` and `deduplication_id` for FIFO queues, `delay_seconds` for others."""
         return send_new(self._places.destination(to), body, headers, properties)
+
+    # --- a queue beside another ----------------------------------------------------------------------------------
+    kept_as_is: frozenset[str] = frozenset()
+
+    def not_beside(self, key: str) -> str:
+        return making.unfit(self._places.queue(key))
+
+    def make_beside(self, key: str, mark: str) -> tuple[str, str]:
+        """Needs `sqs:CreateQueue`."""
+        return making.make_beside(*self._asked(key), mark)
 
     # --- SQS's own move ------------------------------------------------------------------------------------------
     move_terms, fastest_move = moving.TERMS, moving.FASTEST

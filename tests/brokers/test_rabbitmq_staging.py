@@ -1,0 +1,106 @@
+"""A choice in a queue that is too long to be read through: the rest is moved aside, the choice replayed, and it is
+moved back. On a real RabbitMQ; the bound is made small for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pika
+import pytest
+from django.db import connections
+
+from collectors.errors import AccessRefused
+from dashboard.live.bus import the_bus
+from dashboard.models import Queue, Replay
+from dashboard.replay import plan
+from dashboard.replay.working import Replayer
+from tests.dashboard.letterbox import Watched
+from tests.dashboard.web import Api, operator_api, web  # noqa: F401
+from tests.servers.rabbitmq import Node
+
+from .rabbitmq_letters import QUORUM, declare, drain, key, waiting
+from .rabbitmq_polls import polling
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.rabbitmq]
+
+LETTERS, BAD = 120, 10  # every so many is one that is chosen
+
+
+@pytest.fixture(params=[{}, QUORUM], ids=["classic", "quorum"])
+def box(
+    request: pytest.FixtureRequest,
+    web: None,  # noqa: F811
+    rabbitmq_node: Node,
+    vhost: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Watched]:
+    monkeypatch.setattr(plan, "HOLDS", 50)
+    declare(rabbitmq_node, vhost, "orders", request.param)
+    declare(rabbitmq_node, vhost, "dead", request.param)
+    death = {"queue": "orders", "reason": "rejected", "count": 1, "exchange": "", "routing-keys": ["orders"]}
+    with rabbitmq_node.connect(vhost) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        for n in range(LETTERS):
+            error = "Timeout" if n % BAD == 0 else "Declined"
+            headers = {"x-death": [death], "x-error-class": error, "x-error-message": "m"}
+            properties = pika.BasicProperties(headers=headers, message_id=str(n), delivery_mode=2)
+            channel.basic_publish("", "dead", b"letter %d" % n, properties, mandatory=True)
+    box = Watched("rabbit", "rabbitmq", rabbitmq_node.url(vhost=vhost))
+    box.poll()
+    worker = Replayer(the_bus())
+    worker.start()
+    yield box
+    worker.stop()
+    connections.close_all()
+
+
+def done(api: Api, id: int) -> dict:
+    end = time.monotonic() + 90
+    while True:
+        told = api.get(f"replays/{id}")
+        if told["state"] in ("done", "failed", "stopped") and not Replay.objects.get(pk=id).owner:
+            assert told["state"] == "done", told
+            return told
+        assert time.monotonic() < end, told
+        time.sleep(0.1)
+
+
+def test_the_rest_is_moved_aside_and_back(box: Watched, rabbitmq_node: Node, vhost: str, operator_api: Api) -> None:  # noqa: F811
+    dead = Queue.objects.get(broker=box.broker, key=key(vhost, "dead"))
+    chosen = {"queue_id": dead.pk, "selection": {"filter": "error:Timeout"}, "limits": {"watch": 0, "trial_wait": 0}}
+    refused = operator_api.send("post", "replays", chosen, 201)
+    assert refused["state"] == "failed" and "at most 50 can be held" in refused["reason"]
+    assert "staging queue" in refused["planned"]["staging"]
+    aside = operator_api.send("post", f"replays/{refused['id']}/stage", status=201)
+    assert (aside["deed"], aside["stages"], aside["repeats"]) == ("move", True, refused["id"])
+    assert aside["planned"]["destinations"][0]["name"].endswith("dead.staging")
+    operator_api.send("post", f"replays/{aside['id']}/start")
+    assert done(operator_api, aside["id"])["removed"] == LETTERS - LETTERS // BAD
+    assert waiting(rabbitmq_node, vhost, "dead") == LETTERS // BAD
+    again = operator_api.send("post", "replays", chosen | {"dry_run": False}, 201)
+    assert done(operator_api, again["id"])["removed"] == LETTERS // BAD
+    arrived = [body for body, _ in drain(rabbitmq_node, vhost, "orders")]
+    assert sorted(arrived) == sorted(b"letter %d" % n for n in range(0, LETTERS, BAD))
+    box.poll()
+    back = {"queue_id": aside["to"]["queue_id"], "selection": {"all": True}, "deed": "move", "dry_run": False}
+    back |= {"to": {"queue_id": dead.pk}, "options": aside["options"]}
+    moved = operator_api.send("post", "replays", back, 201)
+    assert done(operator_api, moved["id"])["removed"] == LETTERS - LETTERS // BAD
+    left = drain(rabbitmq_node, vhost, "dead")
+    assert [int(body.split()[1]) for body, _ in left] == [n for n in range(LETTERS) if n % BAD]
+    assert {properties.headers["x-death"][0]["queue"] for _, properties in left} == {"orders"}
+
+
+def test_a_user_who_may_not_make_queues_is_told_how(rabbitmq_node: Node, vhost: str) -> None:
+    declare(rabbitmq_node, vhost, "dead")
+    user = f"weir-{time.time_ns()}"
+    rabbitmq_node.api("PUT", f"users/{user}", {"password": "x", "tags": "monitoring"})
+    rabbitmq_node.api("PUT", f"permissions/{vhost}/{user}", {"configure": "", "write": ".*", "read": ".*"})
+    try:
+        refused = pytest.raises(AccessRefused, match="rabbitmqctl set_permissions")
+        with polling(rabbitmq_node.url(user=f"{user}:x", vhost=vhost)) as broker, refused:
+            broker.make_beside(key(vhost, "dead"), "staging")
+    finally:
+        rabbitmq_node.api("DELETE", f"users/{user}")
