@@ -3,7 +3,8 @@
 A broker whose messages can be seen one by one implements `HoldsLetters`: it says what a look costs (`price`), looks
 (`look`), and leases letters (`lease`). A lease is what a replay works on: it takes letters from a queue without losing
 them, sends confirmed copies, and only then removes the originals, many at a time. `Sends` puts in one new message;
-`MovesByItself` is a broker that moves a whole queue on its own; `MakesQueues` one on which a queue can be made.
+`MovesByItself` is a broker that moves a whole queue on its own; on one that `MakesQueues` letters can be moved aside,
+on one that `HasExchanges` copies can be sent wide.
 
 Everything here is built from the acting URL where there is one, else from the polling one; each object belongs to one
 thread at a time; every method may raise CollectorError. Keys are those of `Sample.key`.
@@ -298,8 +299,10 @@ class HoldsLetters(Protocol):
     def stamps(self, key: str, to: Destination) -> str:
         """Why copies cannot bear the stamps of a replay, a sentence; "" = they can. Without, contents tell returns."""
 
-    def receivers(self, to: Destination) -> list[str] | None:
-        """Names of the queues that a message sent there reaches now; none = unroutable; None = it is not known."""
+    def receivers(self, to: Destination, beside: str = "") -> list[str] | None:
+        """Names of the queues that a message sent there reaches now; none = unroutable; None = it is not known.
+
+        `beside`: the queue from which it is sent, where brokers hold several worlds of names (virtual hosts)."""
 
 
 @runtime_checkable
@@ -309,6 +312,14 @@ class Sends(Protocol):
     def send_new(self, to: Destination, body: bytes, headers: Mapping[str, Any], properties: Mapping[str, str]) -> str:
         """Send, wait for the confirmation; the broker's id of it, "" = it gives none. Raises NotSupported for a
         property that this broker does not know, BadAnswer when it could not be routed."""
+
+
+@runtime_checkable
+class HasExchanges(Protocol):
+    """A broker on which a copy can also be sent wide: to an exchange, which gives it to all who listen there."""
+
+    def exchanges(self, key: str) -> list[str]:
+        """Names of the exchanges to which letters of this queue could be sent."""
 
 
 @runtime_checkable

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from django.db import DatabaseError, close_old_connections
+from django.db.models import F
 from django.utils import timezone
 
 from ..live.bus import Bus
@@ -15,6 +16,8 @@ from ..models import Queue, Replay
 from ..models.replays import ACTIVE, OVER
 from . import clock, guards, orders
 from .states import Counts
+
+LONGEST_STEP = 5.0  # seconds between two words of a runner, beyond which it was not at work
 
 log = logging.getLogger("weir.replay")
 
@@ -29,6 +32,7 @@ class RowDesk:
         self.ordered: str = replay.state
         self.ending = False
         self.over = False
+        self._sent, self._told = replay.sent, clock.now()
         self._limits = orders.limits_of(replay)
         self._targets = _targets(replay)
 
@@ -54,6 +58,7 @@ class RowDesk:
             "skipped": counts.skipped, "possibly_duplicated": counts.possibly_duplicated,
             "total": total, "told_at": now,
         }  # fmt: skip
+        columns["busy_seconds"] = F("busy_seconds") + self._busy(state, counts.sent)
         mine = Replay.objects.filter(pk=self.id, owner=self.owner)
         over = state in OVER
         said = columns | {"state": state, "reason": reason[:1000]} | ({"ended_at": now, "trouble": ""} if over else {})
@@ -68,6 +73,12 @@ class RowDesk:
             return
         self.over = over
         self.bus.note("replay_told", replay=self.id)
+
+    def _busy(self, state: str, sent: int) -> float:
+        """Seconds of sending since the last word: what a pace is reckoned by."""
+        now, rose = clock.now(), sent > self._sent
+        passed, self._told, self._sent = min(now - self._told, LONGEST_STEP), now, sent
+        return passed if rose or state in (Replay.State.RAMPING, Replay.State.RUNNING) else 0.0
 
     def trouble(self, sentence: str) -> None:
         with suppress(DatabaseError):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import close_old_connections
@@ -24,9 +23,9 @@ from ..models import Letter, Queue, Replay
 from ..refused import DeedRefused
 from ..secrets import SecretError
 from ..snapshot import iso
-from . import orders
-from .guards import RAMP_STEP
+from . import estimate, orders, wide
 from .passes import MOST_UNDERWAY
+from .planned import Plan, changed_by
 
 #: Seconds of the lease that a plan tries.
 TRIED = 10.0
@@ -39,54 +38,6 @@ STAGING = (
     "What was not chosen can be moved to a staging queue beside it first, each removed after its copy is confirmed. "
     "Then what is left is what was chosen, and is replayed from here with every guard; at last the rest is moved back."
 )
-
-#: What becomes of a copy's own fields, by the kind of its broker.
-CHANGES = {
-    "rabbitmq": "Copies go without x-death, CC and user_id, which the broker or other queues would act on, and without "
-    "an expiration; all else is as it was, byte for byte.",
-    "sqs": "Copies get a new message id and a new time; on FIFO queues also a new deduplication id, since SQS would "
-    "swallow the old one within five minutes.",
-}
-
-
-@dataclass(slots=True)
-class Plan:
-    """A plan as it is kept, shown and answered.
-
-    count, exact   letters that would be sent, as far as is known: None = it shows only when the queue is read
-    of             letters that lie there
-    bytes          of their bodies together, estimated from those that Weir knows; None = none is known
-    seconds        estimate; None = as fast as the broker confirms
-    confirm        the number that has to be typed to start; None = none
-    staging        how the rest could be moved aside first, where the queue is too long for the choice; "" = needless
-    own_move       how the broker could move all of them by itself, and what it cannot; "" = it does not fit here
-    refused        why it cannot be done, a sentence; "" = it can
-    """
-
-    at: str = ""
-    count: int | None = None
-    exact: bool = True
-    of: int | None = None
-    bytes: int | None = None
-    destinations: list[dict[str, Any]] = field(default_factory=list)
-    wide: bool = False
-    seconds: float | None = None
-    replayed_before: int = 0
-    left_out: int = 0
-    price: str = ""
-    stamps: str = ""
-    safety: str = ""
-    options: dict[str, str] = field(default_factory=dict)
-    staging: str = ""
-    own_move: str = ""
-    own_name: str = ""
-    own_fastest: int | None = None
-    confirm: int | None = None
-    refused: str = ""
-    warnings: list[str] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 def make_plan(id: int) -> None:
@@ -103,7 +54,7 @@ def make_plan(id: int) -> None:
         state, reason = Replay.State.FAILED, plan.refused
     ended = {"ended_at": timezone.now()} if plan.refused else {}
     Replay.objects.filter(pk=id, state=Replay.State.PLANNING).update(
-        state=state, reason=reason[:1000], plan=plan.as_json(), total=plan.count, **ended
+        trial=replay.trial, state=state, reason=reason[:1000], plan=plan.as_json(), total=plan.count, **ended
     )
 
 
@@ -135,7 +86,8 @@ def fill(plan: Plan, replay: Replay) -> None:
     finally:
         broker.close()
     _mind(plan, replay, queue, price, beside)
-    _time(plan, replay)
+    _trial(plan, replay)
+    _time(plan, replay, queue)
     _confirm(plan, replay)
 
 
@@ -191,33 +143,27 @@ def _known(queue: Queue, selection: Mapping[str, Any]) -> dict[str, tuple[int, i
 
 # --- where to --------------------------------------------------------------------------------------------------------
 def _destinations(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters, to: Destination | None) -> None:
+    wide.offer(plan, queue, broker)
     if to is not None and to.exchange is not None:
-        plan.wide = True
-        names = broker.receivers(to)
-        if names == []:
-            plan.refused = f"Nothing receives what is sent to '{to.exchange}' with the routing key '{to.routing_key}'."
-        elif names is None:
-            plan.warnings.append("Which queues receive what is sent there is not known: it may be many.")
-        else:
-            plan.destinations = [{"queue_id": None, "name": name} for name in names]
-            plan.warnings.append(f"Not only where they died: {', '.join(names[:20])} receive a copy of each.")
+        wide.describe(plan, queue, broker, to)
         return
-    if to is not None:
-        targets = list(Queue.objects.filter(broker=queue.broker, key=to.queue))
-    else:
-        targets = orders.sources_of(queue)
-        origins = Letter.objects.filter(queue=queue, gone_at=None).exclude(origin="")
-        keys = set(origins.values_list("origin", flat=True).distinct()[:100])
-        targets += list(
-            Queue.objects.filter(broker=queue.broker, key__in=keys).exclude(pk__in=[one.pk for one in targets])
+    targets = list(Queue.objects.filter(broker=queue.broker, key=to.queue)) if to is not None else _origins(queue)
+    if not targets and to is None:
+        plan.warnings.append(
+            f"From which queue letters come into {queue.name} is not known: such as do not tell it are left out."
         )
-        if not targets:
-            plan.warnings.append(
-                f"From which queue letters come into {queue.name} is not known: such as do not tell it are left out."
-            )
     plan.destinations = [{"queue_id": one.pk, "name": one.name} for one in targets]
     _shared(plan, broker, targets)
     _at_the_other_end(plan, replay, targets)
+
+
+def _origins(queue: Queue) -> list[Queue]:
+    """Where letters of a queue died: by its sources, and by what the letters say that Weir knows."""
+    targets = orders.sources_of(queue)
+    told = Letter.objects.filter(queue=queue, gone_at=None).exclude(origin="")
+    keys = set(told.values_list("origin", flat=True).distinct()[:100])
+    found = Queue.objects.filter(broker=queue.broker, key__in=keys).exclude(pk__in=[one.pk for one in targets])
+    return targets + list(found)
 
 
 def _shared(plan: Plan, broker: HoldsLetters, targets: Sequence[Queue]) -> None:
@@ -279,8 +225,9 @@ def _mind(plan: Plan, replay: Replay, queue: Queue, price: Price, beside: bool) 
             plan.left_out
         ) else ""  # fmt: skip
         plan.warnings.append(f"{plan.replayed_before} have been replayed before.{left}")
-    if queue.broker.kind in CHANGES and replay.deed != Replay.Deed.DELETE:
-        plan.warnings.append(CHANGES[queue.broker.kind])
+    changes = changed_by(queue.broker.kind, replay.options)
+    if changes and replay.deed != Replay.Deed.DELETE:
+        plan.warnings.append(changes)
     holds = "filter" in replay.selection or "cause" in replay.selection or "ids" in replay.selection
     if holds and not price.free:
         _holding(plan, replay, queue, price, beside)
@@ -340,15 +287,24 @@ def _holding(plan: Plan, replay: Replay, queue: Queue, price: Price, beside: boo
         )
 
 
-def _time(plan: Plan, replay: Replay) -> None:
-    if replay.rate is None or plan.count is None:
-        return
-    limits = orders.limits_of(replay)
-    seconds = plan.count / replay.rate
-    if replay.trial:
-        steps = max(0.0, (replay.rate / max(1.0, replay.rate / 10)))
-        seconds += limits.trial_wait + RAMP_STEP * steps / 4
-    plan.seconds = round(seconds, 1)
+def _trial(plan: Plan, replay: Replay) -> None:
+    """A trial of all that is chosen is none: then there is no rest that it could spare."""
+    surely = plan.exact or "ids" in replay.selection or "oldest" in replay.selection
+    if replay.trial and surely and plan.count is not None and plan.count <= replay.trial:
+        plan.trial_words = (
+            f"None: no more than the trial of {replay.trial:,} are chosen; they go together, and are watched."
+        )
+        replay.trial = 0
+
+
+def _time(plan: Plan, replay: Replay, queue: Queue) -> None:
+    pace, plan.pace_known_by = estimate.pace(queue)
+    if replay.how == Replay.How.BROKER:
+        pace, plan.pace_known_by = plan.own_fastest, "at its fastest"
+    plan.pace = None if pace is None else round(pace, 1)
+    if plan.count is not None and not plan.refused:
+        seconds = estimate.seconds(plan.count, replay.rate, pace, replay.trial, orders.limits_of(replay))
+        plan.seconds = None if seconds is None else round(seconds, 1)
 
 
 def _confirm(plan: Plan, replay: Replay) -> None:

@@ -101,12 +101,10 @@ def _message(row: Row, destination: str) -> dict[str, Any]:
 
 
 def per_second(row: Replay) -> float | None:
-    """Messages a second since it started; None = nothing was sent yet."""
-    end = row.ended_at or row.told_at
-    if row.started_at is None or end is None or not row.sent or row.state == Replay.State.WATCHING:
+    """Messages a second while it was sending, without pauses and waits; None = too little was sent yet."""
+    if row.started_at is None or not row.sent or row.busy_seconds < 0.2:
         return None
-    seconds = (end - row.started_at).total_seconds()
-    return round(row.sent / seconds, 2) if seconds > 0.5 else None
+    return round(row.sent / row.busy_seconds, 2)
 
 
 def seconds_left(row: Replay) -> float | None:

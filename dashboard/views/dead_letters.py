@@ -17,7 +17,7 @@ from .queues import first_frame_text, in_script
 MODULES = tuple(
     f"js/{name}.js"
     for name in ("api", "causemarks", "filterbox", "format", "jsontext", "letter", "letterdeeds", "letteredit",
-                 "lettergroups", "letterlist", "live", "looking", "replayplan", "spark")
+                 "lettergroups", "letterlist", "live", "looking", "replayplan", "replayto", "spark")
 )  # fmt: skip
 _DEEDS = ("look", "see_payloads", "note_causes", "replay", "edit_letters", "delete_letters")
 

@@ -1,10 +1,10 @@
 // Calls of the API from a page: by the session, with its CSRF token where something is written; errors are sentences.
 
 export class Api {
-  /** `base`: where the pages start; `page`: an element with the form #token in it. */
+  /** `base`: where the pages start; `page`: an element with the CSRF token in it. */
   constructor(base, page) {
     this.base = base;
-    this.token = page.querySelector("#token input")?.value ?? "";
+    this.token = page.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
   }
 
   /** The answer as an object; {error: {message, field}} when it was refused or did not come. Null when it was given up. */

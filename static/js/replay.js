@@ -1,16 +1,16 @@
 // One replay, live: how far it is, its steps, what can be done with it, and what became of each message.
 
+import { Api } from "./api.js";
 import { Chart } from "./chart.js";
 import { count, duration, exactTime, moment } from "./format.js";
 import { Live } from "./live.js";
-import { call } from "./replayplan.js";
 
 const page = document.getElementById("replay");
 const { base, id } = page.dataset;
-const token = page.querySelector("#token input").value;
 const find = (selector) => page.querySelector(selector);
 const put = (node, text) => node && node.textContent !== text && (node.textContent = text);
-const api = (method, path, body) => call(base, token, method, path, body);
+const calls = new Api(base, page);
+const api = (method, path, body) => calls.call(method, path, { body });
 const chart = new Chart(find("#chart-replay"), find("#chart-news"), `${base}api/v1/replays/${id}/figure`);
 const live = new Live(`${base}ws/live/`, { frame: (frame) => frame.rows?.[0] && show(frame.rows[0]), error: () => {} });
 const ACTIVE = ["trial", "ramping", "running", "yielding", "watching"];
@@ -124,7 +124,8 @@ function showPlan(row) {
   if (!plan) return;
   const [kind] = Object.keys(row.selection);
   const chosen = { all: "all that lay there", ids: `${count(row.selection.ids?.length ?? 0)} ticked`, oldest: `the oldest ${count(row.selection.oldest ?? 0)}`, filter: row.selection.filter, cause: `cause ${row.selection.cause}` }[kind];
-  const rows = [["Chosen", chosen ?? ""], ["To", plan.destinations.map((one) => one.name).join(", ") || "–"]];
+  const others = row.selection.others ? "all but: " : "";
+  const rows = [["Chosen", others + (chosen ?? "")], ["To", plan.destinations.map((one) => one.name).join(", ") || "–"]];
   if (row.edited) rows.push(["Edited", "its body was changed before it was sent"]);
   rows.push(["Safety", plan.safety]);
   for (const warning of plan.warnings) rows.push(["Mind", warning, "warn", "term"]);
@@ -141,6 +142,8 @@ function showActs(row) {
   if (row.state === "paused" || (row.state === "failed" && row.started_at)) acts.push(["resume", "Go on", "pri"]);
   if (!OVER.includes(row.state)) acts.push(["stop", "Stop", "danger"]);
   if (OVER.includes(row.state) && row.failed + row.skipped && row.deed !== "restore") acts.push(["repeat", `Repeat ${count(row.failed + row.skipped)} that were not sent`, ""]);
+  if (row.state === "failed" && row.planned?.staging) acts.push(["stage", "Move the rest aside first", "pri"]);
+  if (OVER.includes(row.state) && row.stages && row.sent) acts.push(["chosen", "Plan what was chosen", "pri"], ["back", `Move ${count(row.sent)} back`, ""]);
   const had = document.activeElement?.dataset?.act;
   place.replaceChildren(
     ...acts.map(([verb, words, look]) => {
@@ -156,12 +159,21 @@ function showActs(row) {
 
 async function act(verb) {
   const confirm = verb === "start" ? (replay.planned?.confirm ?? null) : null;
-  const answer = await api("POST", `replays/${id}/${verb}`, verb === "start" ? { confirm } : undefined);
+  const answer = NEXT[verb] ? await NEXT[verb]() : await api("POST", `replays/${id}/${verb}`, verb === "start" ? { confirm } : undefined);
   say("[data-error]", answer.error?.message);
   if (answer.error) return;
-  if (verb === "repeat") location.href = `${base}replays/${answer.id}/`;
+  if (answer.id !== replay.id) location.href = `${base}replays/${answer.id}/`;
   else show(answer);
 }
+
+/** After a move of the rest to a staging queue: the plan that it was made for, once more; and the way back for the rest. */
+const NEXT = {
+  async chosen() {
+    const { error, queue_id, selection, deed, to, rate, trial, options, limits, allow_replayed } = await api("GET", `replays/${replay.repeats}`);
+    return error ? { error } : api("POST", "replays", { queue_id, selection, deed, to, rate, trial, options, limits, allow_replayed });
+  },
+  back: () => api("POST", "replays", { queue_id: replay.to.queue_id, selection: { all: true }, deed: "move", to: { queue_id: replay.queue_id }, options: replay.options }),
+};
 
 find("[data-rate-form]")?.addEventListener("submit", async (event) => {
   event.preventDefault();

@@ -5,7 +5,9 @@
 //
 // `base` is the address of Weir; `queues()` may give [{id, name}] of the same broker to send to.
 
+import { Api } from "./api.js";
 import { count, duration } from "./format.js";
+import { Destination } from "./replayto.js";
 
 const VERB = { replay: "Replay", move: "Move", copy: "Copy", delete: "Delete" };
 const many = (n) => `${count(n)} message${n === 1 ? "" : "s"}`;
@@ -15,6 +17,8 @@ export class ReplayPlan {
   constructor(box, base, { queues = async () => [], started = () => {}, closed = () => {} } = {}) {
     Object.assign(this, { box, base, queues, started, closed });
     this.form = box.querySelector("form");
+    this.api = new Api(base, box);
+    this.to = new Destination(this.form);
     this.startButton = box.querySelector("[data-start]");
     this.change = box.querySelector("[data-change]");
     this.ownButton = box.querySelector("[data-own]");
@@ -23,6 +27,8 @@ export class ReplayPlan {
     this.form.addEventListener("submit", (event) => (event.preventDefault(), this.plan()));
     this.startButton.addEventListener("click", () => this.start());
     this.change.addEventListener("click", () => this.fold(this.form.hidden));
+    this.stageButton = box.querySelector("[data-stage-rest]");
+    this.stageButton.addEventListener("click", () => this.stage());
     this.ownButton.addEventListener("click", () => this.toggleOwn());
     box.querySelector("[data-close]").addEventListener("click", () => this.close());
     this.confirmBox.querySelector("input").addEventListener("input", () => this.ready());
@@ -38,14 +44,7 @@ export class ReplayPlan {
     this.box.hidden = false;
     this.change.hidden = this.what.deed === "delete";
     this.fold(false);
-    const target = this.form.elements.to;
-    while (target.options.length > 1) target.remove(1);
-    target.options[0].disabled = this.what.deed !== "replay";
-    if (this.what.deed !== "delete") for (const { id, name } of await this.queues(this.what.queueId)) target.add(new Option(name, id));
-    if (this.what.deed === "move" || this.what.deed === "copy") {
-      target.selectedIndex = target.options.length > 1 ? 1 : -1;
-      this.form.elements.trial.value = 0;
-    }
+    this.to.fill(this.what.deed === "delete" ? [] : await this.queues(this.what.queueId), this.what.deed === "replay");
     this.box.focus();
     this.box.scrollIntoView({ block: "nearest" });
     await this.plan();
@@ -66,7 +65,7 @@ export class ReplayPlan {
   async drop() {
     const id = this.replay?.state === "planned" ? this.replay.id : null;
     this.replay = null;
-    if (id) await this.call("POST", `replays/${id}/stop`);
+    if (id) await this.api.call("POST", `replays/${id}/stop`);
   }
 
   /** Let the broker move them by itself, or let Weir do it after all. */
@@ -89,7 +88,7 @@ export class ReplayPlan {
     return {
       ...asked,
       how: own ? "broker" : "weir",
-      to: fields.to.value ? { queue_id: Number(fields.to.value) } : null,
+      to: this.to.value,
       rate: number("rate"),
       trial: deed === "replay" && !own ? number("trial") ?? 0 : 0,
       allow_replayed: fields.allow_replayed.checked,
@@ -100,14 +99,15 @@ export class ReplayPlan {
 
   async plan() {
     await this.drop();
-    this.startButton.disabled = this.ownButton.hidden = true;
+    this.startButton.disabled = this.ownButton.hidden = this.stageButton.hidden = true;
     this.startButton.textContent = "Planning …";
     this.say("");
-    let answer = await this.call("POST", "replays", this.asked());
+    let answer = await this.api.call("POST", "replays", { body: this.asked() });
     while (answer.state === "planning" && !this.box.hidden) {
       await new Promise((done) => setTimeout(done, 1000));
-      answer = await this.call("GET", `replays/${answer.id}`);
+      answer = await this.api.call("GET", `replays/${answer.id}`);
     }
+    if (answer.error || answer.state === "failed") this.what.how = "weir";
     if (answer.error) return this.failed(answer.error.message);
     this.replay = answer;
     if (!this.seen) {
@@ -138,8 +138,10 @@ export class ReplayPlan {
       const yields = replay.limits.lag === null || replay.how === "broker" ? "" : `, yields when lag > ${duration(replay.limits.lag)}`;
       rows.push(["Rate", `${replay.rate === null ? "no limit" : `${replay.rate} /s`}${yields}`]);
     }
-    if (replay.trial) rows.push(["Trial first", `${many(replay.trial)}, wait ${duration(replay.limits.trial_wait)}, stop if any returns`]);
-    if (plan.seconds !== null) rows.push(["Takes about", duration(plan.seconds)]);
+    if (plan.trial_words) rows.push(["Trial", plan.trial_words]);
+    if (replay.trial) rows.push(["Trial first", `${plan.exact ? "" : "up to "}${many(replay.trial)}, wait ${duration(replay.limits.trial_wait)}, stop if any returns`]);
+    if (plan.seconds !== null) rows.push(["Takes about", `${duration(plan.seconds)}${this.why(replay)}`]);
+    if (plan.staging) rows.push(["Instead", plan.staging, "warn"]);
     rows.push(["Safety", plan.safety]);
     if (plan.own_move && replay.how === "weir") rows.push([`Or ${plan.own_name}`, `moves them by itself. ${plan.own_move}`]);
     for (const warning of plan.warnings) rows.push(["Mind", warning, "warn"]);
@@ -154,7 +156,15 @@ export class ReplayPlan {
       }),
     );
     this.showOptions(plan.options);
+    this.to.offer(plan, replay.deed);
+    this.stageButton.hidden = !plan.staging;
     this.ready();
+  }
+
+  /** Whence the time is known: by the rate that was chosen, or by a pace that was measured. */
+  why({ rate, planned: { pace, pace_known_by: by } }) {
+    if (pace === null || (rate !== null && rate <= pace)) return "";
+    return `, at ${pace < 10 ? pace : count(Math.round(pace))} /s ${by}`;
   }
 
   messages(plan) {
@@ -199,30 +209,31 @@ export class ReplayPlan {
     else this.startButton.textContent = replay.trial ? `Start trial of ${count(replay.trial)}` : `${verb} ${planned === null ? "what matches" : count(planned)}`;
   }
 
+  /** The queue is too long to be read through for the choice: a plan of moving the rest to a staging queue first. */
+  async stage() {
+    const { id } = this.replay;
+    this.stageButton.disabled = true;
+    const answer = await this.api.call("POST", `replays/${id}/stage`);
+    this.stageButton.disabled = false;
+    if (answer.error) return this.say(answer.error.message);
+    this.what = { ...this.what, deed: answer.deed, of: "such as were not chosen" };
+    this.box.querySelector("[data-title]").textContent = "Plan to move the rest aside";
+    this.change.hidden = true;
+    this.fold(false);
+    this.replay = answer;
+    this.say("");
+    if (answer.state === "failed") this.failed(answer.planned?.refused || answer.reason);
+    this.show(answer);
+  }
+
   async start() {
     const body = this.replay.planned.confirm === null ? {} : { confirm: this.replay.planned.confirm };
     this.startButton.disabled = true;
-    const answer = await this.call("POST", `replays/${this.replay.id}/start`, body);
+    const answer = await this.api.call("POST", `replays/${this.replay.id}/start`, { body });
     if (answer.error) return this.say(answer.error.message), this.ready();
     this.replay = null;
     this.box.hidden = true;
     this.confirmBox.querySelector("input").value = "";
     this.started(answer);
-  }
-
-  async call(method, path, body) {
-    return call(this.base, this.form.querySelector("[name=csrfmiddlewaretoken]").value, method, path, body);
-  }
-}
-
-/** One call of the API; {error: {message}} when it was refused, or nobody answered. */
-export async function call(base, token, method, path, body) {
-  const headers = { "Content-Type": "application/json", "X-CSRFToken": token };
-  try {
-    const response = await fetch(`${base}api/v1/${path}`, { method, headers, body: body && JSON.stringify(body) });
-    const text = await response.text();
-    return text ? JSON.parse(text) : {};
-  } catch {
-    return { error: { message: "Weir does not answer; nothing was changed." } };
   }
 }

@@ -1,13 +1,13 @@
 // The list of replays and deletions: numbers change in place, a new one is fetched with the page, deletions are restored.
 
+import { Api } from "./api.js";
 import { count } from "./format.js";
 import { Live } from "./live.js";
-import { call } from "./replayplan.js";
 import { moveAmong } from "./stops.js";
 
 const page = document.getElementById("replays");
 const { base } = page.dataset;
-const token = page.querySelector("#token input").value;
+const api = new Api(base, page);
 const error = document.getElementById("error");
 const first = !new URLSearchParams(location.search).has("before");
 const live = new Live(`${base}ws/live/`, { frame: (frame) => frame.rows && show(frame.rows), error: () => {} });
@@ -53,7 +53,7 @@ page.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-restore]");
   if (!button) return;
   button.disabled = true;
-  const answer = await call(base, token, "POST", `deletions/${button.dataset.restore}/restore`);
+  const answer = await api.call("POST", `deletions/${button.dataset.restore}/restore`);
   if (!answer.error) return (location.href = `${base}replays/${answer.id}/`);
   button.disabled = false;
   error.textContent = answer.error.message;

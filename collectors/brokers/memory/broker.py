@@ -60,7 +60,7 @@ class Memory:
     def stamps(self, key: str, to: Destination) -> str:
         return ""
 
-    def receivers(self, to: Destination) -> list[str] | None:
+    def receivers(self, to: Destination, beside: str = "") -> list[str] | None:
         """A queue reaches itself; exchanges there are none."""
         with self.world.still() as queues:
             return [to.queue] if to.queue in queues else []

@@ -117,8 +117,11 @@ class RabbitMQ:
     def stamps(self, key: str, to: Destination) -> str:
         return self._letters.stamps(key, to)
 
-    def receivers(self, to: Destination) -> list[str] | None:
-        return self._letters.receivers(to)
+    def receivers(self, to: Destination, beside: str = "") -> list[str] | None:
+        return self._letters.receivers(to, beside)
+
+    def exchanges(self, key: str) -> list[str]:
+        return self._letters.exchanges(key)
 
     @property
     def kept_as_is(self) -> frozenset[str]:

@@ -14,6 +14,7 @@ from collectors.url import BrokerURL
 
 from .acting import LOOKING
 from .copies import KEEP_DEATHS, OPTIONS
+from .inventory import queue_key
 from .lease import RabbitLease, mean_size
 from .look import Looking
 from .making import make_beside
@@ -70,8 +71,13 @@ class Letters:
     def stamps(self, key: str, to: Destination) -> str:
         return ""  # every message has headers to spare
 
-    def receivers(self, to: Destination) -> list[str] | None:
-        return self._around.receivers(to, self._vhost)
+    def receivers(self, to: Destination, beside: str = "") -> list[str] | None:
+        where = queue_key(beside)
+        return self._around.receivers(to, where[0] if where is not None else self._vhost)
+
+    def exchanges(self, key: str) -> list[str]:
+        where = queue_key(key)
+        return [] if where is None else self._around.exchanges(where[0])
 
     def not_beside(self, key: str) -> str:
         _, rules, _ = self._around.rules(key, Bounds().seconds)

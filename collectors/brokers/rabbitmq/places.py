@@ -70,6 +70,11 @@ class Surroundings:
             return None
         return sorted(sample_name(*queue) for queue in routes.queues(vhost, to.exchange, to.routing_key))
 
+    def exchanges(self, vhost: str) -> list[str]:
+        """Names of a virtual host's exchanges, the default one and RabbitMQ's own left out."""
+        names = [str(row["name"]) for row in self._management.exchanges() if row.get("vhost") == vhost]
+        return sorted(name for name in names if name and not name.startswith("amq.rabbitmq."))
+
     def _alone(self, where: QueueKey) -> list[str] | None:
         try:
             self._management.queue(where)

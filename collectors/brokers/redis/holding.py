@@ -67,7 +67,7 @@ class HoldsLetters:
             return ""
         return "A message in a list or sorted set of Redis is its body alone, with no room for stamps."
 
-    def receivers(self, to: Destination) -> list[str] | None:
+    def receivers(self, to: Destination, beside: str = "") -> list[str] | None:
         """The groups of a stream, each of which gets every entry; else the queue alone."""
         wire = self._looking()
         try:

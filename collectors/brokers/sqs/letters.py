@@ -50,7 +50,7 @@ class KeepsLetters:
         """Copies bear as many as there is room for: a letter with ten attributes of its own bears none."""
         return ""
 
-    def receivers(self, to: Destination) -> list[str] | None:
+    def receivers(self, to: Destination, beside: str = "") -> list[str] | None:
         """A queue reaches itself. What subscribes to topics is not known to SQS."""
         if to.exchange is not None:
             return []

@@ -21,7 +21,7 @@ from dashboard.access import Principal, Refused
 from dashboard.live.bus import the_bus
 from dashboard.models import Queue, Replay, Role
 from dashboard.refused import DeedRefused
-from dashboard.replay import deeds, showing
+from dashboard.replay import deeds, showing, staging
 from dashboard.replay.states import JournalError
 from dashboard.replay.working import Replayer
 from dashboard.samples import close_store
@@ -48,13 +48,22 @@ class Command(BaseCommand):
         which.add_argument("--ids", nargs="+", metavar="ID", help="numbers of letters, as dead_letters list has them")
         parser.add_argument("--deed", choices=("replay", "move", "copy", "delete"), default="replay")
         parser.add_argument("--to", metavar="QUEUE", help="a queue of the same broker (default: each where it died)")
+        parser.add_argument("--exchange", help="send wide, to all who listen there (RabbitMQ); asks for the count")
+        parser.add_argument("--routing-key", default="", help="for --exchange")
         parser.add_argument("--rate", type=float, help="messages a second (default: no limit)")
         parser.add_argument("--trial", type=int, default=0, metavar="N", help="so many first, then wait for returns")
         parser.add_argument("--watch", type=float, metavar="SECONDS", help="watch for returns after it (default 300)")
+        parser.add_argument(
+            "--option", action="append", default=[], metavar="NAME", help="one of those in the plan's JSON"
+        )
         parser.add_argument("--allow-replayed", action="store_true", help="also such as were replayed 3 times or more")
         parser.add_argument(
             "--how", choices=("weir", "broker"), default="weir",
             help="broker: its own move of a whole queue (SQS), of which the plan tells the limits",
+        )  # fmt: skip
+        parser.add_argument(
+            "--stage", action="store_true",
+            help="where the queue is too long for the choice: move the rest to a staging queue first",
         )  # fmt: skip
         parser.add_argument("--dry-run", action="store_true", help="show the plan, send nothing")
         parser.add_argument(
@@ -82,9 +91,12 @@ class Command(BaseCommand):
                     replay = getattr(deeds, verb)(_me(), replay)
                 return self._end(replay, options["json"])
         replay = self._made(options)
+        if options["stage"] and (replay.plan or {}).get("staging"):
+            replay = self._planned(staging.stage(_me(), replay), options)
         plan = replay.plan or {}
         if replay.state == Replay.State.FAILED:
-            raise CommandError(replay.reason)
+            more = f" {plan['staging']} (--stage)" if plan.get("staging") else ""
+            raise CommandError(f"{replay.reason}{more}")
         if options["dry_run"] or not self._agreed(replay, plan, options):
             replay = deeds.stop(_me(), replay)
             return self._end(replay, options["json"])
@@ -105,12 +117,17 @@ class Command(BaseCommand):
         if options["all"]:
             selection["all"] = True
         queue = _queue(options["queue"])
-        to = {"queue_id": _queue(options["to"]).pk} if options["to"] else None
+        to: dict[str, Any] | None = {"queue_id": _queue(options["to"]).pk} if options["to"] else None
+        if options["exchange"]:
+            to = {"exchange": options["exchange"], "routing_key": options["routing_key"]}
         replay = deeds.make(
             _me(), queue, selection, options["deed"], to, options["rate"], options["trial"],
-            allow_replayed=options["allow_replayed"], how=options["how"],
+            allow_replayed=options["allow_replayed"], how=options["how"], options=options["option"],
             limits={} if options["watch"] is None else {"watch": options["watch"]},
         )  # fmt: skip
+        return self._planned(replay, options)
+
+    def _planned(self, replay: Replay, options: dict[str, Any]) -> Replay:
         while replay.state == Replay.State.PLANNING:
             time.sleep(EVERY)
             replay.refresh_from_db()
@@ -127,8 +144,14 @@ class Command(BaseCommand):
         self.stdout.write(f"{replay.deed.capitalize()} {replay.pk} of {visible(replay.queue_name)}: {count} messages")
         if replay.deed != Replay.Deed.DELETE:
             self.stdout.write(f"  to      {visible(to)}, {rate}")
+        if plan.get("trial_words"):
+            self.stdout.write(f"  trial   {plan['trial_words']}")
         if replay.trial:
             self.stdout.write(f"  trial   {replay.trial} first, then it waits whether they come back")
+        if plan.get("seconds") is not None:
+            slow = replay.rate is not None and plan["pace"] is not None and replay.rate <= plan["pace"]
+            why = "" if plan["pace"] is None or slow else f", at {plan['pace']:,.0f} a second {plan['pace_known_by']}"
+            self.stdout.write(f"  time    about {duration(plan['seconds'])}{why}")
         self.stdout.write(f"  safety  {plan.get('safety', '')}")
         if plan.get("own_move") and replay.how == Replay.How.WEIR:
             self.stdout.write(f"  or      {plan['own_name']} moves them by itself (--how broker): {plan['own_move']}")
@@ -184,6 +207,11 @@ class Command(BaseCommand):
                 f"{replay.failed:,} failed, {replay.skipped:,} left out, {replay.possibly_duplicated:,} possibly twice."
             )
         self.stdout.write(f"{said} {visible(replay.reason)}".rstrip())
+        if replay.stages and replay.state == Replay.State.DONE and replay.plan:
+            staged = replay.plan["destinations"][0]["name"]
+            back = f"--all --deed move --to {replay.queue_name}" + "".join(f" --option {one}" for one in replay.options)
+            self.stdout.write("Now give the command again; when that is done, move the rest back with:")
+            self.stdout.write(f"  manage.py replay {visible(staged)} {visible(back)}")
 
 
 def _line(replay: Replay, width: int) -> str:

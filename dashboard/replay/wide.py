@@ -1,0 +1,55 @@
+"""Sending wide: to an exchange, which gives a copy to every queue that is bound there. Offered, and warned of."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from collectors.errors import CollectorError
+from collectors.letters import Destination, HasExchanges, HoldsLetters
+
+from ..letters import bodies
+from ..models import Letter, Queue
+from . import orders
+from .planned import Plan
+
+MOST, MOST_NAMED, READ = 500, 20, 50  # exchanges offered, receivers named, letters asked how they had come
+
+
+def offer(plan: Plan, queue: Queue, broker: HoldsLetters) -> None:
+    """Where the broker has exchanges: which, and through which of them the letters had come where they died."""
+    if not isinstance(broker, HasExchanges):
+        return
+    try:
+        plan.exchanges = broker.exchanges(queue.key)[:MOST]
+    except CollectorError:
+        return  # then none is offered; one that is named is tried all the same
+    ids = list(Letter.objects.filter(queue=queue, gone_at=None).order_by("-pk").values_list("pk", flat=True)[:READ])
+    first = [letter.deaths[-1] for letter in bodies.find(ids, time.time()).values() if letter.deaths]
+    ways = Counter((death.exchange, (*death.routing_keys, "")[0]) for death in first if death.exchange)
+    plan.came_by = [{"exchange": exchange, "routing_key": key} for (exchange, key), _ in ways.most_common(5)]
+
+
+def describe(plan: Plan, queue: Queue, broker: HoldsLetters, to: Destination) -> None:
+    """Who receives what is sent there: those in whose queue it did not die are warned of by name."""
+    plan.wide = True
+    names = broker.receivers(to, queue.key)
+    where = f"'{to.exchange}' with the routing key '{to.routing_key}'"
+    if names == []:
+        plan.refused = f"Nothing receives what is sent to {where}."
+        return
+    if names is None:
+        plan.warnings.append(f"Which queues receive what is sent to {where} is not known: it may be many.")
+        return
+    plan.destinations = [{"queue_id": None, "name": name} for name in names]
+    own = {source.name for source in orders.sources_of(queue)}
+    others = [name for name in names if name not in own]
+    if others:
+        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        plan.warnings.append(
+            f"Not only where they died: {', '.join(others[:MOST_NAMED])}{more} receive a copy of each, too."
+        )
+    else:
+        plan.warnings.append(
+            f"Whoever is bound to {where} when a copy is sent receives it; now these are the queues where they died."
+        )
