@@ -117,39 +117,6 @@ def test_what_is_too_long_to_be_read_through_can_be_moved_aside(box, operator_ap
     whole = operator_api.send("post", "replays", body(box), 201)
     refusal = operator_api.send("post", f"replays/{whole['id']}/stage", status=409)["error"]["message"]
     assert "has to be moved aside" in refusal
-    many = operator_api.send("post", "replays", body(box, trial=5), 201)
-    assert many["trial"] == 5 and many["planned"]["trial_words"] == ""
-
-
-def test_while_a_group_is_held_no_more_than_ten_of_it_are_met(box, operator_api):
-    Queue.objects.filter(pk=box.dlq.pk).update(kind="fifo")
-    with box.world.still() as queues:
-        queues["orders.dlq"].limit = 20
-    planned = operator_api.send("post", "replays", body(box, selection={"filter": "error:Timeout"}), 201)["planned"]
-    assert any("the first ten of its message group" in one for one in planned["warnings"])
-
-
-def test_what_is_too_long_to_be_read_through_can_be_moved_aside(box, operator_api, monkeypatch):
-    monkeypatch.setattr(plan, "HOLDS", 20)
-    with box.world.still() as queues:
-        queues["orders.dlq"].limit = 20
-    operator_api.send("post", f"queues/{box.dlq.pk}/looks", {"limit": 100}, 201)
-    chosen = body(box, selection={"filter": "error:Timeout"})
-    refused = operator_api.send("post", "replays", chosen, 201)
-    assert refused["state"] == "failed" and refused["planned"]["staging"]
-    aside = operator_api.send("post", f"replays/{refused['id']}/stage", status=201)
-    assert (aside["state"], aside["planned"]["count"], aside["selection"]) == (
-        "planned", 40, {"filter": "error:Timeout", "others": True},
-    )  # fmt: skip
-    staged = Queue.objects.get(pk=aside["to"]["queue_id"])
-    assert staged.name == "orders.dlq.staging" and [one.name for one in staged.dead_letter_mark.sources.all()] == [
-        "orders"
-    ]
-    whole = operator_api.send("post", "replays", body(box), 201)
-    assert (
-        "nothing has to be moved aside"
-        in (operator_api.send("post", f"replays/{whole['id']}/stage", status=409)["error"]["message"])
-    )
     many = operator_api.send("post", "replays", body(box, selection={"filter": "error:Card*"}), 201)
     too_many = operator_api.send("post", f"replays/{many['id']}/stage", status=201)
     assert too_many["state"] == "failed" and "Choose fewer" in too_many["reason"]
