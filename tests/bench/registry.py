@@ -68,7 +68,7 @@ BENCHES = {
     "memory": ("memory while 10,000 queues are watched", 70),
     "rules": ("judging alert rules each tick, and previews of them on history", 60),
     "judgement": ("states against series whose answer is known", 35),
-    "forecast": ("how often the band of a forecast held what came", 15),
+    "forecast": ("how often the band of a forecast held what came", 45),
     "lag": ("lag in seconds against the messages' own times, on real brokers", 140),
     "letters": ("the index of dead letters: groups and searches of a million, beside SQL", 150),
     "decode": ("reading letters", 5),

@@ -7,7 +7,8 @@ import pytest
 
 from dashboard.insight.forecast import HORIZON, STEP, forecast
 
-from .labelled.coverage import Held, coverage, forecasts
+from .labelled.ahead import ahead
+from .labelled.coverage import EVERY, LATER, Held, coverage, forecasts
 from .labelled.made import made
 
 NAN = np.nan
@@ -77,12 +78,55 @@ def test_a_gap_and_missing_values_do_not_matter() -> None:
     assert made is not None and made.moves == pytest.approx(3.0, rel=0.1)
 
 
+def test_a_pace_that_rises_goes_on_rising() -> None:
+    made = forecast(TIMES, 0.002 * (TIMES - TIMES[0]) ** 2 + noise(30))
+    assert made is not None
+    came = 0.002 * (TIMES[-1] - TIMES[0] + HORIZON) ** 2
+    assert made.middle[-1] == pytest.approx(came, rel=0.05)
+    assert made.low[-1] < came < made.high[-1] < 1.3 * came
+
+
+def test_what_comes_every_twenty_minutes_comes_again() -> None:
+    def teeth(times: np.ndarray) -> np.ndarray:
+        return 100.0 * np.maximum(0, 10 - np.abs((times - TIMES[0]) / 30 % 40 - 10))
+
+    made = forecast(TIMES, np.maximum(0, teeth(TIMES) + noise(5)))
+    assert made is not None and made.repeats == pytest.approx(1200, abs=60)
+    came = teeth(made.times)
+    assert np.abs(made.middle - came).mean() < 60 and came.max() == 900
+    assert ((made.low - 20 <= came) & (came <= made.high + 20)).mean() > 0.8
+
+
+def test_a_jump_is_no_pace_and_a_rise_before_it_does_not_hide_the_one_after() -> None:
+    values = 2.0 * (TIMES - TIMES[0]) + noise(10)
+    values[180:] -= 10_000
+    made = forecast(TIMES, np.maximum(values, 0))
+    assert made is not None
+    assert made.middle[-1] == pytest.approx(values[-1] + 2.0 * HORIZON, rel=0.1)
+
+
+def test_errors_of_the_past_widen_the_band() -> None:
+    """The same rise, once as even as chance allows and once in waves that no picture has."""
+    even = 3.0 * (TIMES - TIMES[0]) + noise(20)
+    uneven = even + 300 * np.sin(np.arange(240) ** 1.4 / 25)
+    one, other = forecast(TIMES, even), forecast(TIMES, uneven)
+    assert one is not None and other is not None
+    assert other.high[-1] - other.low[-1] > 2 * (one.high[-1] - one.low[-1])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("metric", ["depth", "lag_seconds"])
 def test_the_band_holds_four_times_out_of_five(metric: str) -> None:
-    """As long as a queue stays in its true state: no past tells when consumers will go."""
-    held: list[Held] = [one for series in made(5000) if series.kind != "rates" for one in forecasts(series, metric)]
-    share, number = coverage(one for one in held if one.lasted)
-    assert number > 800
-    assert 0.70 <= share <= 0.90
-    assert sum(one.off for one in held) < 0.8 * sum(one.naive_off for one in held)
+    """As long as a queue stays in its true state, or does what it always does: no past tells when consumers will go."""
+    every = [series for series in (*made(5000), *ahead(5000)) if series.kind != "rates"]
+    held: list[Held] = [one for series in every for one in forecasts(series, metric, 3 * EVERY)]
+    lasting = [one for one in held if one.lasted]
+    for later in LATER:
+        share, number = coverage(one for one in lasting if one.later == later)
+        assert number > 400
+        assert 0.70 <= share <= 0.90
+    off = sum(one.off for one in lasting)
+    assert off < 0.35 * sum(one.naive_off for one in lasting)
+    assert sum(one.width for one in lasting) < 4 * off
+    for family in ("sawtooth", "accelerating ramp", "daily", "leak", "drain"):
+        assert coverage(one for one in lasting if one.series.family == family)[0] > 0.65, family

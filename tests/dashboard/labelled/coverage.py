@@ -12,10 +12,12 @@ from dashboard.ticks import Floats
 
 from .told import Series
 
-#: Between two forecasts of one series, and the moments after each at which it is looked at.
-EVERY, LATER = 600.0, (300.0, 900.0, 1800.0)
+#: Between two forecasts of one series (no share of a period in it), and the moments after each that are looked at.
+EVERY, LATER = 420.0, (300.0, 900.0, 1800.0)
 #: As fine as the past is read for a forecast.
 FINE = 30.0
+#: The family whose changes are a part of what goes on.
+REPEATING = "sawtooth"
 
 
 @dataclass(slots=True)
@@ -29,7 +31,7 @@ class Held:
     off: float
     naive_off: float  # of the guess that all stays as it is
     level: float
-    lasted: bool  # the queue was in the same true state all the while
+    lasted: bool  # the queue was in the same true state all the while, or does again what it always does
 
 
 def values_of(series: Series, metric: str) -> tuple[Floats, Floats]:
@@ -41,12 +43,12 @@ def values_of(series: Series, metric: str) -> tuple[Floats, Floats]:
     return np.array(series.times), np.array([np.nan if v is None else v for v in told], float)
 
 
-def forecasts(series: Series, metric: str) -> Iterator[Held]:
-    """Forecasts every ten minutes, each from what was known by then, beside what came."""
+def forecasts(series: Series, metric: str, apart: float = EVERY) -> Iterator[Held]:
+    """Forecasts from moments so far apart, each from what was known by then, beside what came."""
     times, values = values_of(series, metric)
     every = max(1, round(FINE / series.interval))
     times, values, began = (row[every - 1 :: every] for row in (times, values, np.array(series.began)))
-    for at in np.arange(times[0] + EVERY, times[-1], EVERY):
+    for at in np.arange(times[0] + apart, times[-1], apart):
         past = (times <= at) & (times > at - PAST)
         made = forecast(times[past], values[past])
         if made is None:
@@ -60,7 +62,7 @@ def forecasts(series: Series, metric: str) -> Iterator[Held]:
             low, high, actual = made.low[i], made.high[i], values[came]
             held = bool(low - 0.5 <= actual <= high + 0.5)
             off, naive_off = abs(float(made.middle[i]) - actual), abs(newest - actual)
-            lasted = bool(began[came] <= at)
+            lasted = bool(began[came] <= at) or series.family == REPEATING
             yield Held(series, later, held, float(high - low), off, naive_off, float(actual), lasted)
 
 
@@ -68,7 +70,7 @@ def coverage(held: Iterable[Held]) -> tuple[float, int]:
     """The share that was held, of those where there was something to be unsure of, each series counting the same."""
     by_series: dict[str, list[bool]] = {}
     for one in held:
-        if one.width > 0 or one.level > 0:
+        if one.width >= 1 or one.level >= 1:
             by_series.setdefault(one.series.name, []).append(one.held)
     shares = [sum(some) / len(some) for some in by_series.values()]
     return (sum(shares) / len(shares) if shares else float("nan")), sum(map(len, by_series.values()))
