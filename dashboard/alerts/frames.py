@@ -149,7 +149,8 @@ class Stored:
         """A number per time and queue, shape (t, n)."""
         if metric not in self._columns:
             if metric == "clears_in_seconds":
-                self._columns[metric] = self._clears()
+                waits, completed = self.numbers("waiting"), self.numbers("out_rate")
+                self._columns[metric] = flow.clears_throughout(self.times, waits, completed)
             elif metric == "retention_left_seconds":
                 self._columns[metric] = retention_left(self.numbers, self.keeps, np.nan)
             else:
@@ -157,20 +158,16 @@ class Stored:
                 self._columns[metric] = self._unknown() if made is None else made
         return self._columns[metric]
 
+    def has(self, metric: str) -> bool:
+        """Whether a metric is there already."""
+        return metric in self._columns
+
     def put(self, metric: str, values: Floats) -> None:
         """Numbers that are worked out elsewhere."""
         self._columns[metric] = values
 
     def _unknown(self) -> Floats:
         return np.full((len(self.times), len(self.ids)), np.nan)
-
-    def _clears(self) -> Floats:
-        """Tick by tick, by the same function as live: it looks at the slope of the last minute."""
-        ring, rows = Ring(), []
-        for tick in self.ticks(("depth", "lag_messages", "out_rate")):
-            rows.append(flow.clears_in_seconds(ring, tick))
-            ring.push(tick)
-        return np.vstack(rows) if rows else self._unknown()
 
     def ticks(self, metrics: Sequence[str]) -> Iterator[Tick]:
         """These metrics as ticks, oldest first."""

@@ -126,3 +126,41 @@ class Phases:
             self.ids = np.insert(self.ids, at, queue)
             self.phase, self.since = np.insert(self.phase, at, 0), np.insert(self.since, at, 0.0)
         self.phase[at], self.quiet = Phase.FIRING, False
+
+
+def at_once(times: Floats, advance: Floats, look: Look, lasting: float, closing: float) -> tuple[Ints, Ints, Ints]:
+    """What `step` does over a whole history, look of shape (t, n): queue, moment of firing, of closing (-1: not yet).
+
+    `advance`: how far the clocks go on at each moment. Whether a limit was passed for long enough does not depend on
+    the phase: a run of looks beyond it ends what came before, and so does a run of looks that are clear.
+    """
+    known = ~look.unknown
+    over, clear = look.over & known, look.clear & known
+    clock = np.cumsum(np.where(known, advance[:, None], 0.0), axis=0) if look.unknown.any() else None
+    clock = np.cumsum(advance)[:, None] if clock is None else clock
+    fires = _long_enough(over, known, clock, lasting)
+    closes = _long_enough(clear, known, clock, closing)
+    queue, moment = np.nonzero((fires | closes).T)
+    begins = fires[moment, queue]
+    first = np.diff(queue, prepend=-1) != 0
+    before = np.concatenate([[False], begins[:-1]]) & ~first  # whether it fired at the moment before
+    turns = begins != before
+    queue, moment, begins = queue[turns], moment[turns], begins[turns]
+    opens = np.flatnonzero(begins)
+    follows = np.minimum(opens + 1, max(len(queue) - 1, 0))
+    closed = (follows > opens) & (queue[follows] == queue[opens]) if len(opens) else np.zeros(0, bool)
+    return queue[opens], moment[opens], np.where(closed, moment[follows], -1)
+
+
+def _long_enough(yes: Bools, known: Bools, clock: Floats, lasting: float) -> Bools:
+    """Where it is so, and has been for so long by the queue's own clock, unknown moments left out."""
+    if lasting <= 0:
+        return yes
+    moments = np.arange(len(yes), dtype=np.int32)[:, None]
+    broken = np.maximum.accumulate(np.where(known & ~yes, moments, np.int32(-1)), axis=0)
+    held = np.maximum.accumulate(np.where(yes, moments, np.int32(-1)), axis=0)
+    earlier = np.vstack([np.full((1, yes.shape[1]), -1, np.int32), held[:-1]])
+    starts = np.maximum.accumulate(np.where(yes & (earlier <= broken), moments, np.int32(0)), axis=0)
+    since = np.take_along_axis(np.broadcast_to(clock, yes.shape), starts, axis=0)
+    enough: Bools = yes & (clock - since >= lasting - _SLACK)
+    return enough

@@ -1,34 +1,32 @@
-"""What a rule would have done: stored history through the same engine as live ticks.
+"""What a rule would have done on stored history.
 
-Up to six hours it is judged on the samples themselves, and equals what would have been, tick for tick. Longer times
-are judged on minutes (hours, where minutes are gone), whose averages hide what lasts shorter: it says so.
+Up to six hours it is judged on the samples, by the same engine as live ticks, and equals what would have been, tick
+for tick. Longer times are judged on averages of minutes or hours, all moments at once: the same looks (`rules.Engine`),
+and phases that are equal to those of `phases.Phases`. What lasts shorter than an average is hidden by it; it says so.
 """
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
+from typing import Any
 
 import numpy as np
 
 from ..directory import Entry
-from ..insight.states import Judge
 from ..store.base import Store
-from ..ticks import Floats, Ring
+from ..ticks import Floats
+from . import usual as usuals
 from .conditions import Condition
-from .frames import NEEDS, Stored, keeps_of, rolled, samples
+from .frames import Stored
 from .outbox import GROUPING
-from .phases import Bools, Look
-from .rules import Change, Engine, Spec, Usual, windows_of
-from .usual import usual_of
+from .past import Asked, history, is_approximate
+from .phases import Bools, Look, at_once
+from .rules import Engine, Spec, Usual, advances, windows_of
+from .spans import Span
 
-#: Queues that are previewed, at most; and up to so many seconds the samples themselves are read.
-MOST_QUEUES, RAW_SECONDS = 1000, 6 * 3600.0
-#: States cannot be read: they are judged again, which takes long. So far back, and on samples only if so few.
-STATES_BACK, MOST_JUDGED = 6 * 3600.0, 450
+#: Queues that are previewed, at most.
+MOST_QUEUES = 1000
 MINUTE, HOUR, LONGEST = 60.0, 3600.0, 30 * 86400.0
 _POINTS = 400
 NOTHING: Mapping[int, Entry] = {}
@@ -83,151 +81,67 @@ def preview(
     found = Preview(start, end, 0.0)
     best: tuple[float, int] | None = None
     read: dict[int, Stored] = {}
+    rough = False
     for broker, (interval, ids) in queues.items():
-        stored = _history(store, condition, broker, ids, start, end)
-        stored.keeps = keeps_of(entries.get(id) for id in ids)
+        asked = Asked(broker, interval, ids, entries)
+        stored = history(store, condition, asked, start, end)
+        firings = list(_firings(store, condition, stored, asked, start, end))
         found.step = max(found.step, stored.step if stored.step >= MINUTE else 0.0)
-        firings = list(
-            firings_of(condition, stored, broker, max(interval, stored.step), usual_of(store, waits=True), start)
-        )
         found.firings += firings
+        rough |= is_approximate(condition, stored)
         read |= dict.fromkeys(ids, stored)
         best = _worst(condition, stored, firings, best)
-    if condition.kind == "state" and end - start > STATES_BACK:
-        found.notes.append("States are not stored: they were judged again for the last 6 hours only.")
-    if condition.metric == "retention_left_seconds":
-        found.notes.append("By the retention of today; when dead letters were about to expire then is not kept.")
-    _count(found, condition, per)
+    _count(found, per)
+    found.notes += _notes(found, condition, rough)
     if best is not None:
         _chart(found, condition, read[best[1]], best[1])
     return found
 
 
-def _history(store: Store, condition: Condition, broker: int, ids: Sequence[int], start: float, end: float) -> Stored:
-    metrics = [condition.metric] if condition.metric else ["waiting"]
-    metrics += [metric for metric, _ in windows_of(condition)]
-    if condition.kind == "stuck":
-        metrics += ["lag_messages", "in_rate"]
-    begin = start - max((seconds for _, seconds in windows_of(condition)), default=0.0)
-    if condition.kind == "state":
-        begin = max(begin, end - STATES_BACK)
-        return _read.of(
-            (store.uuid, broker, tuple(ids), "state", begin, end), lambda: _judged(store, broker, ids, begin, end)
-        )
-    return _read.of(
-        (store.uuid, broker, tuple(ids), tuple(metrics), begin, end),
-        lambda: _stored(store, broker, ids, metrics, begin, end),
-    )
-
-
-def _judged(store: Store, broker: int, ids: Sequence[int], begin: float, end: float) -> Stored:
-    """States, judged again; from samples while they are few enough for somebody who waits."""
-    stored = samples(store, broker, ids, ["state"], begin, end) if end - begin <= 2 * HOUR else None
-    if stored is None or len(stored.times) > MOST_JUDGED:
-        stored = rolled(store, ids, ["state"], begin, end, MINUTE)
-        stored.times = stored.times + stored.step
-    stored.put("state", _states(stored))
-    return stored
-
-
-def _stored(store: Store, broker: int, ids: Sequence[int], metrics: Sequence[str], begin: float, end: float) -> Stored:
-    if end - begin <= RAW_SECONDS + HOUR:
-        return samples(store, broker, ids, metrics, begin, end)
-    stored = rolled(store, ids, metrics, begin, end, MINUTE)
-    stored.times = stored.times + stored.step
-    return stored
-
-
-class _Read:
-    """The last histories that were read: a form that changes asks for the same again and again."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._kept: OrderedDict[Hashable, tuple[float, Stored]] = OrderedDict()
-
-    def of(self, key: Hashable, make: Callable[[], Stored]) -> Stored:
-        with self._lock:
-            kept = self._kept.get(key)
-        if kept is not None and time.monotonic() - kept[0] < _FRESH:
-            return kept[1]
-        made = make()
-        with self._lock:
-            self._kept[key] = (time.monotonic(), made)
-            self._kept.move_to_end(key)
-            while len(self._kept) > _READS:
-                self._kept.popitem(last=False)
-        return made
-
-
-_FRESH, _READS = 120.0, 4
-_read = _Read()
-
-
-def _states(stored: Stored) -> Floats:
-    """States are not stored for long: they are judged again, from the numbers that are."""
-    judge, ring, rows = Judge(), Ring(), []
-    for tick in stored.ticks(NEEDS["state"]):
-        tick.judgement = judge(ring, tick)
-        ring.push(tick)
-        rows.append(tick.judgement.state.astype(np.float64))
-    return np.vstack(rows) if rows else np.empty((0, len(stored.ids)))
-
-
-def firings_of(
-    condition: Condition, stored: Stored, broker: int, interval: float, usual: Usual, since: float
+def _firings(
+    store: Store, condition: Condition, stored: Stored, asked: Asked, start: float, end: float
 ) -> Iterator[Firing]:
-    """What fires in a stretch of history; what comes before `since` only fills the windows."""
-    open_: dict[int, tuple[float, float]] = {}
-    engine = Engine(interval, usual)
+    """What fires; what comes before `start` only fills the windows."""
+    if stored.step < MINUTE:
+        return _tick_by_tick(condition, stored, asked, usuals.usual_of(store, waits=True), start)
+    return _in_bulk(condition, stored, asked, usuals.over(store, asked.broker, start - HOUR, end + HOUR), start)
+
+
+def _in_bulk(condition: Condition, stored: Stored, asked: Asked, usual: Usual, since: float) -> Iterator[Firing]:
+    """Rollups: every look of the rule at once, and from them what fires and closes."""
+    whole = _Whole(stored)
+    engine = Engine(max(asked.interval, stored.step), usual)
     engine.set_rules([Spec(0, condition)])
-    for change in _changes(engine, condition, stored, since):
-        for queue, value in change.opened:
-            open_[queue] = (change.at, value)
-        for queue, _ in change.closed:
-            opened, value = open_.pop(queue)
-            yield Firing(queue, broker, opened, change.at, value)
+    engine.look_back_on({(m, seconds): Span(stored.ids, stored.times, stored.numbers(m), seconds)
+                         for m, seconds in windows_of(condition)})  # fmt: skip
+    look, first = engine.look(engine.specs[0], whole, None), int(np.searchsorted(stored.times, since))
+    look = Look(look.over[first:], look.clear[first:], look.unknown[first:])
+    times = stored.times[first:]
+    values = engine.value(condition, whole)[first:]
+    advance = advances(times, engine.interval)
+    rows, opened, closed = at_once(times, advance, look, condition.for_seconds, condition.clear_seconds)
+    for row, begin, end in zip(rows.tolist(), opened.tolist(), closed.tolist(), strict=True):
+        ends = float(times[end]) if end >= 0 else None
+        queue = int(stored.ids[row])
+        yield Firing(queue, asked.broker, float(times[begin]), ends, float(values[begin, row]))
+
+
+def _tick_by_tick(condition: Condition, stored: Stored, asked: Asked, usual: Usual, since: float) -> Iterator[Firing]:
+    """Samples: one after another, as live ticks are."""
+    open_: dict[int, tuple[float, float]] = {}
+    engine = Engine(asked.interval, usual)
+    engine.set_rules([Spec(0, condition)])
+    for frame in stored.frames():
+        if frame.at < since:
+            engine.remember(frame)
+            continue
+        for change in engine.judge(frame, {}):
+            open_ |= {queue: (change.at, value) for queue, value in change.opened}
+            for queue, _ in change.closed:
+                opened, value = open_.pop(queue)
+                yield Firing(queue, asked.broker, opened, change.at, value)
     for queue, (opened, value) in open_.items():
-        yield Firing(queue, broker, opened, None, value)
-
-
-def _changes(engine: Engine, condition: Condition, stored: Stored, since: float) -> Iterator[Change]:
-    if condition.kind not in ("threshold", "state"):
-        for frame in stored.frames():
-            if frame.at < since:
-                engine.remember(frame)
-            else:
-                yield from engine.judge(frame, {})
-        return
-    yield from _at_once(engine, stored)
-
-
-def _at_once(engine: Engine, stored: Stored) -> Iterator[Change]:
-    """Without windows all looks are made at once, and moments in which nothing is beyond and nothing open are skipped.
-
-    A quiet rule that sees nothing beyond its limit does nothing: skipping it changes nothing.
-    """
-    spec, phases = engine.specs[0], engine.phases[0]
-    whole = engine.look(spec, _Whole(stored), None)
-    phases.over_queues(stored.ids)
-    beyond = np.flatnonzero(whole.over.any(axis=1))
-    values = stored.numbers(spec.condition.metric)
-    times, i = stored.times, 0
-    while i < len(times):
-        if phases.quiet:
-            following = int(np.searchsorted(beyond, i))
-            if following >= len(beyond):
-                return
-            if beyond[following] > i:
-                i = int(beyond[following])
-                engine.at = float(times[i - 1])
-        at = float(times[i])
-        span = engine.span(at)
-        opened, closed = phases.step(at, span, Look(whole.over[i], whole.clear[i], whole.unknown[i]))
-        if len(opened) or len(closed):
-            row = values[i]
-            said = [list(zip(stored.ids[r].tolist(), row[r].tolist(), strict=True)) for r in (opened, closed)]
-            yield Change(spec.id, at, said[0], said[1])
-        i += 1
+        yield Firing(queue, asked.broker, opened, None, value)
 
 
 class _Whole:
@@ -236,13 +150,14 @@ class _Whole:
     held: Bools | None = None
 
     def __init__(self, stored: Stored) -> None:
-        self.stored, self.ids, self.at = stored, stored.ids, 0.0
+        self.stored, self.ids = stored, stored.ids
+        self.at: Any = stored.times
 
     def numbers(self, metric: str) -> Floats:
         return self.stored.numbers(metric)
 
 
-def _count(found: Preview, condition: Condition, per: str) -> None:
+def _count(found: Preview, per: str) -> None:
     """Incidents and messages, as the rule and the outbox group them."""
     found.firings.sort(key=lambda one: (one.opened, one.queue))
     ends = [one.closed if one.closed is not None else found.end for one in found.firings]
@@ -257,13 +172,23 @@ def _count(found: Preview, condition: Condition, per: str) -> None:
         begins = {(one.broker, one.opened // slot) for one in found.firings}
         over = {(one.broker, one.closed // slot) for one in found.firings if one.closed is not None}
         found.messages = len(begins) + len(over)
+
+
+def _notes(found: Preview, condition: Condition, rough: bool) -> list[str]:
+    """What this preview cannot know, in sentences."""
+    notes = []
+    if condition.metric == "retention_left_seconds":
+        notes.append("By the retention of today; when dead letters were about to expire then is not kept.")
     if found.step:
         much = "minutes" if found.step < HOUR else "hours"
         short = condition.for_seconds < 2 * found.step
-        found.notes.append(
+        notes.append(
             f"Judged on averages of {much}"
             + (f": a time under {found.step * 2 / 60:.0f} min is approximate." if short else ".")
         )
+    if rough:
+        notes.append("States are not stored: these are approximate, found again from the numbers.")
+    return notes
 
 
 def _joined(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ..insight.vocabulary import State
 from ..ticks import Floats, Ints
 from .conditions import NUMERIC, ON_TICKS, Condition
 from .phases import Bools, Look, Phases
-from .windows import Window, highest, lowest, slope, verdict
+from .windows import Window
 
 #: A distance between two ticks that is longer than this many intervals, and than this many seconds, is a gap.
 GAP_INTERVALS, GAP_SECONDS = 3.0, 60.0
@@ -65,6 +65,20 @@ class Change:
     gone: list[int] = field(default_factory=list)
 
 
+class Back(Protocol):
+    """What a condition with a window looks back on: a `Window` at one moment, or a `spans.Span` at all of them."""
+
+    ids: Ints
+    step: int
+    version: int
+
+    def push(self, at: float, ids: Ints, values: Floats) -> None: ...
+    def lowest(self) -> Floats: ...
+    def highest(self) -> Floats: ...
+    def slope(self) -> Floats: ...
+    def verdict(self, rates: Any, word: str) -> tuple[Floats, Floats]: ...
+
+
 class Engine:
     """The rules of one broker, and where every queue stands with each of them."""
 
@@ -73,7 +87,7 @@ class Engine:
         self.specs: dict[int, Spec] = {}
         self.phases: dict[int, Phases] = {}
         self.at: float | None = None
-        self._windows: dict[tuple[str, float], Window] = {}
+        self._windows: dict[tuple[str, float], Back] = {}
         self._cached: dict[int, tuple[int, tuple[Floats, Floats]]] = {}
 
     def set_rules(self, specs: Iterable[Spec]) -> None:
@@ -106,6 +120,10 @@ class Engine:
         """Only take in what windows look back on: after a restart, from the past."""
         for (metric, _), window in self._windows.items():
             window.push(frame.at, frame.ids, frame.numbers(metric))
+
+    def look_back_on(self, windows: Mapping[tuple[str, float], Back]) -> None:
+        """Other windows than those that are filled moment by moment."""
+        self._windows = dict(windows)
 
     @property
     def stirred(self) -> int:
@@ -185,11 +203,11 @@ class Engine:
             return limit, limit
         window = self._windows[condition.metric, condition.window_seconds]
         if condition.kind == "forecast":
-            rise = self._once(spec, window, lambda: (slope(window), np.empty(0)))[0] * condition.horizon_seconds
+            rise = self._once(spec, window, lambda: (window.slope(), np.empty(0)))[0] * condition.horizon_seconds
             rise = np.where(np.isnan(rise), 0.0, np.maximum(rise, 0) if condition.op in _UP else np.minimum(rise, 0))
             limit = float(condition.value) - rise
             return limit, limit if condition.clear_value is None else condition.level_to_clear - rise
-        extreme = lowest(window) if condition.op == ">" else highest(window)
+        extreme = window.lowest() if condition.op == ">" else window.highest()
         step = np.abs(extreme) * float(condition.value) / 100 if condition.percent else float(condition.value)
         limit = extreme + step if condition.op == ">" else extreme - step
         return limit, limit
@@ -201,17 +219,23 @@ class Engine:
             return _state(str(condition.value), frame.numbers("state"))
         waiting = self._windows["waiting", condition.window_seconds]
         if condition.value == "rewound":
-            return rewound(lowest(waiting), frame, condition.window_seconds)
+            return rewound(waiting.lowest(), frame, condition.window_seconds)
         rates = self._windows["out_rate", condition.window_seconds]
-        yes_no = self._once(spec, waiting, lambda: verdict(waiting, rates, str(condition.value)))
+        yes_no = self._once(spec, waiting, lambda: waiting.verdict(rates, str(condition.value)))
         return yes_no[0] == 1, yes_no[1] == 1, np.isnan(yes_no[0])
 
-    def _once(self, spec: Spec, window: Window, make: Callable[[], tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
+    def _once(self, spec: Spec, window: Back, make: Callable[[], tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
         """What is worked out over a window, again only when a slot began or queues came and went."""
         kept = self._cached.get(spec.id)
         if kept is None or kept[0] != window.version or len(kept[1][0]) != len(window.ids):
             kept = self._cached[spec.id] = (window.version, make())
         return kept[1]
+
+
+def advances(times: Floats, interval: float) -> Floats:
+    """By how much the clocks go on at each of some times: what `Engine.span` says, one after another."""
+    spans = np.diff(times, prepend=times[:1] - interval)
+    return np.where(spans > max(GAP_SECONDS, GAP_INTERVALS * interval), interval, spans)
 
 
 _UP = (">", ">=")

@@ -63,6 +63,18 @@ class Window:
         """When each slot ends."""
         return (np.array(self.slots, np.float64) + 1) * self.step
 
+    def lowest(self) -> Floats:
+        return lowest(self)
+
+    def highest(self) -> Floats:
+        return highest(self)
+
+    def slope(self) -> Floats:
+        return slope(self)
+
+    def verdict(self, rates: Window, word: str) -> tuple[Floats, Floats]:
+        return verdict(self, rates, word)
+
 
 def lowest(window: Window) -> Floats:
     """Per queue; NaN where nothing is known."""
@@ -81,13 +93,13 @@ def highest(window: Window) -> Floats:
 
 
 #: Slots with a value that a slope needs, and how many of its standard errors it has to be away from 0.
-_LEAST_SLOTS, _SIGNIFICANT = 5, 3.0
+LEAST_SLOTS, SIGNIFICANT = 5, 3.0
 
 
 def slope(window: Window) -> Floats:
     """Change per second by least squares over the slots; 0 where it is not clear of its noise, NaN with few slots."""
     levels = window.matrix()
-    if len(levels) < _LEAST_SLOTS:
+    if len(levels) < LEAST_SLOTS:
         return np.full(len(window.ids), np.nan)
     known = ~np.isnan(levels)
     number = known.sum(axis=0)
@@ -101,8 +113,8 @@ def slope(window: Window) -> Floats:
         found = np.einsum("ij,ij->j", t, y) / squares
         rest = np.maximum(np.einsum("ij,ij->j", y, y) - found**2 * squares, 0.0)
         error = np.sqrt(rest / np.maximum(number - 2, 1) / squares)
-    found = np.where(np.abs(found) > _SIGNIFICANT * error, found, 0.0)
-    return np.where(number >= _LEAST_SLOTS, found, np.nan)
+    found = np.where(np.abs(found) > SIGNIFICANT * error, found, 0.0)
+    return np.where(number >= LEAST_SLOTS, found, np.nan)
 
 
 def verdict(waiting: Window, out_rate: Window, word: str) -> tuple[Floats, Floats]:

@@ -44,10 +44,15 @@ def net_rate(ring: Ring, tick: Tick) -> tuple[Floats, Floats]:
     ordinary least squares, variance of the slope = residual variance / sum of squared times.
     """
     times, levels = _levels(ring, tick)
+    return straight(times[:, None], levels)
+
+
+def straight(times: Floats, levels: Floats) -> tuple[Floats, Floats]:
+    """Slope of a straight line through each column of levels, shape (t, n), and its standard error."""
     known = ~np.isnan(levels)
     number = np.maximum(known.sum(axis=0), 1)
     level = np.where(known, levels, 0.0)
-    t = np.where(known, times[:, None], 0.0)
+    t = np.where(known, times, 0.0)
     t = np.where(known, t - t.sum(axis=0) / number, 0.0)
     y = np.where(known, level - level.sum(axis=0) / number, 0.0)
     squares = np.einsum("ij,ij->j", t, t)
@@ -66,16 +71,37 @@ def clears_in_seconds(ring: Ring, tick: Tick) -> Floats:
     it is the time until what waits now is through, depth / out_rate; never when nothing is
     completed, NaN without an out_rate.
     """
-    wait = waiting(tick)
-    slope, error = net_rate(ring, tick)
+    return clears(waiting(tick), *net_rate(ring, tick), tick.column("out_rate"))
+
+
+def clears(wait: Floats, slope: Floats, error: Floats, out_rate: Floats) -> Floats:
+    """The same of what waits, its net rate with its standard error, and completions. Any shape."""
     matters = np.abs(slope) * WINDOW > np.maximum(LEAST, LEAST_SHARE * wait)
     clear = matters & (np.abs(slope) > 2 * error)
     with np.errstate(divide="ignore", invalid="ignore"):
         by_slope = np.where(slope < 0, wait / -slope, np.inf)
-        by_pace = wait / tick.column("out_rate")
+        by_pace = wait / out_rate
     seconds = np.where(clear, by_slope, by_pace)
     seconds = np.where(np.isnan(slope), np.nan, seconds)
     return np.where(wait == 0, 0.0, seconds)
+
+
+def clears_throughout(times: Floats, wait: Floats, out_rate: Floats) -> Floats:
+    """`clears_in_seconds` at each of many times, shape (t,), of numbers of shape (t, n)."""
+    first = np.minimum(np.searchsorted(times, times - WINDOW), np.maximum(np.arange(len(times)) - LEAST_TICKS + 1, 0))
+    found, length = np.full(wait.shape, np.nan), np.arange(len(times)) - first + 1
+    for size in np.unique(length).tolist():
+        rows = np.flatnonzero(length == size)
+        at_once = max(1, _AT_ONCE // max(1, size * wait.shape[1]))
+        for some in (rows[i : i + at_once] for i in range(0, len(rows), at_once)):
+            places = first[some] + np.arange(size)[:, None]
+            seconds = np.repeat(times[places] - times[some], wait.shape[1], axis=1)
+            slope, error = (one.reshape(len(some), -1) for one in straight(seconds, wait[places].reshape(size, -1)))
+            found[some] = clears(wait[some], slope, error, out_rate[some])
+    return found
+
+
+_AT_ONCE = 100_000  # numbers at a time, which the processor's own memory holds
 
 
 def _levels(ring: Ring, tick: Tick) -> tuple[Floats, Floats]:

@@ -40,6 +40,20 @@ class Series:
     quality: dict[str, Bytes]
 
 
+@dataclass(slots=True)
+class Grid:
+    """Averages of some queues of one broker in equal steps, those left out in which nothing is known of any.
+
+    times    start of each step, shape (t,)
+    step     seconds of a step
+    values   by metric, shape (t, len(queues)); NaN where nothing is known
+    """
+
+    times: Floats
+    step: float
+    values: dict[str, Floats]
+
+
 @dataclass(slots=True, frozen=True)
 class Retention:
     """How long each way of keeping is kept, in seconds, and how many bytes all may take (None: as many as it takes).
@@ -106,6 +120,15 @@ class Store(Protocol):
         values only; a step in which a broker was not polled is NaN, unless its own interval
         explains it. An unknown queue is all gaps.
         Where rollups answer, the first and the last step take in the whole of the minutes or hours they touch.
+        """
+
+    def grid(
+        self, broker: int, queues: Sequence[int], metrics: Sequence[str], start: float, end: float, step: int
+    ) -> Grid:
+        """Averages of some queues of a broker in steps of exactly `step` seconds (60 or 3600) over start <= t < end.
+
+        In hours throughout where minutes are gone from some of it. For many queues over weeks: much quicker than
+        `range`, which says qualities too.
         """
 
     def window(self, queues: Sequence[int], metric: str, seconds: float, aggregate: Aggregate = "avg") -> Floats:

@@ -109,7 +109,7 @@ def _read(
 ) -> Part:
     whose, values, weights, status = [], [], [], []
     whole = len(places) == len(times)
-    for queue, data in _chunks(reader, seal, queues):
+    for queue, data in chunks_of(reader, seal, queues):
         try:
             if seal.level is RAW:
                 mine, known = chunks.decode(data, rows, len(times))
@@ -133,7 +133,8 @@ def _read(
     )
 
 
-def _chunks(reader: sqlite3.Connection, seal: Seal, queues: list[int]) -> Iterator[tuple[int, bytes]]:
+def chunks_of(reader: sqlite3.Connection, seal: Seal, queues: list[int]) -> Iterator[tuple[int, bytes]]:
+    """(queue, chunk) of those of some queues that said something in a seal."""
     for some in portions(queues):
         ids = [layout.chunk_id(seal.id, queue) for queue in some]
         for number, data in reader.execute(f"SELECT id, data FROM chunk WHERE id IN ({marks(ids)})", ids):

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..ticks import ROW, Bytes, Floats, Tick
-from . import gathering, layout
-from .base import Aggregate, Series
+from . import gathering, grid, layout
+from .base import Aggregate, Grid, Series
 from .connections import Connections
 from .gathering import Part, marks, portions
 from .levels import LEVELS, RAW, Level
@@ -82,6 +82,16 @@ class Reading:
                 span.read(reader, metrics, step, aggregate)
         steps = Steps(axis(start, end, step), step, len(queues))
         return _series(queues, metrics, steps, brokers, aggregate)
+
+    def grid(
+        self, broker: int, queues: Sequence[int], metrics: Sequence[str], start: float, end: float, step: int
+    ) -> Grid:
+        for metric in metrics:
+            _known_metric(metric)
+        if not (start < end and step in (60, 3600)):
+            raise ValueError(f"A grid needs start < end and steps of 60 or 3600 s, not {start}, {end} and {step}.")
+        with self.connections.reading() as reader:
+            return grid.read(reader, broker, queues, metrics, start, end, step)
 
     def window(self, queues: Sequence[int], metric: str, seconds: float, aggregate: Aggregate = "avg") -> Floats:
         _known_metric(metric)

@@ -7,7 +7,7 @@ the seven digits of a 32-bit float, which no chart can show.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -147,6 +147,25 @@ def decode(data: bytes, metrics: Sequence[int], times: int) -> Stats:
         for part in (stats.sum, stats.min, stats.max, stats.last):
             part[i, count == 0] = np.nan
     return stats
+
+
+def sums(data: bytes, metrics: Sequence[int], times: int) -> Iterator[tuple[int, Floats, Floats]]:
+    """(place among the metrics, sums, counts) of those that are known at all, both 0 at times when nothing is.
+
+    Raises StoreError.
+    """
+    packed = Packed(data, times)
+    for i, metric in enumerate(metrics):
+        first = metric * ROWS
+        if not packed.has(first):
+            continue
+        count, least, extra = packed.row(first + 1), packed.row(first + 2), packed.row(first + 5)
+        tag = packed.tag(first)
+        if tag == BITS:
+            total = np.where(count > 0, _floats(least + extra, tag) * count, 0.0)
+        else:
+            total = as_floats(extra + count * least, tag)
+        yield i, total, count.astype(np.float64)
 
 
 def _parts(stats: Stats) -> list[NDArray]:  # type: ignore[type-arg]

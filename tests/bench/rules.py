@@ -3,7 +3,7 @@
 Milliseconds of processor time (median over ticks) at 100, 1,000 and 10,000 queues x 10 and 200 rules, of which seven
 in ten are limits, the others states, changes, forecasts and verdicts over windows. Half of the rules are about every
 queue, half about one in ten. Each tick a tenth of the queues is beyond the limits, another tenth comes and goes.
-Then previews: a rule over 7 and 30 days of minutes of 10 and 100 queues, the first and the next with another limit.
+Then previews: a rule of each kind over 7 and 30 days of minutes of 10 and 100 queues, the first and the next.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from collectors.protocol import METRICS as MEASURED
 from dashboard.alerts.conditions import METRICS, Condition
 from dashboard.alerts.rules import Engine, Spec
 from dashboard.store import open_store
+from dashboard.store.base import Store
 from dashboard.store.chunks import NOT_KNOWN
 from dashboard.store.rollups import Stats
 from dashboard.ticks import ROW
@@ -93,13 +94,21 @@ def measure(queues: int, rules: int, ticks: int) -> dict[str, float]:
     }
 
 
-def measure_preview(queues: int, days: int, folder: str) -> dict[str, float]:
-    """Milliseconds of processor time for a preview of minutes: the first one, and the next with another limit."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
-    django.setup()
-    from dashboard.alerts.preview import preview  # Django has to be set up for it
+#: A rule of each kind, as a form previews them.
+PREVIEWED: dict[str, dict[str, Any]] = {
+    "limit": {"metric": "lag_seconds", "value": 300.0, "for_seconds": 120},
+    "change": {"kind": "change", "metric": "depth", "value": 300, "window_seconds": 600},
+    "forecast": {"kind": "forecast", "metric": "lag_seconds", "value": 300, "window_seconds": 900},
+    "unusual": {"kind": "unusual", "metric": "depth", "value": 6, "for_seconds": 600},
+    "clears": {"metric": "clears_in_seconds", "value": 3600, "for_seconds": 600},
+    "stuck": {"kind": "stuck", "value": "behind", "window_seconds": 900},
+    "stalled": {"kind": "state", "value": "stalled", "for_seconds": 120},
+    "growing": {"kind": "state", "value": "growing", "for_seconds": 900},
+}
 
-    store, end = open_store(folder), START // 86400 * 86400
+
+def week_of(store: Store, queues: int, days: int, end: float) -> list[int]:
+    """So many days of minutes: a wave each day, noise, and a peak at another time for each queue; its ids."""
     times = np.arange(end - days * 86400, end, 60.0)
     random = np.random.default_rng(1)
     given = {}
@@ -112,15 +121,31 @@ def measure_preview(queues: int, days: int, folder: str) -> dict[str, float]:
         status = np.where(np.isnan(values), NOT_KNOWN, 0).astype(np.uint8)
         given[id] = (times, Stats.of(values, status))
     store.add_history(1, 60, given)
-    spent = []
-    for limit in (300.0, 400.0):
-        condition = Condition.read({"metric": "lag_seconds", "value": limit, "for_seconds": 120})
-        began = time.process_time()
-        found = preview(store, condition, {1: (INTERVAL, list(given))}, end - days * 86400, end)
-        spent.append((time.process_time() - began) * 1000)
+    return list(given)
+
+
+def measure_previews(queues: int, days: int, folder: str) -> list[dict[str, Any]]:
+    """Milliseconds of processor time for previews of minutes: the first of a kind, with nothing read before, and the
+    next with another time."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    django.setup()
+    from dashboard.alerts import past  # Django has to be set up for it
+    from dashboard.alerts.preview import preview
+
+    store, end = open_store(folder), START // 86400 * 86400
+    ids, rows = week_of(store, queues, days, end), []
+    for kind, given in PREVIEWED.items():
+        past.forget()
+        spent = []
+        for more in (0, 60):
+            condition = Condition.read(given | {"for_seconds": given.get("for_seconds", 0) + more})
+            began = time.process_time()
+            found = preview(store, condition, {1: (INTERVAL, ids)}, end - days * 86400, end)
+            spent.append((time.process_time() - began) * 1000)
+        rows.append({"queues": queues, "days": days, "rule": kind, "ms": round(spent[0], 1),
+                     "again ms": round(spent[1], 1), "incidents": found.incidents})  # fmt: skip
     store.close()
-    return {"queues": queues, "days": days, "ms": round(spent[0], 1), "again ms": round(spent[1], 1),
-            "incidents": found.incidents}  # fmt: skip
+    return rows
 
 
 def bench(short: bool) -> list[Table]:
@@ -136,22 +161,19 @@ def bench(short: bool) -> list[Table]:
     rows = []
     for queues, days in ((3, 1),) if short else ((10, 7), (100, 7), (100, 30)):
         with tempfile.TemporaryDirectory() as folder:
-            rows.append(measure_preview(queues, days, folder))
+            rows += measure_previews(queues, days, folder)
     previews = Table(
-        "Previews on minutes, milliseconds of processor time", rows, note="again: another limit, as a form asks"
+        "Previews on minutes, milliseconds of processor time", rows, note="again: another time, as a form asks"
     )
-    previews.targets = [
-        Target("100 queues over 7 days in 300 ms", row["ms"], 300.0)
-        for row in rows
-        if row["queues"] == 100 and row["days"] == 7
-    ]
+    week = [row["ms"] for row in rows if row["queues"] == 100 and row["days"] == 7]
+    previews.targets = [Target("any rule on 100 queues over 7 days in 300 ms", max(week), 300.0)] if week else []
     return [judging, previews]
 
 
-def table(results: list[dict[str, float]]) -> None:
+def table(results: list[dict[str, Any]]) -> None:
     print(" ".join(f"{name:>15}" for name in results[0]))
     for result in results:
-        print(" ".join(f"{value:>15,}" for value in result.values()))
+        print(" ".join(f"{value:>15}" if isinstance(value, str) else f"{value:>15,}" for value in result.values()))
 
 
 def main() -> None:
@@ -163,7 +185,7 @@ def main() -> None:
     previews = []
     for queues, days in ((10, 7), (100, 7), (100, 30)):
         with tempfile.TemporaryDirectory() as folder:
-            previews.append(measure_preview(queues, days, folder))
+            previews += measure_previews(queues, days, folder)
     if options.json:
         print(json.dumps({"judging": results, "previews": previews}, indent=1))
         return

@@ -224,6 +224,24 @@ class StoreContract:
         with pytest.raises(ValueError):
             store.range(**{"queues": [1], "metrics": ["depth"], "start": START, "end": START + 60, **wrong})
 
+    def test_a_grid_has_the_averages_of_a_range(self, store: Store) -> None:
+        random = np.random.default_rng(8)
+        for i in range(800):  # two hours with a gap
+            if not 300 < i < 380:
+                store.append(tick(START + 10 * i, {1: float(random.integers(0, 90)), 2: None if i % 7 else 5.5}))
+        for _ in range(2):
+            found = store.grid(1, [2, 1], ["depth", "lag_seconds"], START + 60, START + 7_500, 60)
+            ranged = store.range([2, 1], ["depth"], START + 60, START + 7_500, 150)
+            assert ranged.step == found.step == 60
+            known = ~np.isnan(ranged.values["depth"]).all(axis=0)
+            known &= np.isin(ranged.times, found.times)  # a range bridges what falls between two polls
+            np.testing.assert_array_equal(found.times, ranged.times[known])
+            np.testing.assert_allclose(found.values["depth"], ranged.values["depth"][:, known].T)
+            assert len(found.times) > 100 and np.isnan(found.values["lag_seconds"]).all()
+            store.tidy(START + 9_000, KEPT)  # and the same when hours are sealed
+        with pytest.raises(ValueError, match="steps of 60 or 3600"):
+            store.grid(1, [1], ["depth"], START, START + 60, 10)
+
     def test_no_queues_are_an_empty_answer(self, store: Store) -> None:
         assert store.range([], ["depth"], START, START + 60).values["depth"].shape[0] == 0
         assert store.window([], "depth", 60).shape == (0,)

@@ -7,9 +7,10 @@ import time
 import numpy as np
 import pytest
 
-from collectors.protocol import METRICS
+from collectors.protocol import METRICS, Relation
 from dashboard.alerts.conditions import Condition
 from dashboard.alerts.preview import preview
+from dashboard.directory import Directory
 from dashboard.models import Incident, Queue
 from dashboard.samples import the_store
 from dashboard.store.chunks import NOT_KNOWN
@@ -30,6 +31,8 @@ CONDITIONS = {
     "wait": {"metric": "wait_seconds", "value": 60, "for_seconds": 20},
     "clears": {"metric": "clears_in_seconds", "value": 100, "for_seconds": 20},
     "surplus": {"metric": "surplus_rate", "value": 1.5, "for_seconds": 20, "clear_seconds": 20},
+    "dead letters": {"kind": "change", "metric": "dead_letters", "value": 200, "window_seconds": 120},
+    "growing": {"kind": "state", "value": "growing", "for_seconds": 20},
     "stuck": {"kind": "stuck", "value": "behind", "window_seconds": 120, "clear_seconds": 10},
 }
 
@@ -56,21 +59,23 @@ def test_preview_and_live_are_equal_tick_for_tick():
     for name, condition in CONDITIONS.items():
         rule(name, condition)
     shop = Polled(began=3600.0)
+    letters = [Relation("a", "c", "dead_letters")]
     queues = [list(wandering(240, seed)) for seed in range(3)]
     for i in range(240):
         if i == 100:
             shop.at += 300  # a gap
         if i % 70 == 69:
             shop.restart()
-        shop.poll(a=queues[0][i], b=queues[1][i], c=queues[2][i])
+        shop.poll(a=queues[0][i], b=queues[1][i], c=queues[2][i], relations=None if i else letters)
     ids = sorted(Queue.objects.values_list("id", flat=True))
+    entries = Directory().of(shop.broker.pk, 0).entries
     for name, condition in CONDITIONS.items():
         live = [
             (one.queue_id, one.opened_at.timestamp(), one.closed_at.timestamp() if one.closed_at else None)
             for one in Incident.objects.filter(rule_name=name)
         ]
         asked = {shop.broker.pk: (10.0, ids)}
-        found = preview(the_store(), Condition.read(condition), asked, shop.at - 5 * 3600, shop.at + 1)
+        found = preview(the_store(), Condition.read(condition), asked, shop.at - 5 * 3600, shop.at + 1, entries=entries)
         assert live, f"something has to happen under {name}"
         assert sorted((one.queue, one.opened) for one in found.firings) == sorted(one[:2] for one in live), name
         assert {(one.queue, one.opened, one.closed) for one in found.firings} == set(live), name
@@ -127,3 +132,21 @@ def test_nothing_stored_is_nothing_and_no_error():
     condition = Condition.read({"metric": "depth", "value": 300})
     found = preview(the_store(), condition, {broker.pk: (10.0, ids)}, 1e9, 1e9 + 3600)
     assert (found.firings, found.incidents, len(found.times)) == ([], 0, 0)
+
+
+def test_states_of_weeks_are_found_again_and_said_to_be_approximate():
+    broker, ids, end = week_of(2, days=20)
+    condition = Condition.read({"kind": "state", "value": "stalled", "for_seconds": 600})
+    found = preview(the_store(), condition, {broker: (10.0, ids)}, end - 20 * 86400, end)
+    assert "approximate" in " ".join(found.notes) and found.step == 60.0 and not found.firings
+    growing = Condition.read({"kind": "state", "value": "growing", "for_seconds": 3600})
+    found = preview(the_store(), growing, {broker: (10.0, ids)}, end - 20 * 86400, end)
+    assert 40 <= found.incidents <= 46, "each day's wave rises for hours, once for each queue"
+
+
+def test_very_many_queues_over_a_month_are_judged_on_hours():
+    broker, ids, end = week_of(1, days=2)
+    many = [*ids, *range(10_000, 10_200)]
+    condition = Condition.read({"metric": "depth", "value": 300})
+    found = preview(the_store(), condition, {broker: (10.0, many)}, end - 30 * 86400, end)
+    assert found.step == 3600.0 and "averages of hours" in found.notes[0]
