@@ -29,7 +29,7 @@ class LagMethod(IntEnum):
     ENTRY_ID = 2  # the id of the oldest waiting entry is a time (Redis streams)
     POSITION = 3  # interpolated on the cumulative count of arrivals
     HEAD_WATCHED = 4  # the head has been the same since at least then: a lower bound
-    MONITORED = 5  # the broker's own monitoring says it, some minutes late (CloudWatch)
+    MONITORED = 5  # the broker's own monitoring (CloudWatch) said it some minutes ago, carried on to now
 
     @property
     def words(self) -> str:
@@ -42,7 +42,7 @@ _LAG_WORDS = {
     LagMethod.ENTRY_ID: "by the oldest entry's id",
     LagMethod.POSITION: "by position",
     LagMethod.HEAD_WATCHED: "at least: the head has not moved since",
-    LagMethod.MONITORED: "by the broker's own monitoring, some minutes late",
+    LagMethod.MONITORED: "by the broker's own monitoring, carried on from some minutes ago",
 }
 
 #: The measured numbers of a sample, in the order in which they are stored: only ever append.

@@ -60,7 +60,7 @@ const LAG_METHODS = {
   entry_id: "by the oldest entry's id",
   position: "by position",
   head_watched: "at least: the head has not moved since",
-  monitored: "by the broker's own monitoring, some minutes late",
+  monitored: "by the broker's own monitoring, carried on from some minutes ago",
 };
 
 const QUALITY = {

@@ -10,6 +10,8 @@ import statistics
 import pytest
 
 from collectors.protocol import LagMethod
+from tests.dashboard.labelled.ahead import breaks, goes_on, repeats
+from tests.dashboard.labelled.monitored import EVERY, errors
 
 from .lived import Phase
 from .watched import Watched, engines, lines_for, watch
@@ -49,3 +51,10 @@ def test_what_cannot_be_told_is_not_told(watched: list[Watched]) -> None:
             assert told[name].untold == 1
     some = [one for name, one in told.items() if name[1] not in ("plain", "orders")]
     assert all(one.untold < 0.5 and len(one.polls) > 5 for one in some)
+
+
+def test_what_cloudwatch_said_minutes_ago_is_carried_on_to_within_its_interval() -> None:
+    """Each minute's greatest age, two minutes late, asked for every five; on courses that bend, break and repeat."""
+    courses = (breaks()[0], repeats()[1], goes_on()[7], goes_on()[12])
+    means = {one.name: statistics.mean(errors(one)) for one in (course(shift=0) for course in courses)}
+    assert len(means) == 4 and max(means.values()) < EVERY / 2, means

@@ -205,6 +205,7 @@ def test_too_few_or_too_close_measurements_give_no_net_rate() -> None:
 def test_the_window_is_whole_minutes_that_have_arrived() -> None:
     start, end = cloudwatch.window(1_000_030.0, 300.0)
     assert (end % 60, end - start) == (0, 300)
+    assert end - cloudwatch.window(1_000_030.0, 60.0)[0] == 180
     assert 120 <= 1_000_030.0 - end < 180
 
 
@@ -213,6 +214,23 @@ def test_minutes_that_are_missing_are_not_counted_as_zero() -> None:
     at = datetime.fromtimestamp(start + 60, UTC)
     flow = cloudwatch.flow_of({"sent_0": {at: 120.0}, "received_0": {}}, 0, start, end)
     assert (flow.sent, flow.received, flow.deleted, flow.age, flow.again) == (2.0, None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("ages", "later", "age"),
+    [
+        ([30, 90, 150], 200, 350),  # nothing is taken: it grows as time passes
+        ([40, 41, 39], 200, 39 - 200 / 120),  # as fast taken as sent
+        ([600, 400, 200], 100, 0),  # soon worked off, and not below nothing
+        ([0, 0, 300], 100, 400),  # never older than the time that passed
+        ([75], 200, 75),  # one minute tells no direction
+    ],
+)
+def test_an_age_is_carried_on_to_now(ages: list[float], later: float, age: float) -> None:
+    start, end = cloudwatch.window(1_000_030.0, 180.0)
+    minutes = {datetime.fromtimestamp(start + 60 * n, UTC): value for n, value in enumerate(ages)}
+    flow = cloudwatch.flow_of({"age_0": minutes}, 0, start, end)
+    assert flow.age == ages[-1] and flow.age_by(start + 60 * len(ages) + later) == pytest.approx(age)
 
 
 # --- words -----------------------------------------------------------------------------------------------------------

@@ -29,19 +29,31 @@ PERIOD = 60
 BATCH = 500 // len(METRICS) * len(METRICS)
 #: The newest minutes are still on their way.
 LATE = 120.0
+#: So many minutes are asked for at least: they tell whether the age goes up or down.
+LEAST_MINUTES = 3
 #: What was told so many times `cloudwatch_every` ago (and at least a quarter of an hour) is not said any more.
 TOO_OLD, TOO_OLD_LEAST = 3.0, 900.0
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Of one queue: messages per second and seconds, None = unknown; `at`, epoch seconds, is the end of the minutes."""
+    """Of one queue: messages per second and seconds, None = unknown; `at`, epoch seconds, is the end of the minutes.
+
+    `age` was that of the oldest message at `age_at`; until then it went up by `ageing` a second, over the minutes.
+    """
 
     at: float
     sent: float | None
     received: float | None
     deleted: float | None
-    age: float | None
+    age: float | None = None
+    age_at: float = 0.0
+    ageing: float = 0.0
+
+    def age_by(self, at: float) -> float | None:
+        """The age carried on to `at`: nothing grows older by more than the time that passes, or is younger than 0."""
+        passed = max(0.0, at - self.age_at)
+        return None if self.age is None else max(0.0, self.age + min(self.ageing, 1.0) * passed)
 
     @property
     def again(self) -> float | None:
@@ -54,7 +66,7 @@ class Flow:
 def window(now: float, every: float) -> tuple[float, float]:
     """The whole minutes that an answer made at `now` (epoch seconds) is taken from: start and end."""
     end = math.floor((now - LATE) / PERIOD) * PERIOD
-    return end - max(math.ceil(every / PERIOD), 1) * PERIOD, end
+    return end - max(math.ceil(every / PERIOD), LEAST_MINUTES) * PERIOD, end
 
 
 def queries(queues: Sequence[Queue]) -> list[dict[str, Any]]:
@@ -96,7 +108,7 @@ def ask(queues: Sequence[Queue], now: float, every: float) -> dict[str, Flow]:
 
 
 def flow_of(found: Mapping[str, Mapping[datetime, float]], place: int, start: float, end: float) -> Flow:
-    """What the answer says of one queue: rates over the minutes that are there, the age of the newest of them."""
+    """What the answer says of one queue: rates over the minutes that are there, the age in the newest of them."""
 
     def values(word: str) -> list[tuple[float, float]]:
         rows = found.get(f"{word}_{place}", {}).items()
@@ -107,5 +119,9 @@ def flow_of(found: Mapping[str, Mapping[datetime, float]], place: int, start: fl
         minutes = values(word)
         return sum(value for _, value in minutes) / (len(minutes) * PERIOD) if minutes else None
 
-    ages = values("age")
-    return Flow(end, rate("sent"), rate("received"), rate("deleted"), ages[-1][1] if ages else None)
+    flow = (end, rate("sent"), rate("received"), rate("deleted"))
+    ages = values("age")[-LEAST_MINUTES:]
+    if not ages:
+        return Flow(*flow)
+    (first, then), (last, now) = ages[0], ages[-1]
+    return Flow(*flow, now, last + PERIOD, (now - then) / (last - first) if last > first else 0.0)
