@@ -10,6 +10,7 @@ from typing import Any
 
 from ..ticks import Ints
 from .frames import Frame
+from .straight import Straight
 from .view import QueuesView, View, same_list
 
 #: Frames that may be on their way without an acknowledgement. A client that has as many gets no more; when it
@@ -26,7 +27,7 @@ class Client:
     """A connection. `send` takes ASGI messages; `session`, `token`, `user`, `wallboard` say who it is
     (signing out).
 
-    `may_stay` asks the database whether that is still true.
+    `may_stay` asks the database whether that is still true; `straight` is the short way past `send`.
     """
 
     send: Send
@@ -35,6 +36,7 @@ class Client:
     token: int | None = None
     user: int | None = None
     wallboard: int | None = None
+    straight: Straight | None = None
     view: View | None = None
     holds: bool = False
     last: Frame | None = None

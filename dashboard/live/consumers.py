@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -53,14 +54,21 @@ class BadMessage(ValueError):
 
 
 class LiveConsumer(AsyncConsumer):  # type: ignore[misc]
-    """One WebSocket. Its messages are followed before Channels' dispatch, which would take a thread for each."""
+    """One WebSocket. Its messages are followed without Channels' dispatch, which takes tasks and a thread for each.
 
-    channel_layer_alias = "none"  # frames and notes come over the bus: a channel for each client would be for nothing
+    It has no channel: frames and notes come over the bus.
+    """
 
     hub: Hub
     client: Client | None = None
     principal: Principal
     pin: tuple[str, str] | None = None  # filter and order of a wallboard, which shows nothing else
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.scope, self.base_send = scope, send
+        with suppress(StopConsumer):
+            while True:
+                await self.dispatch(await receive())
 
     async def dispatch(self, message: Mapping[str, Any]) -> None:
         match message["type"]:
@@ -97,6 +105,7 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]
             user=principal.id if person else None,
             wallboard=principal.id if principal.kind == "wallboard" else None,
             may_stay=self.may_stay,
+            straight=self.scope.get("straight"),
         )
         self.hub.join(self.client)
 

@@ -3,8 +3,9 @@
 It runs in the event loop of the server and starts with the first connection. What needs the
 database or takes time happens in one thread of its own (`rounds.Rounds`); sending, and everything about clients,
 happens in the loop. A round makes each distinct frame once and sends it past Channels' groups and
-dispatch. A client without credit is left out of rounds, so that a browser that stops reading costs neither memory
-nor work; when it acknowledges, it gets the newest state.
+dispatch, and past the server's framing of each message (`straight.py`). A client without credit is left out of
+rounds, so that a browser that stops reading costs neither memory nor work; when it acknowledges, it gets the newest
+state.
 """
 
 from __future__ import annotations
@@ -173,6 +174,11 @@ class Hub:
         if made.frame is not None:
             client.last, client.fresh = made.frame, False
         client.note_sent(made.seq)
+        try:
+            if client.straight is not None and client.straight.write(made.wire):
+                return
+        except Disconnected:
+            return self.leave(client)
         await self._send(client, made.message)
 
 

@@ -19,6 +19,7 @@ from ..ticks import Ints
 from .bus import Bus
 from .frames import Frame, Frames
 from .others import KINDS, OtherView
+from .straight import framed
 from .view import QueueView, View, same_list
 
 WATCH_EVERY = 20.0  # seconds; collectors forget after sixty
@@ -43,11 +44,16 @@ class Request:
 
 @dataclass(slots=True)
 class Made:
-    """What a request gets: an ASGI message, and the frame in it (None: a heartbeat)."""
+    """What a request gets: its text as an ASGI message and as bytes for the wire, and the frame (None: a heartbeat)."""
 
     seq: int
     message: dict[str, Any]
+    wire: bytes
     frame: Frame | None
+
+    @classmethod
+    def of(cls, seq: int, text: str, frame: Frame | None) -> Made:
+        return cls(seq, {"type": "websocket.send", "text": text}, framed(text.encode()), frame)
 
 
 class Rounds:
@@ -81,7 +87,7 @@ class Rounds:
             # after a change of list a client starts with nothing: it may have let go of what it had
             seen = last if last is not None and same_list(last.view, view) else None
             frame = self._frames.frame(view, seen, request.held)
-            return Made(self._seq, {"type": "websocket.send", "text": frame.text}, frame)
+            return Made.of(self._seq, frame.text, frame)
         return self._beat(request)
 
     def _other(self, request: Request, view: OtherView) -> Made | None:
@@ -93,12 +99,12 @@ class Rounds:
                 told = kind.told(view, self._snapshot, self._now)
                 self._others[view, version] = self._frames.other(view, told, version)
             frame = self._others[view, version]
-            return Made(self._seq, {"type": "websocket.send", "text": frame.text}, frame)
+            return Made.of(self._seq, frame.text, frame)
         return self._beat(request)
 
     def _beat(self, request: Request) -> Made | None:
         if request.beat:
-            return Made(self._seq, {"type": "websocket.send", "text": self._frames.heartbeat(request.view)}, None)
+            return Made.of(self._seq, self._frames.heartbeat(request.view), None)
         return None
 
     def _watch(self, snapshot: Snapshot, requests: list[Request], answers: dict[Request, Made | None]) -> None:

@@ -14,6 +14,7 @@ from django.http.request import validate_host
 from django.urls import path, re_path
 
 from .consumers import LiveConsumer
+from .straight import Straight
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -39,6 +40,7 @@ class OriginChecked:
         origin = headers.get(b"origin")
         good = b"authorization" in headers if origin is None else from_here(origin.decode("latin-1"), headers)
         if good:
+            scope["straight"] = Straight.of(send)
             await self.application(scope, receive, send)
         else:
             await receive()
