@@ -1,7 +1,8 @@
 """The doors to the embedded store's file: one connection that writes, behind a lock, and a pool of readers.
 
 WAL lets readers of any process go on while a tick is written. With `synchronous=NORMAL` the death of the process
-loses nothing that was acknowledged, the death of the machine may lose the last moments before it.
+loses nothing that was acknowledged, the death of the machine may lose the last moments before it. No commit waits for
+the disk (`checkpoints.py`).
 """
 
 from __future__ import annotations
@@ -17,11 +18,18 @@ from queue import Empty, SimpleQueue
 
 from . import layout, salvage
 from .base import StoreError
+from .checkpoints import LONGEST_LOG, Checkpoints
 
 log = logging.getLogger("weir.store")
 
 BUSY_SECONDS = 20.0
-PRAGMAS = ("synchronous = NORMAL", "cache_size = -32768", "temp_store = MEMORY", "journal_size_limit = 67108864")
+PRAGMAS = (
+    "synchronous = NORMAL",
+    "cache_size = -32768",
+    "temp_store = MEMORY",
+    "journal_size_limit = 67108864",
+    f"wal_autocheckpoint = {LONGEST_LOG}",
+)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -37,6 +45,7 @@ class Connections:
         self._lock = threading.Lock()
         self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
         self._closed = False
+        self._checkpoints = Checkpoints(self._connect)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -75,6 +84,7 @@ class Connections:
             try:
                 yield self.writer
                 self.writer.execute("COMMIT")
+                self._checkpoints.note(self.writer.total_changes)
             except BaseException:
                 if self.writer.in_transaction:
                     self.writer.execute("ROLLBACK")
@@ -115,6 +125,7 @@ class Connections:
             pass
 
     def close(self) -> None:
+        self._checkpoints.stop()
         with self._lock:
             self._closed = True
             with suppress(Empty):

@@ -36,7 +36,7 @@ class EmbeddedStore(Reading):
             new = self._new_queues(writer, tick)
             writer.executemany("INSERT INTO queue VALUES(?, ?)", ((i, tick.broker) for i in new.tolist()))
             number = _insert_tick(writer, tick)
-            writer.executemany(layout.INSERT_ROW, layout.rows_of(tick, number))
+            layout.insert_rows(writer, tick, number)
         if len(new):
             self._known[tick.broker] = np.union1d(self._known.get(tick.broker, new), new)
 

@@ -22,7 +22,8 @@ import sqlite3
 import uuid
 import zlib
 from collections.abc import Iterator, Sequence
-from itertools import repeat
+from functools import lru_cache
+from itertools import chain, islice, repeat
 from pathlib import Path
 
 import numpy as np
@@ -47,9 +48,9 @@ _SCHEMA = (
 )
 
 _COLUMNS = ", ".join(METRICS)
-INSERT_ROW = (
-    f"INSERT INTO hot(tick, queue, {_COLUMNS}, quality, lag_method) VALUES({', '.join('?' * (len(METRICS) + 4))})"
-)
+_ROW = f"({', '.join('?' * (len(METRICS) + 4))})"
+#: Rows written by one statement: for each, Python lets go of its lock, which a busy thread may hold for milliseconds.
+_ROWS_AT_ONCE = (1000, 100, 1)
 SELECT_ROWS = f"SELECT queue, {_COLUMNS}, quality, lag_method FROM hot WHERE tick = ? ORDER BY queue"
 #: Rows of neighbouring queues in one tick.
 SELECT_PART = f"SELECT queue, {_COLUMNS}, quality FROM hot WHERE tick = ? AND queue >= ? AND queue <= ?"
@@ -111,11 +112,26 @@ def chunk_id(seal: int, queue: int) -> int:
     return seal << QUEUE_BITS | queue
 
 
+@lru_cache
+def _insert(rows: int) -> str:
+    """The statement that inserts so many rows."""
+    return f"INSERT INTO hot(tick, queue, {_COLUMNS}, quality, lag_method) VALUES{', '.join([_ROW] * rows)}"
+
+
 def rows_of(tick: Tick, number: int) -> Iterator[tuple[int | float, ...]]:
-    """A tick as rows for INSERT_ROW. SQLite stores a NaN as NULL."""
+    """A tick as rows of the table. SQLite stores a NaN as NULL."""
     packed = np.bitwise_or.reduce(tick.quality.astype(np.int64) << _SHIFTS, axis=0)
     metrics = (column.tolist() for column in tick.values)
     return zip(repeat(number), tick.ids.tolist(), *metrics, packed.tolist(), tick.lag_method.tolist(), strict=False)
+
+
+def insert_rows(writer: sqlite3.Connection, tick: Tick, number: int) -> None:
+    """Write the rows of a tick, in few statements."""
+    rows, left = rows_of(tick, number), len(tick)
+    for size in _ROWS_AT_ONCE:
+        for _ in range(left // size):
+            writer.execute(_insert(size), list(chain.from_iterable(islice(rows, size))))
+        left %= size
 
 
 def tick_of(
