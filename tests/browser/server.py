@@ -33,7 +33,7 @@ def main() -> None:
     options = parser.parse_args()
     django.setup()
     from dashboard import processes
-    from dashboard.management.commands.up import migrate
+    from dashboard.management.base import migrate
     from dashboard.server import serve
 
     processes.all_in_one()

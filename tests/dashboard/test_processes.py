@@ -110,9 +110,11 @@ def test_a_process_apart_refuses_to_start_without_redis(start, command):
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def database(request) -> Iterator[dict[str, str]]:
     """The settings of a deployment's database: the one in the data folder, or a real PostgreSQL."""
-    if request.param == "sqlite":
-        yield {}
-        return
+    yield {} if request.param == "sqlite" else request.getfixturevalue("database_of_a_team")
+
+
+@pytest.fixture
+def database_of_a_team() -> Iterator[dict[str, str]]:
     if postgresql.programs() is None:
         pytest.skip("PostgreSQL is not on this machine")
     with postgresql.running() as url:
@@ -149,6 +151,30 @@ def test_with_postgresql_a_missing_key_stops_the_start(start):
     process = start("manage.py", "check", DATABASE_URL="postgres://weir@127.0.0.1:1/none", WEIR_SECRET_KEY="")
     _, errors = process.child.communicate(timeout=20)
     assert process.child.returncode == 1 and "WEIR_SECRET_KEY" in errors and errors.count("\n") == 1
+
+
+def test_the_first_command_of_all_may_be_any_and_two_at_once(start):
+    first, second = start("manage.py", "create_token", "one", "--role", "viewer"), start("manage.py", "queues")
+    for process in (first, second):
+        said, errors = process.child.communicate(timeout=60)
+        assert (process.child.returncode, errors) == (0, "") and said
+
+
+def test_a_database_that_does_not_answer_is_a_sentence(start):
+    shared = {"WEIR_SECRET_KEY": "a secret for tests " * 4, "WEIR_ENCRYPTION_KEY": "another-one-" * 4}
+    process = start("manage.py", "queues", DATABASE_URL=f"postgres://weir@127.0.0.1:{free_port()}/none", **shared)
+    _, errors = process.child.communicate(timeout=60)
+    assert process.child.returncode == 1 and errors.startswith("CommandError: The database does not answer: ")
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.postgresql
+@pytest.mark.slow
+def test_a_shared_database_is_not_changed_by_a_look_at_it(start, database_of_a_team):
+    for command in ("queues", "collect"):
+        process = start("manage.py", command, REDIS_URL="redis://127.0.0.1:1/", **database_of_a_team)
+        _, errors = process.child.communicate(timeout=60)
+        assert process.child.returncode == 1 and errors.endswith("run: manage.py migrate\n")
 
 
 def until_metrics(port: int, line: str, seconds: float = 30.0) -> None:

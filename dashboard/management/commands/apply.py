@@ -7,20 +7,21 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from dashboard import audit
 from dashboard.applying import FileRefused, apply, read
 from dashboard.live.bus import the_bus
-from dashboard.management.commands.up import migrate
+from dashboard.management.base import DataCommand
 
 
-class Command(BaseCommand):
+class Command(DataCommand):
     help = (
         "Bring brokers, notifiers, rules, silences and tags in line with a TOML file, and show every difference: "
         "+ new, ~ another, - taken away. "
         "All of it is done or nothing. What a file manages is read-only on the page. Exit code 0 only when it is done."
     )
+    migrates = True
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, help="the TOML file (README, 'A file of brokers, alerts and tags')")
@@ -33,7 +34,6 @@ class Command(BaseCommand):
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not text"
             raise CommandError(f"{file} cannot be read: {why}.") from None
-        migrate()
         try:
             changes = apply(read(text), dry_run)
         except FileRefused as refused:

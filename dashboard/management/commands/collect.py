@@ -6,17 +6,18 @@ import signal
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from dashboard import processes
 from dashboard.collecting import Collector
 from dashboard.configured import from_environment
 from dashboard.live.bus import the_bus
+from dashboard.management.base import DataCommand
 from dashboard.samples import close_store, the_store
 from dashboard.store.base import StoreError
 
 
-class Command(BaseCommand):
+class Command(DataCommand):
     help = "Poll the brokers and stream what they say over REDIS_URL. Run as many as wanted; ends cleanly on SIGTERM."
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from dashboard import audit
 from dashboard.access import new_token
+from dashboard.management.base import DataCommand
 from dashboard.models import Role
 
 
-class Command(BaseCommand):
+class Command(DataCommand):
     help = "Create a token for the API and /metrics. It is printed once, as the last word, and cannot be had again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -10,14 +10,15 @@ from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from dashboard import audit
+from dashboard.management.base import DataCommand
 from dashboard.models import Role, User
 from dashboard.people import add_person
 
 
-class Command(BaseCommand):
+class Command(DataCommand):
     help = (
         "Add a person with a password. It is asked for twice on a terminal; elsewhere give --password-file, or write "
         "it to standard input. It is never an argument: other people on this machine can read those."

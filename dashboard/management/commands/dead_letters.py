@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import orjson
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from collectors.decoding import visible
 from collectors.errors import CollectorError
@@ -25,6 +25,7 @@ from dashboard.letters import bodies, choosing, counting, looks, showing
 from dashboard.letters.groups import BY
 from dashboard.letters.listing import SORTS, ordered
 from dashboard.letters.masking import Masking
+from dashboard.management.base import DataCommand
 from dashboard.management.commands.queues import _Shown
 from dashboard.models import Letter, Queue
 from dashboard.refused import DeedRefused
@@ -33,7 +34,7 @@ from dashboard.store.base import StoreError
 from dashboard.terminal import cut, duration
 
 
-class Command(BaseCommand):
+class Command(DataCommand):
     help = "Dead letters: in groups by cause, queue or type; as a list; one letter; or look into a queue."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -22,7 +22,7 @@ from dashboard.models import Broker
 from dashboard.samples import close_store, the_store
 from dashboard.store.base import StoreError
 
-from .up import migrate
+from ..base import migrate
 
 #: Polls, a second apart, after which the demo's queues tell rates.
 SETTLING = 4

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from dashboard import history_csv
 from dashboard.environment import seconds
+from dashboard.management.base import DataCommand
 from dashboard.models import Broker, Queue
 from dashboard.samples import close_store, the_store
 from dashboard.store.base import StoreError
@@ -23,7 +24,7 @@ from dashboard.store.base import StoreError
 STEPS = {"sample": 0, "minute": 60, "hour": 3600}
 
 
-class Command(BaseCommand):
+class Command(DataCommand):
     help = (
         "Write history as CSV, one line per metric and time: samples as far as they are kept, before them rollups by "
         "the minute, before them by the hour. A name that ends in .gz is compressed, - is standard output."

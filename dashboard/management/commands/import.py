@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from dashboard import audit, history_csv
+from dashboard.management.base import DataCommand
 from dashboard.samples import close_store, the_store
 from dashboard.store.base import StoreError
 
 
-class Command(BaseCommand):
+class Command(DataCommand):
     help = (
         "Take in history that `export` wrote. Brokers are found by their names, and must be here; queues that are not "
         "known yet are made. What is there already stays as it is, so a file may be taken in twice."

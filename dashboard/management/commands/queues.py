@@ -10,12 +10,13 @@ from typing import Any
 
 import orjson
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import close_old_connections
 
 from dashboard.filters import FilterError
 from dashboard.fleet import Fleet
 from dashboard.live import sorting, view
+from dashboard.management.base import DataCommand
 from dashboard.samples import the_store
 from dashboard.snapshot import Snapshot, iso
 from dashboard.store.base import Store, StoreError
@@ -27,7 +28,7 @@ TICKS = 20  # enough for the slope behind "clears in"
 CLEAR = "\x1b[H\x1b[J"
 
 
-class Command(BaseCommand):
+class Command(DataCommand):
     help = "Show queues with their newest figures: those that need attention first, or by --filter and --sort."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -12,13 +12,14 @@ from typing import Any
 
 import orjson
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from collectors.decoding import visible
 from collectors.errors import CollectorError
 from dashboard import processes
 from dashboard.access import Principal, Refused
 from dashboard.live.bus import the_bus
+from dashboard.management.base import DataCommand
 from dashboard.models import Queue, Replay, Role
 from dashboard.refused import DeedRefused
 from dashboard.replay import deeds, showing, staging
@@ -32,7 +33,7 @@ BAR, EVERY = 30, 0.5  # characters; seconds between two looks
 ALONE = 3.0  # seconds after which this process does what no worker has taken on
 
 
-class Command(BaseCommand):
+class Command(DataCommand):
     help = (
         "Send dead letters of a queue back: the plan is shown, then confirmed, then it runs with a progress bar. "
         "Ends with 0 when all that was chosen was sent, 1 when something failed, came back or was stopped."

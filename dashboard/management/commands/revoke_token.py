@@ -5,14 +5,15 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from dashboard import audit
 from dashboard.access import revoke_token
 from dashboard.live.bus import the_bus
+from dashboard.management.base import DataCommand
 
 
-class Command(BaseCommand):
+class Command(DataCommand):
     help = "Refuse a token from now on. Its name stays taken, so that the audit trail means one thing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -7,14 +7,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from dashboard import audit
+from dashboard.management.base import DataCommand
 from dashboard.models import User
 from dashboard.people import sign_in_path
 
 
-class Command(BaseCommand):
+class Command(DataCommand):
     help = "Print a link that signs a person in once, within ten minutes. Links made before no longer work."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -9,14 +9,13 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
 from dashboard import nearby, processes
 from dashboard.brokers import BrokerRefused, save_broker
 from dashboard.configured import from_environment, settle
+from dashboard.management.base import DataCommand
 from dashboard.models import Broker, User
 from dashboard.people import first_sign_in_path
 from dashboard.store.base import StoreError
@@ -26,11 +25,12 @@ Managed = Broker.Managed
 log = logging.getLogger("weir.up")
 
 
-class Command(BaseCommand):
+class Command(DataCommand):
     help = (
         "Run all of Weir in one process: migrate, then web, collector and worker. Prints one line with the address "
         "to open. Ends cleanly on SIGINT and SIGTERM."
     )
+    migrates = True
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
@@ -53,7 +53,6 @@ class Command(BaseCommand):
 
     def _run(self, stack: ExitStack, options: dict[str, Any]) -> None:
         processes.all_in_one()
-        migrate()
         self._may_listen_on(options["host"])
         from_environment(above=settle(options["broker"], Managed.COMMAND_LINE, options["interval"]))
         self._offer(stack, options["demo"])
@@ -144,10 +143,3 @@ class Command(BaseCommand):
         if host in LOOPBACK and not User.objects.exists():
             return f"Weir is at {here}{first_sign_in_path()} (this link signs you in once, within ten minutes)"
         return f"Weir is at {settings.WEIR_PUBLIC_URL or here}/"
-
-
-def migrate() -> None:
-    """Bring the database up to date; nothing is printed or asked when it already is."""
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        call_command("migrate", interactive=False, verbosity=0)

@@ -6,18 +6,19 @@ import signal
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from dashboard import processes
 from dashboard.housekeeping import Worker
 from dashboard.letters.reader import Reader
 from dashboard.live.bus import the_bus
+from dashboard.management.base import DataCommand
 from dashboard.replay.working import Replayer
 from dashboard.samples import close_store, the_store
 from dashboard.store.base import StoreError
 
 
-class Command(BaseCommand):
+class Command(DataCommand):
     help = "Do what is slow: tidy up, read dead letters where looking is free. Run as many as wanted; ends on SIGTERM."
 
     def handle(self, *args: Any, **options: Any) -> None:
