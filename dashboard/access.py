@@ -35,6 +35,7 @@ DEEDS: Mapping[str, str] = {
     "see_payloads": Role.OPERATOR,  # bodies and headers of letters; WEIR_PAYLOADS withholds them
     "note_causes": Role.OPERATOR,  # notes on causes of death, snoozing
     "replay": Role.OPERATOR,  # send letters again, move and copy them
+    "send_messages": Role.OPERATOR,  # one new message into a queue
     "edit_letters": Role.OPERATOR,  # before they are sent again
     "delete_letters": Role.OPERATOR,  # and purge queues; copies are kept for a while
     "share_views": Role.OPERATOR,  # saved views for everybody

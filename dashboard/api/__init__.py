@@ -18,6 +18,7 @@ from . import (
     incidents,
     looks,
     masking,
+    messages,
     notes,
     notifiers,
     outlook,
@@ -62,6 +63,7 @@ api.add_router("/brokers", brokers.router)
 api.add_router("/queues", queue_marks.router)  # first: its addresses are no ids
 api.add_router("/queues", queues.router)
 api.add_router("/queues", outlook.router)
+api.add_router("/queues", messages.router)
 api.add_router("", series.router)
 api.add_router("", looks.router)
 api.add_router("", deletions.router)  # before dead letters: its addresses are no ids

@@ -12,8 +12,7 @@ from ..audit import Search
 from ..models import AuditEntry
 from ..snapshot import iso
 from .auth import may
-from .errors import ApiError
-from .paging import USUAL_LIMIT, check_limit, decode_cursor, encode_cursor, listing
+from .paging import USUAL_LIMIT, by_number
 
 router = Router(tags=["audit"])
 
@@ -51,18 +50,8 @@ def list_audit(
     """`filter`: words that who, action, target or result hold. `who` and `target` hold a text, `action` is one; `start`
     and `end` are times (UTC), `last` a duration such as 24h. `sort`: id or -id, which is also the order of time.
     """
-    check_limit(limit)
-    if sort not in ("id", "-id"):
-        raise ApiError(400, "sort must be id or -id.", "sort")
-    found = Search.read(request.GET).found().order_by(sort)
-    total = found.count()
-    context = (sort, filter, who, action, target, start, end, last)
-    after = decode_cursor(cursor, context)
-    if after is not None:
-        found = found.filter(id__gt=after[1]) if sort == "id" else found.filter(id__lt=after[1])
-    rows = list(found[: limit + 1])
-    next = encode_cursor(context, None, rows[limit - 1].pk) if len(rows) > limit else None
-    return listing([_shown(row) for row in rows[:limit]], total, next)
+    context = (filter, who, action, target, start, end, last)
+    return by_number(Search.read(request.GET).found(), _shown, context, sort, limit, cursor)
 
 
 def _shown(entry: AuditEntry) -> dict[str, Any]:

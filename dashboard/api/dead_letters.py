@@ -205,23 +205,25 @@ def group_dead_letters(
     filter: str = "",
     group: str = "cause",
     since: datetime | None = None,
+    sort: str = "-count",
     limit: int = USUAL_LIMIT,
     cursor: str = "",
 ) -> HttpResponse:
-    """`group`: cause, queue or type; the largest first. Snoozed causes only with is:snoozed."""
+    """`group`: cause, queue or type. `sort`: count, letters, new, first_at, last_at or bytes. Snoozed causes only with
+    is:snoozed."""
     check_limit(limit)
-    after = decode_cursor(cursor, (group, filter))
+    after = decode_cursor(cursor, (group, filter, sort))
     start = after[1] if after else 0
     known_since = None if since is None else since.timestamp()
     try:
         sight = Sight.of(request.auth)
-        found = counting.count(fleet().snapshot(), filter, group, sight, known_since, start, limit)
+        found = counting.count(fleet().snapshot(), filter, group, sight, known_since, start, limit, sort=sort)
     except FilterError as error:
         raise _bad_filter(error) from None
     except ValueError as error:
-        raise ApiError(400, str(error), "group") from None
+        raise ApiError(400, str(error), str(error).split()[0]) from None
     more = start + limit < found.total
-    next = encode_cursor((group, filter), None, start + limit) if more else None
+    next = encode_cursor((group, filter, sort), None, start + limit) if more else None
     return as_json({"items": found.items, "total": found.total, "next": next, "summary": found.summary})
 
 

@@ -11,8 +11,8 @@ from ..models import Replay
 from ..replay import deeds, showing
 from .auth import may
 from .idempotency import once
-from .paging import USUAL_LIMIT
-from .replays import Confirm, ReplayOut, Selection, find, page, queue_of
+from .paging import USUAL_LIMIT, by_number, words
+from .replays import TEXTS, Confirm, ReplayOut, Selection, find, queue_of
 
 router = Router(tags=["replays"])
 
@@ -44,10 +44,12 @@ class DeletionList(Schema):
 
 
 @router.get("/deletions", auth=may("see"), response=DeletionList, operation_id="list_deletions", summary="Deletions")
-def list_deletions(request: HttpRequest, limit: int = USUAL_LIMIT, cursor: str = "") -> HttpResponse:
-    """The newest first, with what is kept of each, and until when."""
-    found = Replay.objects.filter(deed=Replay.Deed.DELETE)
-    return page(found, showing.deletion, ("deletions",), limit, cursor)
+def list_deletions(
+    request: HttpRequest, filter: str = "", sort: str = "-id", limit: int = USUAL_LIMIT, cursor: str = ""
+) -> HttpResponse:
+    """What is kept of each, and until when. `filter` and `sort` as of replays."""
+    found = Replay.objects.filter(words(filter, TEXTS), deed=Replay.Deed.DELETE).select_related("queue")
+    return by_number(found, showing.deletion, ("deletions", filter), sort, limit, cursor)
 
 
 @router.post(
@@ -76,7 +78,7 @@ def delete_letters(request: HttpRequest, payload: NewDeletion) -> tuple[int, Any
     operation_id="purge_queue", summary="Delete all letters of a queue",
 )  # fmt: skip
 @once
-def purgequeue_of(request: HttpRequest, id: int, payload: Purge) -> tuple[int, Any]:
+def purge_queue(request: HttpRequest, id: int, payload: Purge) -> tuple[int, Any]:
     """Everything that lies there now, copied first. The count has to be confirmed."""
     return _delete(request, id, {"all": True}, payload.confirm, payload.beyond_bound)
 

@@ -16,11 +16,12 @@ from ..snapshot import iso
 from .auth import may
 from .errors import ApiError
 from .idempotency import once
-from .paging import USUAL_LIMIT, as_json, check_limit, decode_cursor, encode_cursor, listing, page_of
+from .paging import USUAL_LIMIT, as_json, by_number, short_list, words
 
 router = Router(tags=["alerts"])
 silences_router = Router(tags=["alerts"])
 
+_TEXTS = ("rule_name", "queue_name", "broker_name", "severity", "reason")
 _CLOSED, _OPEN = Q(closed_at__isnull=False), Q(closed_at=None)
 STATES = {
     "open": _OPEN & Q(silence=None, acknowledged_at=None),
@@ -119,17 +120,20 @@ class SilenceList(Schema):
 @router.get("", auth=may("see"), response=IncidentList, operation_id="list_incidents", summary="Newest first")
 def list_incidents(
     request: HttpRequest,
+    filter: str = "",
     state: str = "",
     queue: int | None = None,
     rule: int | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
+    sort: str = "-id",
     limit: int = USUAL_LIMIT,
     cursor: str = "",
 ) -> HttpResponse:
-    """`state`: open, acknowledged, silenced, closed, or firing (all but closed). `start`, `end`: open in between."""
-    check_limit(limit)
-    found = Incident.objects.order_by("-id").select_related("silence")
+    """`filter`: words that rule, queue, broker, severity or reason hold. `state`: open, acknowledged, silenced, closed,
+    or firing (all but closed). `start`, `end`: open in between. `sort`: id or -id, which is also the order of opening.
+    """
+    found = Incident.objects.filter(words(filter, _TEXTS)).select_related("silence")
     if state:
         if state not in STATES:
             raise ApiError(400, f"state is one of {', '.join(STATES)}.", "state")
@@ -142,11 +146,7 @@ def list_incidents(
         found = found.filter(_OPEN | Q(closed_at__gte=start))
     if end is not None:
         found = found.filter(opened_at__lt=end)
-    context = (state, str(queue), str(rule))
-    total, after = found.count(), decode_cursor(cursor, context)
-    rows = list((found.filter(id__lt=after[1]) if after else found)[: limit + 1])
-    next = encode_cursor(context, None, rows[limit - 1].pk) if len(rows) > limit else None
-    return listing([shown(row) for row in rows[:limit]], total, next)
+    return by_number(found, shown, (filter, state, str(queue), str(rule), str(start), str(end)), sort, limit, cursor)
 
 
 @router.get("/firing", auth=may("see"), response=Firing, operation_id="firing", summary="How many fire, and the newest")
@@ -173,9 +173,13 @@ def acknowledge(request: HttpRequest, id: int, payload: Acknowledging | None = N
 
 
 @silences_router.get("", auth=may("see"), response=SilenceList, operation_id="list_silences", summary="All silences")
-def list_silences(request: HttpRequest, limit: int = USUAL_LIMIT, cursor: str = "") -> HttpResponse:
+def list_silences(
+    request: HttpRequest, filter: str = "", sort: str = "-ends_at", limit: int = USUAL_LIMIT, cursor: str = ""
+) -> HttpResponse:
+    """`filter`: words that filter, reason or author hold."""
     items = [shown_silence(one) for one in Silence.objects.all()]
-    return page_of(items, ("ends",), lambda item: item["ends_at"], True, limit, cursor)
+    sorts = ("ends_at", "starts_at", "id", "created_by")
+    return short_list(items, ("filter", "reason", "created_by"), sorts, filter, sort, limit, cursor)
 
 
 @silences_router.post(
@@ -193,15 +197,17 @@ def add_silence(request: HttpRequest, payload: SilenceIn) -> tuple[int, Any]:
     return 201, shown_silence(desk.silence(request.auth, incident=about_incident, rule=about_rule, **fields))
 
 
+@silences_router.get("/{id}", auth=may("see"), response=SilenceOut, operation_id="get_silence", summary="One silence")
+def get_silence(request: HttpRequest, id: int) -> HttpResponse:
+    return as_json(shown_silence(find_silence(id)))
+
+
 @silences_router.delete(
     "/{id}", auth=may("tend_incidents"), response={204: None}, operation_id="end_silence", summary="End it now"
 )
 @once
 def end_silence(request: HttpRequest, id: int) -> tuple[int, Any]:
-    one = Silence.objects.filter(pk=id).first()
-    if one is None:
-        raise ApiError(404, f"There is no silence {id}.")
-    deeds.end_silence(request.auth, one)
+    deeds.end_silence(request.auth, find_silence(id))
     return 204, None
 
 
@@ -210,6 +216,13 @@ def find(id: int) -> Incident:
     if incident is None:
         raise ApiError(404, f"There is no incident {id}.")
     return incident
+
+
+def find_silence(id: int) -> Silence:
+    silence = Silence.objects.filter(pk=id).first()
+    if silence is None:
+        raise ApiError(404, f"There is no silence {id}.")
+    return silence
 
 
 def shown(one: Incident) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ..snapshot import iso
 from .auth import may
 from .errors import ApiError
 from .idempotency import once
-from .paging import USUAL_LIMIT, page_of
+from .paging import USUAL_LIMIT, short_list
 
 router = Router(tags=["masking"])
 
@@ -40,9 +40,12 @@ class MaskList(Schema):
 
 
 @router.get("", auth=may("see"), response=MaskList, operation_id="list_masks", summary="All rules")
-def list_masks(request: HttpRequest, limit: int = USUAL_LIMIT, cursor: str = "") -> HttpResponse:
+def list_masks(
+    request: HttpRequest, filter: str = "", sort: str = "pattern", limit: int = USUAL_LIMIT, cursor: str = ""
+) -> HttpResponse:
+    """`filter`: words that kind or pattern hold."""
     items = [shown(rule) for rule in MaskRule.objects.all()]
-    return page_of(items, ("pattern",), lambda item: item["pattern"], False, limit, cursor)
+    return short_list(items, ("kind", "pattern"), ("pattern", "id", "created_at"), filter, sort, limit, cursor)
 
 
 @router.post("", auth=may("change_masking"), response={201: MaskOut}, operation_id="add_mask", summary="Mask")

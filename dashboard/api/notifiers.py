@@ -15,7 +15,7 @@ from ..snapshot import iso
 from .auth import may
 from .errors import ApiError
 from .idempotency import once
-from .paging import USUAL_LIMIT, page_of
+from .paging import USUAL_LIMIT, as_json, short_list
 
 router = Router(tags=["alerts"])
 
@@ -65,9 +65,13 @@ class Tested(Schema):
 
 
 @router.get("", auth=may("see"), response=NotifierList, operation_id="list_notifiers", summary="All notifiers")
-def list_notifiers(request: HttpRequest, limit: int = USUAL_LIMIT, cursor: str = "") -> HttpResponse:
+def list_notifiers(
+    request: HttpRequest, filter: str = "", sort: str = "name", limit: int = USUAL_LIMIT, cursor: str = ""
+) -> HttpResponse:
+    """`filter`: words that name or scheme hold."""
     items = [shown(one) for one in Notifier.objects.all()]
-    return page_of(items, ("name",), lambda item: item["name"], False, limit, cursor)
+    sorts = ("name", "id", "scheme", "last_sent_at", "failing_since", "waiting")
+    return short_list(items, ("name", "scheme"), sorts, filter, sort, limit, cursor)
 
 
 @router.post(
@@ -76,6 +80,11 @@ def list_notifiers(request: HttpRequest, limit: int = USUAL_LIMIT, cursor: str =
 @once
 def add_notifier(request: HttpRequest, payload: NotifierIn) -> tuple[int, Any]:
     return 201, shown(deeds.save_notifier(request.auth, None, payload.dict()))
+
+
+@router.get("/{id}", auth=may("see"), response=NotifierOut, operation_id="get_notifier", summary="One notifier")
+def get_notifier(request: HttpRequest, id: int) -> HttpResponse:
+    return as_json(shown(find(id)))
 
 
 @router.patch(

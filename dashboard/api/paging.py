@@ -7,11 +7,14 @@ place does not change is neither missed nor shown twice while others come, go an
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import numpy as np
 import orjson
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 
 from ..ticks import Floats, Ints
@@ -62,6 +65,61 @@ def rows_after(keys: Floats, ids: Ints, rows: Ints, after: tuple[Key, int] | Non
         rows, key, id = rows[later], key[later], id[later]
     ordered: Ints = rows[np.lexsort((id, key))]
     return ordered
+
+
+def holds(item: Mapping[str, Any], texts: Sequence[str], filter: str) -> bool:
+    """Whether every word of a filter stands in one of these texts of an item, whatever its case."""
+    told = [str(item[text] or "").casefold() for text in texts]
+    return all(any(word in text for text in told) for word in filter.casefold().split())
+
+
+def check_sort(sort: str, sorts: Sequence[str]) -> str:
+    """The sort itself. Raises ApiError when it is none of these, with or without "-" before it."""
+    if sort.removeprefix("-") not in sorts:
+        raise ApiError(400, f"sort must be one of {', '.join(sorts)}, or -{sorts[0]} ... to turn it around.", "sort")
+    return sort
+
+
+def short_list(
+    items: Iterable[dict[str, Any]],
+    texts: Sequence[str],
+    sorts: Sequence[str],
+    filter: str,
+    sort: str,
+    limit: int,
+    cursor: str,
+) -> HttpResponse:
+    """A page of a short list that is at hand whole; words of the filter stand in `texts`, `sorts` are its orders."""
+    field = check_sort(sort, sorts).removeprefix("-")
+    found = [item for item in items if holds(item, texts, filter)]
+    return page_of(found, (sort, filter), lambda item: item[field], sort.startswith("-"), limit, cursor)
+
+
+def words(filter: str, columns: Sequence[str]) -> Q:
+    """The same of rows of a table: every word in one of these columns."""
+    found = Q()
+    for word in filter.replace("\0", "").split():
+        found &= reduce(or_, (Q(**{f"{column}__icontains": word}) for column in columns))
+    return found
+
+
+def by_number(
+    found: QuerySet[Any],
+    show: Callable[[Any], dict[str, Any]],
+    context: Sequence[str],
+    sort: str,
+    limit: int,
+    cursor: str,
+) -> HttpResponse:
+    """A page of rows of a table in the order of their ids, which is also that of time; -id is the newest first."""
+    check_limit(limit)
+    check_sort(sort, ("id",))
+    after, total = decode_cursor(cursor, (sort, *context)), found.count()
+    if after is not None:
+        found = found.filter(id__gt=after[1]) if sort == "id" else found.filter(id__lt=after[1])
+    rows = list(found.order_by(sort)[: limit + 1])
+    next = encode_cursor((sort, *context), None, rows[limit - 1].pk) if len(rows) > limit else None
+    return listing([show(row) for row in rows[:limit]], total, next)
 
 
 def page_of(

@@ -13,14 +13,15 @@ from ..models import Queue, Replay
 from ..replay import deeds, keeping, showing, staging
 from ..replay.chart import replay_figure
 from ..replay.places import journal_path
-from ..replay.report import KINDS, Reading, Row
+from ..replay.report import KINDS, Asked, Reading
 from ..replay.states import JournalError
 from .auth import may
 from .errors import ApiError
 from .idempotency import once
-from .paging import USUAL_LIMIT, check_limit, decode_cursor, encode_cursor, listing
+from .paging import USUAL_LIMIT, by_number, check_limit, check_sort, decode_cursor, encode_cursor, listing, words
 
 router = Router(tags=["replays"])
+TEXTS = ("deed", "queue_name", "broker_name", "made_by")
 
 
 class Selection(Schema):
@@ -158,15 +159,26 @@ class MessageList(Schema):
 
 @router.get("", auth=may("see"), response=ReplayList, operation_id="list_replays", summary="All replays")
 def list_replays(
-    request: HttpRequest, state: str = "", queue_id: int = 0, limit: int = USUAL_LIMIT, cursor: str = ""
+    request: HttpRequest,
+    filter: str = "",
+    state: str = "",
+    queue_id: int = 0,
+    sort: str = "-id",
+    limit: int = USUAL_LIMIT,
+    cursor: str = "",
 ) -> HttpResponse:
-    """The newest first, deletions left out. `state`: several with commas between."""
-    found = Replay.objects.exclude(deed__in=(Replay.Deed.DELETE, Replay.Deed.RESTORE))
+    """Deletions left out. `filter`: words that deed, queue, broker or who made it hold. `state`: several with commas
+    between. `sort`: id or -id, which is also the order in which they were made."""
+    found = Replay.objects.exclude(deed__in=(Replay.Deed.DELETE, Replay.Deed.RESTORE)).filter(words(filter, TEXTS))
     if state:
-        found = found.filter(state__in=state.split(","))
+        for one in (states := state.split(",")):
+            if one not in Replay.State.values:
+                raise ApiError(400, f"state must be one of {', '.join(Replay.State.values)}.", "state")
+        found = found.filter(state__in=states)
     if queue_id:
         found = found.filter(queue=queue_id)
-    return page(found, showing.replay, (state, str(queue_id)), limit, cursor)
+    context = (filter, state, str(queue_id))
+    return by_number(found.select_related("queue"), showing.replay, context, sort, limit, cursor)
 
 
 @router.post(
@@ -263,34 +275,38 @@ def stage_replay(request: HttpRequest, id: int) -> tuple[int, Any]:
     summary="What became of each",
 )  # fmt: skip
 def list_messages(
-    request: HttpRequest, id: int, state: str = "", limit: int = USUAL_LIMIT, cursor: str = ""
+    request: HttpRequest,
+    id: int,
+    filter: str = "",
+    state: str = "",
+    sort: str = "n",
+    limit: int = USUAL_LIMIT,
+    cursor: str = "",
 ) -> HttpResponse:
-    """In the order in which they were taken. `state`: one of those of a message, or possibly_duplicated.
-
-    Of a broker's own move there is none: it does not tell what became of each.
+    """`filter`: words that key, destination or why hold. `state`: one of those of a message, or possibly_duplicated.
+    `sort`: n, the order in which they were taken, or -n. Of a broker's own move there is none: it does not tell what
+    became of each.
     """
     replay = find(id)
     check_limit(limit)
+    check_sort(sort, ("n",))
     if replay.how == Replay.How.BROKER:
         return listing([], 0, None)
     if state not in KINDS:
-        raise ApiError(400, f"state must be one of {', '.join(filter(None, KINDS))}.", "state")
-    after = decode_cursor(cursor, (str(id), state))
+        raise ApiError(400, f"state must be one of {', '.join(one for one in KINDS if one)}.", "state")
+    context = (str(id), filter, state, sort)
+    after = decode_cursor(cursor, context)
+    asked = Asked(state, tuple(filter.split()), sort == "-n", after[1] if after else None, limit + 1)
     try:
         if replay.deed == Replay.Deed.RESTORE and replay.repeats is not None:
-            rows, total = keeping.report(replay.repeats.own, state, after[1] if after else 0, limit + 1)
-            return _messages(replay, rows, total, (str(id), state), limit)
-        with Reading(journal_path(replay.own)) as journal:
-            rows = journal.messages(state, after[1] if after else 0, limit + 1)
-            total = journal.count(state)
+            rows, total = keeping.report(replay.repeats.own, asked)
+        else:
+            with Reading(journal_path(replay.own)) as journal:
+                rows, total = journal.asked(asked)
     except JournalError as error:
         if replay.started_at is None:
             return listing([], 0, None)
         raise ApiError(409, f"{error} It lies with the worker that ran it.") from None
-    return _messages(replay, rows, total, (str(id), state), limit)
-
-
-def _messages(replay: Replay, rows: list[Row], total: int, context: tuple[str, ...], limit: int) -> HttpResponse:
     next = encode_cursor(context, None, rows[limit - 1].n) if len(rows) > limit else None
     return listing(showing.messages(replay, rows[:limit]), total, next)
 
@@ -325,15 +341,3 @@ def queue_of(id: int) -> Queue:
     if queue is None:
         raise ApiError(404, f"There is no queue {id}.", "queue_id")
     return queue
-
-
-def page(found: Any, show: Any, context: tuple[str, ...], limit: int, cursor: str) -> HttpResponse:
-    """The newest first, from behind the cursor on."""
-    check_limit(limit)
-    after = decode_cursor(cursor, context)
-    total = found.count()
-    if after is not None:
-        found = found.filter(pk__lt=after[1])
-    rows = list(found.select_related("queue").order_by("-pk")[: limit + 1])
-    next = encode_cursor(context, None, rows[limit - 1].pk) if len(rows) > limit else None
-    return listing([show(row) for row in rows[:limit]], total, next)

@@ -21,7 +21,7 @@ from ..snapshot import Snapshot, iso, number
 from .auth import may
 from .errors import ApiError
 from .idempotency import once
-from .paging import USUAL_LIMIT, as_json, page_of
+from .paging import USUAL_LIMIT, as_json, short_list
 from .queues import mask
 
 router = Router(tags=["alerts"])
@@ -138,8 +138,12 @@ class Templates(Schema):
 
 
 @router.get("", auth=may("see"), response=RuleList, operation_id="list_rules", summary="All rules")
-def list_rules(request: HttpRequest, limit: int = USUAL_LIMIT, cursor: str = "") -> HttpResponse:
-    return page_of(all_rules(), ("name",), lambda item: item["name"], False, limit, cursor)
+def list_rules(
+    request: HttpRequest, filter: str = "", sort: str = "name", limit: int = USUAL_LIMIT, cursor: str = ""
+) -> HttpResponse:
+    """`filter`: words that name, sentence, filter or severity hold."""
+    sorts = ("name", "id", "severity", "created_at", "open_incidents")
+    return short_list(all_rules(), ("name", "sentence", "filter", "severity"), sorts, filter, sort, limit, cursor)
 
 
 @router.get("/templates", auth=may("see"), response=Templates, operation_id="rule_templates", summary="To begin with")

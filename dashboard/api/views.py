@@ -12,7 +12,7 @@ from ..models import SavedView
 from .auth import may
 from .errors import ApiError
 from .idempotency import once
-from .paging import USUAL_LIMIT, page_of
+from .paging import USUAL_LIMIT, short_list
 
 router = Router(tags=["views"])
 
@@ -53,9 +53,12 @@ class ViewList(Schema):
 
 
 @router.get("", auth=may("see"), response=ViewList, operation_id="list_views", summary="Shared views, and one's own")
-def list_views(request: HttpRequest, limit: int = USUAL_LIMIT, cursor: str = "") -> HttpResponse:
+def list_views(
+    request: HttpRequest, filter: str = "", sort: str = "name", limit: int = USUAL_LIMIT, cursor: str = ""
+) -> HttpResponse:
+    """`filter`: words that name or filter hold."""
     items = [shown(view) for view in saved_views.visible_to(request.auth)]
-    return page_of(items, ("name",), lambda item: item["name"], False, limit, cursor)
+    return short_list(items, ("name", "filter"), ("name", "id", "created_by"), filter, sort, limit, cursor)
 
 
 @router.post("", auth=may("see"), response={201: ViewOut}, operation_id="save_view", summary="Save one")

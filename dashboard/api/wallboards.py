@@ -15,7 +15,7 @@ from ..wallboards import new_wallboard, revoke_wallboard
 from .auth import may
 from .errors import ApiError
 from .idempotency import once
-from .paging import USUAL_LIMIT, as_json, page_of
+from .paging import USUAL_LIMIT, as_json, short_list
 
 router = Router(tags=["wallboards"])
 
@@ -48,9 +48,14 @@ class WallboardList(Schema):
 @router.get(
     "", auth=may("manage_people"), response=WallboardList, operation_id="list_wallboards", summary="All wallboards"
 )
-def list_wallboards(request: HttpRequest, limit: int = USUAL_LIMIT, cursor: str = "") -> HttpResponse:
+def list_wallboards(
+    request: HttpRequest, filter: str = "", sort: str = "name", limit: int = USUAL_LIMIT, cursor: str = ""
+) -> HttpResponse:
+    """`filter`: words that name or filter hold."""
     items = [shown(row) for row in Wallboard.objects.all()]
-    return page_of(items, ("name",), lambda item: item["name"], False, limit, cursor)
+    return short_list(
+        items, ("name", "filter"), ("name", "id", "created_at", "last_used_at"), filter, sort, limit, cursor
+    )
 
 
 @router.post(

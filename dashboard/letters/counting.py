@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from .showing import time_of
 
 #: What is new when nobody says since when.
 NEW_SECONDS = 3600.0
+#: What groups are sorted by, and the field of Group.
+SORTS = {"count": "count", "letters": "letters", "new": "new", "first_at": "first", "last_at": "last", "bytes": "bytes"}
 #: Queues that a group names, of all that it has.
 NAMED = 20
 
@@ -43,16 +46,21 @@ def count(
     offset: int = 0,
     limit: int = 200,
     now: float | None = None,
+    sort: str = "-count",
 ) -> Counted:
-    """The letters that a filter shows, in groups. Raises FilterError, ValueError for a group that is none."""
+    """The letters that a filter shows, in groups. Raises FilterError, ValueError for a group or sort that is none."""
     if by not in BY:
         raise ValueError(f"group must be one of {', '.join(BY)}.")
+    if sort.removeprefix("-") not in SORTS:
+        raise ValueError(f"sort must be one of {', '.join(SORTS)}, or -name of one.")
     now = time.time() if now is None else now
     table = choosing.table(sight, now)
     mask = choosing.mask(text, table)
     held = places.holders(snapshot)
     covered = places.Coverage(table.index, held, places.rows())
     groups = grouped(table.index, mask, by, now, now - NEW_SECONDS if since is None else since)
+    if sort != "-count":  # as they come
+        groups.sort(key=attrgetter(SORTS[sort.removeprefix("-")]), reverse=sort.startswith("-"))
     shown = _Shown(table, covered, by, now)
     items = [shown.item(group) for group in groups[offset : offset + limit]]
     unlooked = [] if by != "queue" or text.strip() else [id for id in held if not covered.taken(id)]

@@ -101,15 +101,15 @@ def _clean(value: Any, path: str) -> Any:
     return value
 
 
-def checked_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """Changed headers: texts and numbers; null removes one. Raises DeedRefused."""
+def checked_headers(headers: Mapping[str, Any], field: str = "edit") -> dict[str, Any]:
+    """Headers that people set: texts and numbers; null removes one. Raises DeedRefused, which names the field."""
     for name, value in headers.items():
         if name in STAMPS or name.startswith("x-"):
-            raise DeedRefused("edit", f"The header {name[:100]} is not for people to set.")
+            raise DeedRefused(field, f"The header {name[:100]} is not for people to set.")
         if not (value is None or isinstance(value, str | int | float | bool)) or len(str(value)) > 10_000:
-            raise DeedRefused("edit", f"The header {name[:100]} must be a text, a number, true, false or null.")
+            raise DeedRefused(field, f"The header {name[:100]} must be a text, a number, true, false or null.")
     if any(_MASK in str(value) for value in headers.values()):
-        raise DeedRefused("edit", "A header still holds a mask in place of its value.")
+        raise DeedRefused(field, "A header still holds a mask in place of its value.")
     return dict(headers)
 
 

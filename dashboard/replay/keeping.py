@@ -25,7 +25,7 @@ from ..models import Replay
 from ..secrets import SecretError, decrypt_bytes, encrypt_bytes
 from . import orders
 from .journal import Journal
-from .report import Row
+from .report import Asked, Row
 from .states import Counts, JournalError, State
 
 if TYPE_CHECKING:
@@ -171,18 +171,16 @@ def counts(own: str) -> dict[str, int]:
     }
 
 
-def report(own: str, state: str, after: int, most: int) -> tuple[list[Row], int]:
+def report(own: str, asked: Asked) -> tuple[list[Row], int]:
     """What became of the copies of a deletion when they were put back, and how many such there are."""
-    wanted = [kept for kept, one in _WORDS.items() if not state or one.word == state]
+    wanted = [kept for kept, one in _WORDS.items() if not asked.kind or one.word == asked.kind]
     if not path_of(own).exists() or not wanted:
         return [], 0
-    marks = ",".join("?" * len(wanted))
+    (holding, values), (page, bounds) = asked.holding("id", "why"), asked.page()
+    there = f"from kept where state in ({','.join(map(str, wanted))}) and {holding}"
     with _opened(own) as db:
-        rows = db.execute(
-            f"select n, id, state, why, length(secret) from kept where n > ? and state in ({marks}) order by n limit ?",
-            (after, *wanted, most),
-        ).fetchall()
-        (total,) = db.execute(f"select count(*) from kept where state in ({marks})", wanted).fetchone()
+        rows = db.execute(f"select n, id, state, why, length(secret) {there} and {page}", (*values, *bounds)).fetchall()
+        (total,) = db.execute(f"select count(*) {there}", values).fetchone()
     found = [Row(n, id, _WORDS[kept], size, "", 0, False, why, 0.0) for n, id, kept, why, size in rows]
     return found, total
 

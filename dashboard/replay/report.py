@@ -28,6 +28,29 @@ class Row:
     at: float
 
 
+@dataclass(slots=True, frozen=True)
+class Asked:
+    """Which messages are asked for: of a kind (KINDS), that hold all words, from behind the number `after` on."""
+
+    kind: str = ""
+    words: tuple[str, ...] = ()
+    backwards: bool = False
+    after: int | None = None
+    most: int = 100
+
+    def holding(self, *columns: str) -> tuple[str, list[str]]:
+        """A condition for SQL, that each word stands in one of these columns, and what goes into it."""
+        either = " or ".join(f"instr(lower({column}), ?)" for column in columns)
+        values = [word.lower() for word in self.words for _ in columns]
+        return " and ".join(["1", *(f"({either})" for _ in self.words)]), values
+
+    def page(self) -> tuple[str, list[int]]:
+        """A condition, order and limit for SQL, and what goes into them."""
+        first = (1 << 62 if self.backwards else 0) if self.after is None else self.after
+        sign, order = ("<", "desc") if self.backwards else (">", "asc")
+        return f"n {sign} ? order by n {order} limit ?", [first, self.most]
+
+
 class Reading:
     """Reads a journal, while another process writes it."""
 
@@ -58,8 +81,13 @@ class Reading:
         )
         return list(_rows(rows))
 
-    def count(self, which: str) -> int:
-        return int(self._db.execute(f"select count(*) from message where {KINDS[which]}").fetchone()[0])
+    def asked(self, asked: Asked) -> tuple[list[Row], int]:
+        """A page of messages, and how many there are."""
+        (holding, values), (page, bounds) = asked.holding("id", "destination", "why"), asked.page()
+        found = f"from message where {KINDS[asked.kind]} and {holding}"
+        rows = self._db.execute(f"select * {found} and {page}", (*values, *bounds))
+        (total,) = self._db.execute(f"select count(*) {found}", values).fetchone()
+        return list(_rows(rows)), total
 
     def by_time(self, points: int = 120) -> list[tuple[float, int, int]]:
         """(epoch seconds, sent until then, came back until then) for a chart, at most so many."""
