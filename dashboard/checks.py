@@ -6,22 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
-
-LEAST_KEY = 16
-
-
-@register(Tags.security)
-def keys_are_long(**kwargs: Any) -> list[CheckMessage]:
-    """A key that can be guessed encrypts nothing. Empty ones are refused when they are used."""
-    found: list[CheckMessage] = []
-    for n, key in enumerate(settings.WEIR_ENCRYPTION_KEYS, start=1):
-        if len(key) < LEAST_KEY:
-            sentence = f"Key {n} of WEIR_ENCRYPTION_KEY is shorter than {LEAST_KEY} characters and could be guessed."
-            found.append(Error(sentence, hint="Make one: openssl rand -base64 36", id="weir.E001"))
-    if not settings.WEIR_ENCRYPTION_KEYS:
-        found.append(Error("WEIR_ENCRYPTION_KEY holds no key.", hint="Unset it to have one made.", id="weir.E002"))
-    return found
+from django.core.checks import CheckMessage, Tags, Warning, register
 
 
 @register(Tags.security, deploy=True)

@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 _DURATION = re.compile(r"^(\d+)([smhd])$")
 _SIZE = re.compile(r"^(\d+)([KMGT])B?$")
 _BYTES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+LEAST_KEY = 16  # characters
 _UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -74,19 +75,23 @@ def size(name: str) -> int | None:
     return int(match[1]) * _BYTES[match[2]]
 
 
-def url(name: str, schemes: tuple[str, ...]) -> str:
-    """A URL of one of `schemes`, or nothing. The sentence never shows the value: it may hold a password."""
+def url(name: str, schemes: tuple[str, ...], bare: bool = False) -> str:
+    """A URL of one of `schemes`, or nothing; `bare`: of a host and a path alone. The sentence never shows the value: it
+    may hold a password."""
     value = secret(name)
     if not value:
         return ""
     try:
         parts = urlsplit(value)
         usable = parts.scheme in schemes and bool(parts.netloc or parts.path)
+        usable = usable and not (bare and (parts.query or parts.fragment or parts.username or not parts.hostname))
         _ = parts.port
     except ValueError:
         usable = False
     if not usable:
-        raise ImproperlyConfigured(f"{name} must be a URL that starts with {' or '.join(s + '://' for s in schemes)}.")
+        only = ", then a host and perhaps a path, nothing else" if bare else ""
+        starts = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise ImproperlyConfigured(f"{name} must be a URL that starts with {starts}{only}.")
     return value
 
 
@@ -100,6 +105,20 @@ def folder(name: str, default: str) -> Path:
     if not os.access(path, os.W_OK):
         raise ImproperlyConfigured(f"{name} is {path}, which cannot be written to.")
     return path
+
+
+def keys(name: str, text: str) -> list[str]:
+    """The keys of a secret, separated by white space. One that can be guessed encrypts nothing."""
+    found = text.split()
+    for n, key in enumerate(found, start=1):
+        if len(key) < LEAST_KEY:
+            raise ImproperlyConfigured(
+                f"Key {n} of {name} is shorter than {LEAST_KEY} characters and could be guessed; "
+                "make one with: openssl rand -base64 36"
+            )
+    if not found:
+        raise ImproperlyConfigured(f"{name} holds no key; unset it to have one made.")
+    return found
 
 
 def kept_secret(name: str, path: Path, make: bool) -> str:

@@ -15,7 +15,7 @@ VERSION = "0.1.0"
 
 # --- Weir's own -------------------------------------------------------------------------------------------------
 WEIR_DATA = env.folder("WEIR_DATA", str(BASE_DIR / ".weir"))
-WEIR_PUBLIC_URL = env.url("WEIR_PUBLIC_URL", ("http", "https")).rstrip("/")
+WEIR_PUBLIC_URL = env.url("WEIR_PUBLIC_URL", ("http", "https"), bare=True).rstrip("/")
 WEIR_SAMPLES_URL = env.text("WEIR_SAMPLES_URL")
 if WEIR_SAMPLES_URL:
     raise ImproperlyConfigured(
@@ -38,7 +38,9 @@ DATABASE_URL = env.url("DATABASE_URL", ("postgres", "postgresql", "sqlite"))
 _SHARED = DATABASE_URL.startswith("postgres")
 SECRET_KEY = env.kept_secret("WEIR_SECRET_KEY", WEIR_DATA / "secret_key", make=not _SHARED)
 #: One or more keys, newest first, separated by white space: all can read, the first one writes.
-WEIR_ENCRYPTION_KEYS = env.kept_secret("WEIR_ENCRYPTION_KEY", WEIR_DATA / "encryption_key", make=not _SHARED).split()
+WEIR_ENCRYPTION_KEYS = env.keys(
+    "WEIR_ENCRYPTION_KEY", env.kept_secret("WEIR_ENCRYPTION_KEY", WEIR_DATA / "encryption_key", make=not _SHARED)
+)
 
 # --- Web --------------------------------------------------------------------------------------------------------
 _public = urlsplit(WEIR_PUBLIC_URL)

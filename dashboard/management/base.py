@@ -30,7 +30,8 @@ class DataCommand(BaseCommand):
             return super().execute(*args, **options)
         except (OperationalError, InterfaceError) as error:
             said = str(error).strip().splitlines() or [type(error).__name__]
-            raise CommandError(f"The database does not answer: {said[0].rstrip('.')}.") from error
+            which = " of DATABASE_URL" if settings.DATABASE_URL else ""
+            raise CommandError(f"The database{which} does not answer: {said[0].rstrip('.')}.") from error
 
 
 def migrate() -> None:

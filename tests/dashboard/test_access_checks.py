@@ -31,7 +31,6 @@ def test_a_deployment_as_the_settings_make_it_is_clean(tmp_path, public):
 @pytest.mark.parametrize(
     ("environment", "id"),
     [
-        ({"WEIR_ENCRYPTION_KEY": "short"}, "weir.E001"),
         ({"WEIR_ALLOWED_HOSTS": "*"}, "weir.W001"),
         ({"WEIR_PUBLIC_URL": "http://weir.example"}, "weir.W002"),
     ],

@@ -78,3 +78,27 @@ def test_a_wrong_setting_ends_every_command_in_one_sentence(tmp_path, name):
     done = subprocess.run([sys.executable, "manage.py", "check"], env=environment, capture_output=True, text=True)
     assert done.returncode == 1
     assert name in done.stderr and "Traceback" not in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["weir.example", "https:///x", "https://weir.example/?x=1", "https://weir.example/#x", "https://a:b@weir.example"],
+)
+def test_the_address_of_browsers_is_a_host_and_a_path_alone(monkeypatch, value):
+    monkeypatch.setenv("WEIR_PUBLIC_URL", value)
+    with pytest.raises(ImproperlyConfigured, match="WEIR_PUBLIC_URL must be a URL") as refused:
+        env.url("WEIR_PUBLIC_URL", ("http", "https"), bare=True)
+    assert value not in str(refused.value)
+    monkeypatch.setenv("WEIR_PUBLIC_URL", "https://weir.example:8443/weir")
+    assert env.url("WEIR_PUBLIC_URL", ("http", "https"), bare=True) == "https://weir.example:8443/weir"
+
+
+@pytest.mark.parametrize(("text", "which"), [("short", "Key 1"), (f"{'x' * 16} short", "Key 2"), ("", "no key")])
+def test_a_key_that_can_be_guessed_stops_the_start(text, which):
+    with pytest.raises(ImproperlyConfigured, match="WEIR_ENCRYPTION_KEY") as refused:
+        env.keys("WEIR_ENCRYPTION_KEY", text)
+    assert which in str(refused.value) and (not text or "short " not in str(refused.value))
+
+
+def test_keys_are_read_newest_first():
+    assert env.keys("WEIR_ENCRYPTION_KEY", f"{'a' * 16}\n{'b' * 20} ") == ["a" * 16, "b" * 20]

@@ -164,7 +164,9 @@ def test_a_database_that_does_not_answer_is_a_sentence(start):
     shared = {"WEIR_SECRET_KEY": "a secret for tests " * 4, "WEIR_ENCRYPTION_KEY": "another-one-" * 4}
     process = start("manage.py", "queues", DATABASE_URL=f"postgres://weir@127.0.0.1:{free_port()}/none", **shared)
     _, errors = process.child.communicate(timeout=60)
-    assert process.child.returncode == 1 and errors.startswith("CommandError: The database does not answer: ")
+    assert process.child.returncode == 1 and errors.startswith(
+        "CommandError: The database of DATABASE_URL does not answer: "
+    )
     assert errors.count("\n") == 1
 
 
