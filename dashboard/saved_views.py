@@ -25,7 +25,7 @@ def save(principal: Principal, view: SavedView | None, name: str, filter: str, s
     """A new view, or another name, filter, order for `view`. Raises DeedRefused, and Refused for whom it is not."""
     if shared or (view is not None and view.owner_id is None):
         principal.must("share_views")
-    elif principal.kind != "person":
+    if not shared and principal.kind != "person":
         raise DeedRefused("shared", "A token has no views of its own: make a shared one.")
     row = view or SavedView(created_by=principal.who[:150])
     row.owner_id = None if shared else principal.id
@@ -55,8 +55,7 @@ def checked(filter: str, sort: str) -> tuple[str, str]:
     try:
         read = queues_view({"view": "queues", "filter": filter, "sort": sort})
     except BadView as wrong:
-        where = f" (position {wrong.position})" if wrong.position is not None else ""
-        raise DeedRefused(wrong.field, f"{wrong}{where}") from None
+        raise DeedRefused(wrong.field, str(wrong)) from None
     return read.filter, read.sort  # type: ignore[union-attr]
 
 

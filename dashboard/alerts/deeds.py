@@ -104,7 +104,7 @@ def checked_filter(text: str) -> str:
     try:
         view.parsed(text.strip())
     except FilterError as error:
-        raise DeedRefused("filter", f"{error} (position {error.position})") from None
+        raise DeedRefused("filter", str(error)) from None
     return text.strip()
 
 

@@ -31,6 +31,7 @@ from . import (
     wallboards,
 )
 from .docs import Page
+from .door import Strict
 from .errors import handle_errors
 
 __all__ = ["api"]
@@ -55,6 +56,7 @@ api = NinjaAPI(
         "Idempotency-Key: repeated within a day, they are answered and not done again. Times are UTC, ISO 8601."
     ),
     urls_namespace="api",
+    parser=Strict(),
     renderer=ORJSON(),
     docs=Page(),
 )

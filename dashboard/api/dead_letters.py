@@ -26,6 +26,7 @@ from ..models import Cause, Letter
 from ..replay import editing
 from ..ticks import Ints
 from .auth import may
+from .door import Id, Time
 from .errors import ApiError
 from .idempotency import once
 from .paging import USUAL_LIMIT, as_json, check_limit, decode_cursor, encode_cursor
@@ -145,7 +146,7 @@ class CauseChange(Schema):
 
     model_config = {"extra": "forbid"}
     note: str | None = Field(None, description="empty takes it away")
-    snoozed_until: datetime | None = Field(None, description="null wakes it")
+    snoozed_until: Time | None = Field(None, description="null wakes it")
 
 
 class CauseOut(Schema):
@@ -166,7 +167,7 @@ def list_dead_letters(
     sort: str = "-died_at",
     limit: int = USUAL_LIMIT,
     cursor: str = "",
-    queue_id: int = 0,
+    queue_id: Id = 0,
     preview: bool = False,
 ) -> HttpResponse:
     """`filter`: the filter language of dead letters (`queue broker cause error type body header.NAME died attempts
@@ -204,7 +205,7 @@ def group_dead_letters(
     request: HttpRequest,
     filter: str = "",
     group: str = "cause",
-    since: datetime | None = None,
+    since: Time | None = None,
     sort: str = "-count",
     limit: int = USUAL_LIMIT,
     cursor: str = "",
@@ -246,7 +247,7 @@ def change_cause(request: HttpRequest, id: int, payload: CauseChange) -> tuple[i
 
 @router.get("/export", auth=may("see_payloads"), operation_id="export_dead_letters", summary="As NDJSON, filtered")
 def export_dead_letters(
-    request: HttpRequest, filter: str = "", sort: str = "-died_at", queue_id: int = 0
+    request: HttpRequest, filter: str = "", sort: str = "-died_at", queue_id: Id = 0
 ) -> HttpResponse:
     """One letter a line, with what is kept of it, masked; ASCII alone, so that nothing in it acts on a terminal."""
     table, rows = find(request, filter, queue_id)
@@ -344,7 +345,7 @@ def find(request: HttpRequest, filter: str, queue_id: int = 0) -> tuple[choosing
 
 
 def _bad_filter(error: FilterError) -> ApiError:
-    return ApiError(400, f"{error} (position {error.position})", "filter")
+    return ApiError(400, str(error), "filter")
 
 
 __all__ = ["SORTS", "router"]

@@ -8,6 +8,7 @@
 | 404 | not_found | no such broker, queue or address |
 | 405 | method_not_allowed | the header Allow names those that are |
 | 409 | conflict | in the way: a name that is taken, a broker managed elsewhere, a key used twice, a spent budget |
+| 413 | too_large | a body of more than 2.5 MB |
 | 429 | too_many | wait as long as Retry-After says |
 | 500 | failed | a bug; the log has it |
 | 503 | unavailable | the samples cannot be read, or a broker does not answer |
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
+from django.db import DataError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -40,6 +42,7 @@ CODES = {
     404: "not_found",
     405: "method_not_allowed",
     409: "conflict",
+    413: "too_large",
     429: "too_many",
     500: "failed",
     503: "unavailable",
@@ -76,11 +79,12 @@ def handle_errors(api: NinjaAPI) -> None:
     on(BrokerRefused, lambda _, e: answer(409 if e.conflict else 400, str(e), e.field))
     on(DeedRefused, lambda _, e: answer(409 if e.conflict else 400, str(e), e.field))
     on(CollectorError, lambda _, e: answer(409 if e.permanent else 503, str(e)))
+    on(DataError, lambda _, e: answer(400, "The database holds no such text or number; a NUL is none of a text."))
     on(StoreError, lambda _, e: answer(503, str(e)))
     on(AuthenticationError, lambda _, e: answer(401, _SENTENCES[401]))
     on(ValidationError, lambda _, e: _invalid(e.errors))
     on(Http404, lambda _, e: answer(404, _SENTENCES[404]))
-    on(HttpError, lambda _, e: answer(e.status_code, _sentence(str(e))))
+    on(HttpError, lambda _, e: _refused_body(e.__cause__) or answer(e.status_code, _sentence(str(e))))
     on(Exception, _failed)
 
 
@@ -92,6 +96,11 @@ def _invalid(errors: list[dict[str, Any]]) -> HttpResponse:
     field = ".".join(str(part) for part in found["loc"][1:] if part not in ("payload", "data"))
     message = str(found["msg"]).removeprefix("Value error, ")
     return answer(400, _sentence(f"{field}: {message}" if field else message), field)
+
+
+def _refused_body(cause: BaseException | None) -> HttpResponse | None:
+    """What the door said of a body, which ninja wraps in words of its own."""
+    return answer(cause.status, str(cause), cause.field, cause.code) if isinstance(cause, ApiError) else None
 
 
 def _sentence(text: str) -> str:

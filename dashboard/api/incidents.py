@@ -14,6 +14,7 @@ from ..alerts import deeds, desk, silences
 from ..models import Incident, Rule, Silence
 from ..snapshot import iso
 from .auth import may
+from .door import Id, Time
 from .errors import ApiError
 from .idempotency import once
 from .paging import USUAL_LIMIT, as_json, by_number, short_list, words
@@ -91,10 +92,10 @@ class SilenceIn(Schema):
     incident: int | None = None
     rule: int | None = Field(None, description="of this rule only")
     seconds: float | None = Field(None, gt=0)
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
+    starts_at: Time | None = None
+    ends_at: Time | None = None
     repeat: Literal["", "daily", "weekly"] = Field("", description="a maintenance window that comes again")
-    until: datetime | None = Field(None, description="the end of what comes again")
+    until: Time | None = Field(None, description="the end of what comes again")
 
 
 class SilenceOut(Schema):
@@ -122,10 +123,10 @@ def list_incidents(
     request: HttpRequest,
     filter: str = "",
     state: str = "",
-    queue: int | None = None,
-    rule: int | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
+    queue: Id | None = None,
+    rule: Id | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
     sort: str = "-id",
     limit: int = USUAL_LIMIT,
     cursor: str = "",

@@ -19,6 +19,7 @@ from ..models import Queue
 from ..snapshot import Snapshot
 from ..ticks import Floats
 from .auth import may
+from .door import LARGEST
 from .errors import ApiError
 from .idempotency import once
 from .paging import USUAL_LIMIT, Key, as_json, check_limit, decode_cursor, encode_cursor, listing, rows_after
@@ -162,7 +163,7 @@ def delete_queue(request: HttpRequest, id: int) -> tuple[int, Any]:
 
 def find_queues(ids: list[int]) -> list[Queue]:
     """Queues by id, also such as are gone. Raises ApiError (404) naming the first that never was."""
-    found = {queue.pk: queue for queue in Queue.objects.filter(pk__in=ids)}
+    found = {queue.pk: queue for queue in Queue.objects.filter(pk__in=[id for id in ids if 0 < id <= LARGEST])}
     for id in ids:
         if id not in found:
             raise ApiError(404, f"There is no queue {id}.", "queues")
@@ -174,7 +175,7 @@ def mask(text: str, snapshot: Snapshot) -> NDArray[np.bool_]:
     try:
         return view.mask(text.strip(), snapshot)
     except FilterError as error:
-        raise ApiError(400, f"{error} (position {error.position})", "filter") from None
+        raise ApiError(400, str(error), "filter") from None
 
 
 def _keys(snapshot: Snapshot, sort: str) -> tuple[Floats, list[str] | None]:

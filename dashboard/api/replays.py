@@ -16,6 +16,7 @@ from ..replay.places import journal_path
 from ..replay.report import KINDS, Asked, Reading
 from ..replay.states import JournalError
 from .auth import may
+from .door import Id
 from .errors import ApiError
 from .idempotency import once
 from .paging import USUAL_LIMIT, by_number, check_limit, check_sort, decode_cursor, encode_cursor, listing, words
@@ -162,7 +163,7 @@ def list_replays(
     request: HttpRequest,
     filter: str = "",
     state: str = "",
-    queue_id: int = 0,
+    queue_id: Id = 0,
     sort: str = "-id",
     limit: int = USUAL_LIMIT,
     cursor: str = "",

@@ -19,6 +19,7 @@ from ..models import Rule
 from ..samples import the_store
 from ..snapshot import Snapshot, iso, number
 from .auth import may
+from .door import Id
 from .errors import ApiError
 from .idempotency import once
 from .paging import USUAL_LIMIT, as_json, short_list
@@ -68,8 +69,8 @@ class RuleChange(Schema):
     name: str | None = None
     filter: str | None = None
     condition: ConditionIn | None = None
-    severity: str | None = None
-    per: str | None = None
+    severity: Literal["info", "warning", "critical"] | None = None
+    per: Literal["queue", "rule"] | None = None
     notifiers: list[int] | None = None
     escalation: list[dict[str, Any]] | None = None
     quiet: dict[str, str] | None = None
@@ -147,7 +148,7 @@ def list_rules(
 
 
 @router.get("/templates", auth=may("see"), response=Templates, operation_id="rule_templates", summary="To begin with")
-def rule_templates(request: HttpRequest, queue: int | None = None) -> HttpResponse:
+def rule_templates(request: HttpRequest, queue: Id | None = None) -> HttpResponse:
     """Rules that everybody needs, those first that the fleet shows a case of now (`why`); with `queue`, first one whose
     limit fits that queue's history."""
     items = [{"key": t.key, "name": t.name, "filter": t.filter, "condition": t.condition, "severity": t.severity,

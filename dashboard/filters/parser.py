@@ -40,10 +40,11 @@ _NOT_WORDS = {
 
 
 class FilterError(ValueError):
-    """A filter cannot be read: `message` says what was expected, `position` at which character, counted from 1."""
+    """A filter cannot be read: `message` says what was expected, `position` at which character, counted
+    from 1. As a text it is the whole sentence."""
 
     def __init__(self, message: str, position: int) -> None:
-        super().__init__(f"at {position}: {message}")
+        super().__init__(f"At position {position}: {message}.")
         self.message = message
         self.position = position
 

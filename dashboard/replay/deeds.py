@@ -257,7 +257,7 @@ def checked_selection(principal: Principal, queue: Queue, selection: Mapping[str
         try:
             choosing.parsed(value, choosing.Sight.of(principal))
         except filters.FilterError as error:
-            raise DeedRefused("selection", f"{error} (position {error.position})") from None
+            raise DeedRefused("selection", str(error)) from None
     return {kind: value} | more
 
 

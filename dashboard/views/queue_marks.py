@@ -100,7 +100,7 @@ def queues_delete(request: HttpRequest) -> HttpResponse:
     try:
         found: list[int] = snapshot.ids[np.flatnonzero(mask(text.strip(), snapshot) & snapshot.gone)].tolist()
     except FilterError as error:
-        return _page(request, [], "", 400, wrong=f"{error} (position {error.position})")
+        return _page(request, [], "", 400, wrong=str(error))
     return _delete(request, found, "all that match", filter=text)
 
 

@@ -214,7 +214,7 @@ def test_an_error_says_what_was_expected_and_where(text: str, position: int, mes
         parse(text)
     assert caught.value.position == position, str(caught.value)
     assert message in caught.value.message
-    assert str(caught.value) == f"at {position}: {caught.value.message}"
+    assert str(caught.value) == f"At position {position}: {caught.value.message}."
 
 
 def test_what_is_read_is_bounded() -> None:

@@ -44,6 +44,12 @@ def operator(web) -> Browser:
     return Browser("operator")
 
 
+def test_a_token_cannot_take_a_shared_view_for_its_own(operator_api):
+    made = operator_api.send("post", "views", {"name": "all", "shared": True}, 201)
+    error = operator_api.send("patch", f"views/{made['id']}", {"shared": False}, 400)["error"]
+    assert error["field"] == "shared" and operator_api.get("views")["items"][0]["shared"]
+
+
 def test_a_persons_own_view_is_seen_by_nobody_else(viewer, operator):
     saved = viewer.call("post", "views", OWN, 201)
     assert (saved["filter"], saved["sort"], saved["shared"]) == ("orders state:growing", "-depth", False)
