@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ from django.http import HttpRequest
 from ninja import NinjaAPI
 from ninja.renderers import BaseRenderer
 
+from ..snapshot import iso
 from . import (
     audit,
     brokers,
@@ -38,12 +40,18 @@ __all__ = ["api"]
 
 
 class ORJSON(BaseRenderer):
-    """JSON by orjson."""
+    """JSON by orjson; times look the same here and where an answer goes past the schemas."""
 
     media_type = "application/json"
 
     def render(self, request: HttpRequest, data: Any, *, response_status: int) -> bytes:
-        return orjson.dumps(data)
+        return orjson.dumps(data, _written, orjson.OPT_PASSTHROUGH_DATETIME)
+
+
+def _written(value: Any) -> str | None:
+    if isinstance(value, datetime):
+        return iso(value.timestamp())
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 api = NinjaAPI(

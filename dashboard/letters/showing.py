@@ -137,7 +137,7 @@ def inside(one: Read) -> dict[str, Any]:
             "type": one.type or None,
             "notes": [visible(note) for note in notes],
         },
-        "hidden": masked.hidden or raw[2],
+        "hidden": masked.hidden or raw[2] or None,
         "body": raw[0],
         "body_encoding": raw[1],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -64,6 +65,14 @@ class TestErrors:
     def test_a_page_that_is_not_there_stays_a_page(self, client_viewer):
         response = client_viewer.get("/nothing/")
         assert response.status_code == 404 and "text/html" in response["Content-Type"]
+
+
+def test_times_look_the_same_whichever_way_an_answer_goes(admin_api):
+    """A list goes past the schemas, a single answer through them."""
+    made = admin_api.send("post", "brokers", BODY, 201)
+    listed, single = admin_api.get("brokers")["items"][0], admin_api.get(f"brokers/{made['id']}")
+    assert listed == single == made
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", single["created_at"])
 
 
 class TestCSRF:

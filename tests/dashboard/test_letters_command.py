@@ -77,7 +77,7 @@ def test_the_price_is_said_and_asked_for_where_there_is_one(box):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("causes", "--filter", "error>x"), "--filter: at 6"),
+        (("causes", "--filter", "error>x"), "--filter: At position 6"),
         (("list", "--sort", "colour"), "sort must be one of died_at"),
         (("list", "--limit", "0"), "--limit must be 1 or more"),
         (("show", "99999"), "There is no letter 99999"),
