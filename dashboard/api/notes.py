@@ -12,9 +12,10 @@ from .. import notes
 from ..models import Broker, Note
 from ..snapshot import iso
 from .auth import may
+from .door import Id, Time
 from .errors import ApiError
 from .idempotency import once
-from .paging import USUAL_LIMIT, page_of
+from .paging import USUAL_LIMIT, short_list
 from .queues import find_queues
 
 router = Router(tags=["notes"])
@@ -25,7 +26,7 @@ class NewNote(Schema):
 
     model_config = {"extra": "forbid"}
     text: str = Field(max_length=notes.LONGEST)
-    at: datetime | None = Field(None, description="left out: now")
+    at: Time | None = Field(None, description="left out: now")
     queue_id: int | None = None
     broker: str | None = Field(None, description="its name")
 
@@ -47,12 +48,17 @@ class NoteList(Schema):
 
 @router.get("", auth=may("see"), response=NoteList, operation_id="list_notes", summary="Notes, the newest first")
 def list_notes(
-    request: HttpRequest, queue_id: int | None = None, limit: int = USUAL_LIMIT, cursor: str = ""
+    request: HttpRequest,
+    filter: str = "",
+    queue_id: Id | None = None,
+    sort: str = "-at",
+    limit: int = USUAL_LIMIT,
+    cursor: str = "",
 ) -> HttpResponse:
-    """With `queue_id` those that stand on its charts."""
+    """`filter`: words that text, broker or author hold. With `queue_id` those that stand on its charts."""
     found = Note.objects.all() if queue_id is None else notes.about(find_queues([queue_id])[0])
     items = [shown(note) for note in found.select_related("broker")]
-    return page_of(items, ("at", "id"), lambda item: (item["at"], item["id"]), True, limit, cursor)
+    return short_list(items, ("text", "broker", "by"), ("at", "id", "by"), filter, sort, limit, cursor)
 
 
 @router.post("", auth=may("mark_queues"), response={201: NoteOut}, operation_id="write_note", summary="Write one")

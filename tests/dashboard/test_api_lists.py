@@ -6,7 +6,19 @@ import pytest
 from django.utils import timezone
 
 from dashboard import audit
-from dashboard.models import Broker, Incident, MaskRule, Notifier, Queue, Replay, Rule, SavedView, Silence, Wallboard
+from dashboard.models import (
+    Broker,
+    Incident,
+    MaskRule,
+    Note,
+    Notifier,
+    Queue,
+    Replay,
+    Rule,
+    SavedView,
+    Silence,
+    Wallboard,
+)
 
 LISTS = {
     "brokers": ("name", "id"),
@@ -19,6 +31,7 @@ LISTS = {
     "incidents": ("-id", "id"),
     "replays": ("-id", "id"),
     "deletions": ("-id", "id"),
+    "notes": ("-at", "id"),
     "audit": ("-id", "id"),
 }
 NAMES = ("Orders north", "orders south", "payments")
@@ -41,6 +54,7 @@ def three_of_each(web):
         )
         for deed in ("replay", "delete"):
             Replay.objects.create(queue=queue, queue_name=name, broker_name="b", made_by="one", deed=deed)
+        Note.objects.create(at=timezone.now(), text=name, by="one")
         audit.record("one", "add broker", name)
 
 
