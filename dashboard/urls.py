@@ -49,6 +49,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("alerts/silences/", alerts.silence_add, name="silence_add"),
     path("alerts/silences/<int:id>/end/", alerts.silence_end, name="silence_end"),
     path("alerts/notifiers/", alerts.notifier_add, name="notifier_add"),
+    path("alerts/notifiers/<int:id>/change/", alerts.notifier_change, name="notifier_change"),
     path("alerts/notifiers/<int:id>/test/", alerts.notifier_test, name="notifier_test"),
     path("alerts/notifiers/<int:id>/delete/", alerts.notifier_delete, name="notifier_delete"),
     path("brokers/", brokers.brokers, name="brokers"),

@@ -25,7 +25,7 @@ from . import clock, incidents, outbox
 from .conditions import BadCondition, Condition
 from .sender import Sender
 from .silences import PERIODS, in_force
-from .telling import BadNotifier, Sent, Undelivered, parse
+from .telling import BadNotifier, Sent, Undelivered, parse, refusal
 from .watching import touch_rules
 
 MOST_RULES, MOST_STEPS = 500, 5
@@ -262,6 +262,8 @@ def save_notifier(
         notifier.scheme, notifier.last_error, notifier.failing_since = target.scheme, "", None
     if fields.get("allow_private") is not None:
         notifier.allow_private = bool(fields["allow_private"])
+    if principal is not None and (new or fields.get("url") or "allow_private" in fields):
+        _check_address(notifier)
     if fields.get("per_minute") is not None:
         if not 1 <= int(fields["per_minute"]) <= 600:
             raise DeedRefused("per_minute", "per_minute is a number from 1 to 600.")
@@ -271,6 +273,16 @@ def save_notifier(
         details = {"url": notifier.safe_url, "allow_private": notifier.allow_private}
         audit.record(principal.who, "add notifier" if new else "change notifier", notifier.name, **details)
     return notifier
+
+
+def _check_address(notifier: Notifier) -> None:
+    """Refuse what could never be told, while somebody sits there who can mend it."""
+    try:
+        why = refusal(parse(decrypt(notifier.secret_url)), notifier.allow_private)
+    except (SecretError, BadNotifier):  # sending will say so
+        return
+    if why:
+        raise DeedRefused("url", why)
 
 
 def delete_notifier(principal: Principal | None, notifier: Notifier) -> None:

@@ -141,6 +141,13 @@ class Incident(models.Model):
         return f"{self.rule_name}: {self.queue_name or self.broker_name}"
 
     @property
+    def around(self) -> tuple[int, int]:
+        """Epoch seconds between which it is seen, with what led to it."""
+        opened, ended = self.opened_at.timestamp(), (self.closed_at or timezone.now()).timestamp()
+        room = min(max(900.0, (ended - opened) / 2), 6 * 3600.0)
+        return int(opened - room), int(min(ended + room, timezone.now().timestamp() + 60))
+
+    @property
     def lasted(self) -> float:
         """Seconds from opening to closing, or to now."""
         return ((self.closed_at or timezone.now()) - self.opened_at).total_seconds()

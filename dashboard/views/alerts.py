@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
@@ -47,6 +48,7 @@ def alerts(request: HttpRequest) -> HttpResponse:
         "silences": [(one, silences.in_force(one, now)) for one in Silence.objects.select_related("rule")],
         "notifiers": _notifiers(),
         "examples": OWN,
+        "tested": request.session.pop("tested", None),
         "lasts": LASTS,
         "may": _may(request),
     }
@@ -177,15 +179,31 @@ def notifier_add(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @require("change_notifiers")
+def notifier_change(request: HttpRequest, id: int) -> HttpResponse:
+    """`name`, `url` (empty = as it is), `allow_private`, `per_minute`."""
+    row, said = get_object_or_404(Notifier, pk=id), request.POST
+    fields: dict[str, Any] = {"name": said.get("name", ""), "url": said.get("url", "").strip()}
+    fields |= {"allow_private": "allow_private" in said, "per_minute": _whole(said.get("per_minute", ""))}
+    do(request, lambda: deeds.save_notifier(request.principal, row, fields), f"{row.name} is changed. Test it now.")
+    return redirect(reverse("alerts") + "#notifiers-title")
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 9 else 0  # which is refused, with what is allowed
+
+
+@require_POST
+@require("change_notifiers")
 def notifier_test(request: HttpRequest, id: int) -> HttpResponse:
-    """Send a message that says that it is a test, and show what was answered."""
+    """Send a message that says that it is a test, and show what was sent and answered."""
     row = get_object_or_404(Notifier, pk=id)
     answer = deeds.test_notifier(request.principal, row)
     if isinstance(answer, Sent):
         messages.success(request, f"{row.name} was told, and answered: {answer.answered}")
+        request.session["tested"] = {"name": row.name, "sent": answer.sent[:4000], "answered": answer.answered}
     else:
         messages.error(request, f"{row.name} was not told: {answer}")
-    return redirect("alerts")
+    return redirect(reverse("alerts") + "#notifiers-title")
 
 
 @require_POST

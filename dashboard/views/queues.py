@@ -104,6 +104,7 @@ def queue(request: HttpRequest, id: int) -> HttpResponse:
         "nav": "queues",
         "queue": row,
         "ranges": ranges,
+        "span": _span(request),
         "range": asked if asked in ranges else _usual_range(row, ranges),
         "relations": _relations(row),
         "may": {
@@ -139,6 +140,14 @@ def _generated(row: Queue) -> datetime | None:
     """Until when the queue's history was made up, for the demo."""
     until = generated_until(row.broker_id)
     return datetime.fromtimestamp(until, UTC) if until else None
+
+
+def _span(request: HttpRequest) -> dict[str, Any] | None:
+    """The time that the charts are to show, where a link says one: `start` and `end` in epoch seconds."""
+    start, end = (request.GET.get(name, "") for name in ("start", "end"))
+    if not (start.isdecimal() and end.isdecimal() and 0 < int(start) < int(end) < 1e11):
+        return None
+    return {"start": int(start), "end": int(end), "at": datetime.fromtimestamp((int(start) + int(end)) / 2, UTC)}
 
 
 def _alerts(row: Queue) -> dict[str, Any]:

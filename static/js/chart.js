@@ -84,13 +84,19 @@ function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
+/** A range as the query of an address: of the figure, and of the page that shows it. */
+export function asked(range) {
+  const [start, end] = range.split(",");
+  return end ? `start=${start}&end=${end}` : `range=${range}`;
+}
+
 export class Chart {
   constructor(root, news, address) {
     Object.assign(this, { root, news, address, figure: null, fetchedAt: 0 });
     addEventListener("weir:theme", () => this.draw());
   }
 
-  /** Show a range ("1h"): at once, whatever was fetched before. */
+  /** Show a range ("1h", or "START,END" in epoch seconds): at once, whatever was fetched before. */
   async show(range) {
     this.range = range;
     this.zoom = null;
@@ -105,7 +111,7 @@ export class Chart {
     this.busy = true;
     this.fetchedAt = performance.now();
     try {
-      const answer = await fetch(`${this.address}?range=${range}`, { headers: { Accept: "application/json" } });
+      const answer = await fetch(`${this.address}?${asked(range)}`, { headers: { Accept: "application/json" } });
       if (!answer.ok) throw new Error(answer.status === 401 ? "you are signed out" : `the server answered ${answer.status}`);
       const figure = await answer.json();
       if (range !== this.range) return;

@@ -1,6 +1,6 @@
 // The page of one queue: verdict and figures from the live connection, charts fetched beside it.
 
-import { Chart } from "./chart.js";
+import { Chart, asked } from "./chart.js";
 import { balance, capital, count, duration, exactTime, figure, howKnown, moment, rate } from "./format.js";
 import { Live } from "./live.js";
 import { Outlook } from "./outlook.js";
@@ -117,7 +117,7 @@ function showRange(range, push) {
     if (link.dataset.range === range) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
   }
-  if (push) history.pushState(null, "", `?range=${range}`);
+  if (push) history.pushState(null, "", `?${asked(range)}`);
   chart.show(range);
 }
 
@@ -128,7 +128,10 @@ for (const link of ranges) {
     showRange(link.dataset.range, true);
   });
 }
-addEventListener("popstate", () => showRange(new URLSearchParams(location.search).get("range") ?? page.dataset.range, false));
+addEventListener("popstate", () => {
+  const said = new URLSearchParams(location.search);
+  showRange(said.has("start") ? `${said.get("start")},${said.get("end")}` : said.get("range") ?? page.dataset.range, false);
+});
 document.getElementById("csv").addEventListener("click", () => chart.csv(name));
 document.getElementById("png").addEventListener("click", () => chart.png(name));
 for (const time of page.querySelectorAll("time")) time.textContent = moment(time.dateTime);
@@ -136,4 +139,4 @@ for (const time of page.querySelectorAll("time")) time.textContent = moment(time
 show(JSON.parse(document.getElementById("boot").textContent));
 live.show({ view: "queue", id: Number(id), range: page.dataset.range });
 live.open();
-showRange(page.dataset.range, false);
+showRange(page.dataset.span || page.dataset.range, false);

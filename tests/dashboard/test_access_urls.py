@@ -72,6 +72,7 @@ PAGES = {
     ("post", "alerts/silences/"): OPERATOR,
     ("post", "alerts/silences/<int:id>/end/"): OPERATOR,
     ("post", "alerts/notifiers/"): ADMIN,
+    ("post", "alerts/notifiers/<int:id>/change/"): ADMIN,
     ("post", "alerts/notifiers/<int:id>/test/"): ADMIN,
     ("post", "alerts/notifiers/<int:id>/delete/"): ADMIN,
     ("get", "settings/"): VIEWER,

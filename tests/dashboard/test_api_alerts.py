@@ -158,8 +158,12 @@ def test_an_incident_without_a_queue_can_be_silenced_too(operator_api, shop):
 def test_a_notifiers_url_is_never_shown_again_and_a_test_says_what_came_back(admin_api):
     with hook() as server:
         url = f"json://ann:hunter2@127.0.0.1:{server.port}/hidden?secret=hunter3"
-        made = admin_api.send("post", "notifiers", {"name": "ops", "url": url}, 201)
+        refused = admin_api.send("post", "notifiers", {"name": "ops", "url": url}, 400)["error"]
+        assert refused["field"] == "url" and "private network" in refused["message"]
+        made = admin_api.send("post", "notifiers", {"name": "ops", "url": url, "allow_private": True}, 201)
         assert "hunter" not in str(made) and "hidden" not in str(made)
+        admin_api.send("patch", f"notifiers/{made['id']}", {"allow_private": False}, 400)
+        Notifier.objects.update(allow_private=False)  # as an administrator of before may have left it
         first = admin_api.send("post", f"notifiers/{made['id']}/test")
         assert first["arrived"] is False and "private network" in first["answered"] and server.got == []
         admin_api.send("patch", f"notifiers/{made['id']}", {"allow_private": True})

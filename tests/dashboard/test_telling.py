@@ -82,8 +82,9 @@ def test_mail_arrives_as_one_readable_message():
     assert message["Subject"] == "[Weir] Critical: orders (prod): lag"
     assert sorted(got.rcpt_tos) == ["ann@example.com", "bob@example.com"]
     assert message["Message-ID"] == f"<{row.key}@example.com>"
-    assert "Lag is over 5 min: it is 7 min." in message.get_content()
-    assert "Changed: consumers 4 → 0." in message.get_content()
+    for kind in ("plain", "html"):
+        said = message.get_body((kind,)).get_content()
+        assert "Lag is over 5 min: it is 7 min." in said and "Changed just before: consumers 4 → 0." in said
 
 
 def test_names_from_anybody_break_no_message(hooked, monkeypatch):
@@ -101,7 +102,9 @@ def test_names_from_anybody_break_no_message(hooked, monkeypatch):
             due(to, one)
             assert served(to).state == "sent", to.last_error
     message = email.message_from_bytes(box.got[0].content, policy=policy.default)
-    assert message["Bcc"] is None and len(message["Subject"]) < 300 and "\u202e" not in message.get_content()
+    assert message["Bcc"] is None and len(message["Subject"]) < 300
+    text, html = (message.get_body((kind,)).get_content() for kind in ("plain", "html"))
+    assert "\u202e" not in text + html and "<b>" not in html and "&lt;b&gt;" in html
     assert len(hooked.got[0]["json"]["incidents"][0]["queue"]) <= notice.LONGEST_NAME
     told = hooked.got[1]["json"]
     assert hooked.got[1]["path"] == "/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +13,7 @@ from threading import Event, Thread
 from typing import Any
 
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 
 from .ports import free_port
 
@@ -21,7 +24,7 @@ class Hook:
     An answer is a status, (status, headers), "hang", "drop" (the connection, after the request was read) or "nonsense".
     """
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.got: list[dict[str, Any]] = []
         self.answers: list[Any] = [200]
         self.delay = 0.0
@@ -37,6 +40,8 @@ class Hook:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        if context is not None:
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]
         Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -83,8 +88,9 @@ def _read(body: bytes) -> dict[str, Any]:
 
 
 @contextmanager
-def hook() -> Iterator[Hook]:
-    server = Hook()
+def hook(context: ssl.SSLContext | None = None) -> Iterator[Hook]:
+    """An HTTP server, or with a context of TLS an HTTPS one."""
+    server = Hook(context)
     try:
         yield server
     finally:
@@ -92,26 +98,46 @@ def hook() -> Iterator[Hook]:
 
 
 class Postbox:
-    """What a mail server does with messages: keeps them, or answers `refusal`."""
+    """What a mail server does with messages: keeps them, or answers `refusal`. `password`: whoever logs in says it."""
 
-    def __init__(self) -> None:
+    def __init__(self, password: str = "") -> None:
         self.got: list[Any] = []
-        self.refusal = ""
+        self.secret: list[bool] = []  # whether each came over TLS
+        self.refusal, self.password = "", password
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         if self.refusal:
             return self.refusal
         self.got.append(envelope)
+        self.secret.append(server.transport.get_extra_info("sslcontext") is not None)
         return "250 kept"
+
+    def login(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
+        return AuthResult(success=data.password.decode() == self.password, handled=False)
 
 
 @contextmanager
-def mailbox() -> Iterator[tuple[Postbox, int]]:
-    """A mail server: what it got, and its port."""
-    box, port = Postbox(), free_port()
-    server = Controller(box, hostname="127.0.0.1", port=port)
+def mailbox(tls: str = "", context: ssl.SSLContext | None = None, password: str = "") -> Iterator[tuple[Postbox, int]]:
+    """A mail server: what it got, and its port. `tls`: "" for none, "starttls", or "ssl" from the start."""
+    box, port = Postbox(password), free_port()
+    more: dict[str, Any] = {"authenticator": box.login, "auth_required": True} if password else {}
+    if tls == "starttls":
+        more |= {"tls_context": context, "require_starttls": True}
+    if password and tls != "starttls":
+        more |= {"auth_require_tls": False}
+    kind = _SecretController if tls == "ssl" else Controller
+    more |= {"ssl_context": context} if tls == "ssl" else {}
+    server = kind(box, hostname="127.0.0.1", port=port, **more)
     server.start()
     try:
         yield box, port
     finally:
         server.stop()
+
+
+class _SecretController(Controller):
+    """TLS from the start; the controller's own look whether it listens knows no certificates."""
+
+    def _trigger_server(self) -> None:
+        with suppress(OSError), socket.create_connection((self.hostname, self.port), 5):
+            pass

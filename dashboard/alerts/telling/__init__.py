@@ -10,6 +10,6 @@ ways.py       sending one notice: e-mail, Slack, PagerDuty, a signed webhook, an
 from __future__ import annotations
 
 from .urls import BadNotifier, Target, parse
-from .ways import Sent, Undelivered, send
+from .ways import Sent, Undelivered, refusal, send
 
-__all__ = ["BadNotifier", "Sent", "Target", "Undelivered", "parse", "send"]
+__all__ = ["BadNotifier", "Sent", "Target", "Undelivered", "parse", "refusal", "send"]

@@ -37,6 +37,8 @@ class Item:
     closed_at: str | None
     closed_because: str
     link: str
+    queue_link: str = ""
+    lasted: float | None = None  # seconds, of one that is over
 
     @property
     def what(self) -> str:
@@ -75,6 +77,14 @@ def link(incident: int) -> str:
     return f"{settings.WEIR_PUBLIC_URL}/alerts/incidents/{incident}/"
 
 
+def queue_link(incident: Incident) -> str:
+    """The incident's queue at that time."""
+    if not settings.WEIR_PUBLIC_URL or incident.queue_id is None:
+        return ""
+    start, end = incident.around
+    return f"{settings.WEIR_PUBLIC_URL}/queues/{incident.queue_id}/?start={start}&end={end}"
+
+
 def of(telling: Telling, incidents: Iterable[Incident]) -> Notice:
     """What a row of the outbox tells."""
     items = tuple(map(_item, incidents))
@@ -98,6 +108,8 @@ def _item(incident: Incident) -> Item:
         closed_at=iso(incident.closed_at.timestamp()) if incident.closed_at else None,
         closed_because=one_line(incident.closed_because, LONGEST_TEXT),
         link=link(incident.pk),
+        queue_link=queue_link(incident),
+        lasted=incident.lasted if incident.closed_at else None,
     )
 
 

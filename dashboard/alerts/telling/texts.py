@@ -1,13 +1,21 @@
-"""The words of messages: subject and text for people, and what Slack, PagerDuty and webhooks take. Pure."""
+"""The words of messages: subject and text for people, and what Slack, PagerDuty and webhooks take. Pure.
+
+Whoever reads them may have been asleep: first what is wrong and where, then since when and what was another just
+before, then where to press. Times are UTC where a service cannot show its reader's own.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
+from html import escape
 from typing import Any
 
+from ...insight.sentences import ago
 from .notice import SPELLED_OUT, Item, Notice
 
 _SIGN = {"critical": "■", "warning": "▲", "info": "●"}
 _EMOJI = {"critical": ":red_circle:", "warning": ":large_yellow_circle:", "info": ":large_blue_circle:"}
+_COLOUR = {"critical": "#c6322f", "warning": "#a46400", "info": "#2f6fbf", "closed": "#2b7a3f"}
 TEST = "This is a test. Whoever reads it will be told when something needs attention."
 
 
@@ -27,11 +35,30 @@ def plain(notice: Notice) -> str:
     """The whole message as text."""
     if notice.event == "test":
         return TEST
-    lines = [line for item in notice.items[:SPELLED_OUT] for line in (*_lines(item, notice), "")]
-    more = len(notice.items) - SPELLED_OUT
-    if more > 0:
-        lines += [f"And {more} more.", ""]
-    return "\n".join(lines).rstrip() + "\n"
+    parts = ["\n".join((_head(item, notice), *(f"  {line}" for line in _lines(item, notice)),
+                        *(f"  {name}: {link}" for name, link in _links(item))))
+             for item in notice.items[:SPELLED_OUT]]  # fmt: skip
+    parts += [f"And {_more(notice)} more."] if _more(notice) > 0 else []
+    return "\n\n".join(parts) + "\n"
+
+
+def html(notice: Notice) -> str:
+    """The same for mail programs that show it: no picture, nothing loaded from elsewhere."""
+    if notice.event == "test":
+        return f"<p>{TEST}</p>"
+    parts = []
+    for item in notice.items[:SPELLED_OUT]:
+        colour = _COLOUR["closed" if notice.event == "closed" else item.severity]
+        links = " &middot; ".join(f'<a href="{escape(link)}">{escape(name)}</a>' for name, link in _links(item))
+        parts.append(
+            f'<div style="border-left:4px solid {colour};padding:2px 0 2px 12px;margin:0 0 16px">'
+            f'<p style="margin:0 0 6px;font-weight:600">{escape(_head(item, notice))}</p>'
+            + "".join(f'<p style="margin:0 0 4px">{escape(line)}</p>' for line in _lines(item, notice))
+            + (f'<p style="margin:6px 0 0">{links}</p>' if links else "")
+            + "</div>"
+        )
+    parts += [f"<p>And {_more(notice)} more.</p>"] if _more(notice) > 0 else []
+    return f'<div style="font:14px/1.5 system-ui,sans-serif;max-width:640px">{"".join(parts)}</div>'
 
 
 def _word(notice: Notice) -> str:
@@ -42,34 +69,69 @@ def _word(notice: Notice) -> str:
     )
 
 
-def _lines(item: Item, notice: Notice) -> list[str]:
+def _more(notice: Notice) -> int:
+    return len(notice.items) - SPELLED_OUT
+
+
+def _head(item: Item, notice: Notice) -> str:
+    sign = "✓ over" if notice.event == "closed" else f"{_SIGN[item.severity]} {item.severity}"
     where = f" on {item.broker}" if item.broker and item.queue else ""
-    sign = "✓" if notice.event == "closed" else _SIGN[item.severity]
-    lines = [f"{sign} {item.what}{where}: {item.rule}"]
+    return f"{sign}: {item.what}{where}: {item.rule}"
+
+
+def _lines(item: Item, notice: Notice) -> list[str]:
+    """What is wrong, since when, and what was another then; or how it ended."""
     if notice.event == "closed":
-        lines.append(f"  {item.closed_because} Open from {item.opened_at} to {item.closed_at}.")
-    else:
-        lines.append(f"  {item.reason} Since {item.opened_at}.")
-        lines += [f"  Changed: {'; '.join(item.changed)}."] if item.changed else []
-    return [*lines, f"  {item.link}"] if item.link else lines
+        lasted = f"Open for {ago(item.lasted)}, " if item.lasted is not None else "Open "
+        return [item.closed_because, f"{lasted}{_when(item.opened_at)} to {_when(item.closed_at)}."]
+    lines = [item.reason, f"Since {_when(item.opened_at)}."]
+    return [*lines, f"Changed just before: {', '.join(item.changed)}."] if item.changed else lines
+
+
+def _links(item: Item) -> list[tuple[str, str]]:
+    """Where to press; nothing while Weir does not know how it is reached."""
+    links = [("Acknowledge, silence, see why", item.link), ("The queue at that time", item.queue_link)]
+    return [(name, link) for name, link in links if link]
+
+
+def _when(at: str | None) -> str:
+    return f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M} UTC" if at else "?"
 
 
 def slack(notice: Notice) -> dict[str, Any]:
     """A message in blocks, for Slack's incoming webhooks. Texts are escaped as Slack asks, so nobody is mentioned."""
     if notice.event == "test":
         return {"text": TEST}
-    blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": f"*{_slack_text(subject(notice))}*"}}]
-    for item in notice.items[:SPELLED_OUT]:
-        where = f" on {_slack_text(item.broker)}" if item.broker and item.queue else ""
-        head = f"`{_slack_text(item.what).replace('`', chr(0x2019))}`{where}: {_slack_text(item.rule)}"
-        sign = ":white_check_mark:" if notice.event == "closed" else _EMOJI[item.severity]
-        said = item.closed_because if notice.event == "closed" else " ".join((item.reason, *item.changed))
-        text = f"{sign} {head}\n{_slack_text(said)}" + (f"\n<{item.link}|Open>" if item.link else "")
-        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": text[:2900]}})
-    if len(notice.items) > SPELLED_OUT:
-        more = f"And {len(notice.items) - SPELLED_OUT} more."
-        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": more}})
+    texts = [f"*{_slack_text(subject(notice))}*"] if len(notice.items) > 1 else []
+    texts += [_slack_item(item, notice) for item in notice.items[:SPELLED_OUT]]
+    texts += [f"And {_more(notice)} more."] if _more(notice) > 0 else []
+    blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": text[:2900]}} for text in texts]
     return {"text": _slack_text(subject(notice)), "blocks": blocks, "unfurl_links": False}
+
+
+def _slack_item(item: Item, notice: Notice) -> str:
+    over = notice.event == "closed"
+    where = f" on {_slack_text(item.broker)}" if item.broker and item.queue else ""
+    word = _word(notice) if over or notice.event in ("escalated", "still") else item.severity.capitalize()
+    name = _slack_text(item.what).replace("`", chr(0x2019))
+    lines = [
+        f"{':white_check_mark:' if over else _EMOJI[item.severity]} *{word}:* `{name}`{where}: {_slack_text(item.rule)}"
+    ]
+    if over:
+        lasted = f" Open for {ago(item.lasted)}." if item.lasted is not None else ""
+        lines.append(f"{_slack_text(item.closed_because)}{lasted}")
+    else:
+        lines.append(f"{_slack_text(item.reason)} Since {_slack_when(item.opened_at)}.")
+        lines += [f"Changed just before: {_slack_text(', '.join(item.changed))}."] if item.changed else []
+    lines += [" · ".join(f"<{link}|{name}>" for name, link in _links(item))] if _links(item) else []
+    return "\n".join(lines)
+
+
+def _slack_when(at: str | None) -> str:
+    """A time that Slack shows as its reader's own."""
+    if not at:
+        return "?"
+    return f"<!date^{int(datetime.fromisoformat(at).timestamp())}^{{date_short_pretty}} {{time}}|{_when(at)}>"
 
 
 def _slack_text(text: str) -> str:
@@ -94,11 +156,16 @@ def pagerduty(item: Item, notice: Notice, routing_key: str) -> dict[str, Any]:
         "component": item.what,
         "group": item.broker,
         "class": item.rule,
-        "custom_details": {"changed": list(item.changed)},
+        "custom_details": {
+            "rule": item.rule,
+            "why": item.reason,
+            "changed just before": ", ".join(item.changed) or "nothing",
+        },
     }
     event["client"] = "Weir"
     if item.link:
-        event |= {"client_url": item.link, "links": [{"href": item.link, "text": "Open in Weir"}]}
+        links = [{"href": link, "text": name} for name, link in _links(item)]
+        event |= {"client_url": item.link, "links": links}
     return event
 
 
@@ -126,6 +193,7 @@ def webhook(notice: Notice) -> dict[str, Any]:
                 "closed_at": item.closed_at,
                 "closed_because": item.closed_because or None,
                 "link": item.link or None,
+                "queue_link": item.queue_link or None,
             }
             for item in notice.items
         ],

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formataddr, formatdate, make_msgid
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import orjson
@@ -31,6 +31,9 @@ CONNECT, ANSWER = 5.0, 10.0  # seconds
 LARGEST_ANSWER = 16_384
 SLACK = "https://hooks.slack.com/services"
 PAGERDUTY = {"us": "https://events.pagerduty.com/v2/enqueue", "eu": "https://events.eu.pagerduty.com/v2/enqueue"}
+
+
+_E = TypeVar("_E", bound=BaseException)
 
 
 class Undelivered(Exception):
@@ -55,6 +58,21 @@ def send(target: Target, notice: Notice, allow_private: bool) -> Sent:
         return _WAYS.get(target.scheme, _plain)(target, notice, allow_private)
     except Refused as refused:
         raise Undelivered(str(refused), refused.permanent) from None
+
+
+def refusal(target: Target, allow_private: bool) -> str:
+    """Why nothing could ever be sent there, as a sentence; "" when it can be tried, or the host is not found now."""
+    if target.scheme in ("mailto", "mailtos"):
+        host, port = target.plugin.smtp_host, _smtp(target)[0]
+    elif target.scheme in ("json", "jsons"):
+        host, port = target.host, target.port
+    else:
+        return ""
+    try:
+        pinned(host, port, allow_private)
+    except Refused as refused:
+        return str(refused) if refused.permanent else ""
+    return ""
 
 
 # --- HTTP -----------------------------------------------------------------------------------------------------------
@@ -108,12 +126,41 @@ def _read(response: Any) -> str:
 
 
 def _reason(error: BaseException) -> str:
+    untrusted = _within(error, ssl.SSLCertVerificationError)
+    if untrusted is not None:
+        return _untrusted(untrusted)
     text = " ".join(str(error).split())
     if "timed out" in text.lower():
         return f"no answer within {ANSWER:.0f} s"
     if "refused" in text.lower():
         return "the connection was refused"
+    if "doesn't match" in text:  # urllib3 compares names itself
+        return f"its certificate is not trusted: {text.rpartition(': ')[2]}; {_ANOTHER_NAME}"
     return text.rpartition(": ")[2][:200].rstrip(".)") or type(error).__name__
+
+
+def _within(error: BaseException | None, kind: type[_E]) -> _E | None:
+    """An error, or the one that it was raised for."""
+    seen = 0
+    while error is not None and seen < 9:
+        inner = next((one for one in (error, *error.args) if isinstance(one, kind)), None)
+        if inner is not None:
+            return inner
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return None
+
+
+def _untrusted(error: ssl.SSLCertVerificationError) -> str:
+    """What is wrong with a certificate, and what to do. The numbers are OpenSSL's X509_V_ERR_..."""
+    said = f"its certificate is not trusted: {error.verify_message.rstrip('.')}"
+    if error.verify_code == 10:
+        return f"{said}; it has to be renewed there"
+    if error.verify_code in (62, 64):
+        return f"{said}; {_ANOTHER_NAME}"
+    return f"{said}; SSL_CERT_FILE names a file of the authorities that Weir trusts"
+
+
+_ANOTHER_NAME = "write a name into the URL that it was made for"
 
 
 def signature(secret: str, at: int, body: bytes) -> str:
@@ -201,13 +248,20 @@ def mail(target: Target, notice: Notice) -> EmailMessage:
     if len(notice.items) == 1:
         message["References"] = f"<{notice.items[0].key}@{domain}>"
     message.set_content(texts.plain(notice))
+    message.add_alternative(texts.html(notice), subtype="html")
     return message
+
+
+def _smtp(target: Target) -> tuple[int, str]:
+    """The port of a mail server, and how the connection becomes secret: "ssl" from the start, "starttls", or not."""
+    plugin = target.plugin
+    mode = str(getattr(plugin.secure_mode, "value", plugin.secure_mode))
+    return plugin.port or {"ssl": 465, "starttls": 587}.get(mode, 25), mode
 
 
 def _mail(target: Target, notice: Notice, allow_private: bool) -> Sent:
     plugin, message = target.plugin, mail(target, notice)
-    host, mode = plugin.smtp_host, str(getattr(plugin.secure_mode, "value", plugin.secure_mode))
-    port = plugin.port or {"ssl": 465, "starttls": 587}.get(mode, 25)
+    host, (port, mode) = plugin.smtp_host, _smtp(target)
     context = ssl.create_default_context()
     kind: Any = _PinnedTLS if mode == "ssl" else _Pinned
     more = {"context": context} if mode == "ssl" else {}
@@ -233,7 +287,7 @@ def _mail(target: Target, notice: Notice, allow_private: bool) -> Sent:
         with suppress(smtplib.SMTPException, OSError):
             server.close()
     left_out = f"; refused for {', '.join(refused)}" if refused else ""
-    return Sent(message.as_string(), f"{host} took it{left_out}")
+    return Sent(f"{texts.subject(notice)}\n\n{texts.plain(notice)}", f"{host} took it{left_out}")
 
 
 # --- the others -----------------------------------------------------------------------------------------------------
@@ -243,7 +297,8 @@ def _plain(target: Target, notice: Notice, allow_private: bool) -> Sent:
     """A plain text, by Apprise, to a service whose address is not the user's to choose."""
     import apprise  # here, as in urls.py: it is slow to start
 
-    text, kind = texts.plain(notice), "success" if notice.event == "closed" else "warning"
+    text, kinds = texts.plain(notice), {"critical": "failure", "warning": "warning", "info": "info"}
+    kind = "success" if notice.event == "closed" else kinds[notice.severity]
     with apprise.LogCapture(level=apprise.logging.WARNING) as log:
         arrived = target.plugin.notify(body=text, title=texts.subject(notice), notify_type=kind)
         said = " ".join(log.getvalue().split())[-300:]
