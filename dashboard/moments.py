@@ -48,6 +48,7 @@ def moments(queue: Queue, start: float, end: float) -> list[Moment]:
 def add_moments(figure: Figure, found: Sequence[Moment]) -> Figure:
     """A line through all panels at each moment, with its text at the head."""
     layout = figure["layout"]
+    head = layout["yaxis"]["domain"][1]  # of the uppermost panel: above it is the legend
     lines = [
         {
             "type": "line", "name": moment.kind, "xref": "x", "yref": "paper", "y0": 0, "y1": 1,
@@ -59,7 +60,7 @@ def add_moments(figure: Figure, found: Sequence[Moment]) -> Figure:
     layout["annotations"] += [
         {
             "name": "moment", "text": escape(_short(moment.text)), "hovertext": escape(f"{moment.text}, {moment.more}"),
-            "xref": "x", "yref": "paper", "x": round(moment.at * 1000), "y": 1, "xanchor": "left", "yanchor": "top",
+            "xref": "x", "yref": "paper", "x": round(moment.at * 1000), "y": head, "xanchor": "left", "yanchor": "top",
             "xshift": 3, "showarrow": False,
         }
         for moment in found

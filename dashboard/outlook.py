@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from .insight.capacity import METRICS, Capacity, capacity
 from .insight.forecast import PAST, Forecast, forecast
 from .samples import the_store
@@ -33,6 +35,9 @@ def outlook(queue: int, now: float, row: Mapping[str, Any] | None) -> Outlook:
     moments = newest.times + newest.step / 2
     made = {metric: forecast(moments, newest.values[metric][0]) for metric in FORECAST}
     means = _whole(queue, METRICS, now, "avg")
+    kept = not all(np.isnan(values).all() for values in means.values.values())
+    if not kept and any(row.get(metric) is not None for metric in METRICS):  # the broker tells, since a moment
+        return Outlook({}, "Not known yet: it is watched for less than a minute.")
     needed = capacity(means.times, {metric: means.values[metric][0] for metric in METRICS})
     return Outlook({metric: found for metric, found in made.items() if found is not None}, needed)
 

@@ -81,7 +81,7 @@ def queues(request: HttpRequest) -> HttpResponse:
         "may_add": request.principal.can("change_brokers"),
         "may": {
             deed: request.principal.can(deed)
-            for deed in ("mark_queues", "share_views", "delete_queues", "tend_incidents")
+            for deed in ("mark_queues", "share_views", "delete_queues", "tend_incidents", "replay")
         },
         "views": saved_views.visible_to(request.principal),
         "columns": COLUMNS,

@@ -37,7 +37,7 @@ function tile(found) {
   if (!place) return;
   place.textContent = found.firing;
   place.className = found.critical ? "bad" : found.firing ? "warn" : "";
-  document.querySelector("[data-total=acknowledged]").textContent = `${found.firing - found.unacknowledged} acknowledged`;
+  document.querySelector("[data-total=acknowledged]").textContent = found.firing ? `${found.firing - found.unacknowledged} acknowledged` : "no rule fires";
 }
 
 function show(found) {

@@ -25,17 +25,23 @@ function makeCard(item, base) {
     open: element("a", "btn", "Open"),
     tend: element("button", "btn ghost", "Acknowledge"),
     silence: element("a", "btn ghost", "Silence …"),
+    replay: element("a", "btn ghost", "Replay …"),
   };
-  const { state, name, broker, sentence, since, chart, open, tend, silence: mute } = card.parts;
+  const { state, name, broker, sentence, since, chart, open, tend, silence: mute, replay } = card.parts;
   const title = element("h3", "title");
   title.append(state, name, broker);
   const actions = element("div", "acts");
-  actions.append(open, tend, mute, since);
+  actions.append(open, replay, tend, mute, since);
   tend.type = "button";
   tend.addEventListener("click", () => acknowledge(base, item.id));
-  const there = item.severity === "dead" ? `dead-letters/?group=queue&key=${item.id}` : `queues/${item.id}/`;
+  const dead = item.severity === "dead";
+  const there = dead ? `dead-letters/?group=queue&key=${item.id}` : `queues/${item.id}/`;
   open.href = item.id === null ? `${base}brokers/${item.broker_id}/` : base + there;
-  open.setAttribute("aria-label", `Open ${item.name}`);
+  if (dead) open.textContent = "Review";
+  open.setAttribute("aria-label", `${open.textContent} ${item.name}`);
+  replay.href = `${base}replays/new/?queue=${item.id}`;
+  replay.setAttribute("aria-label", `Replay the dead letters of ${item.name} …`);
+  replay.hidden = !dead || !document.querySelector("#queues[data-replays]");
   card.append(title, chart, sentence, actions);
   return card;
 }
@@ -63,7 +69,7 @@ function fill(card, item) {
   if (card.look !== look) {
     card.look = look;
     card.className = `card attn ${item.severity}`;
-    state.className = `state ${item.state}`;
+    state.className = `state ${item.severity === "dead" ? "stalled" : item.state}`;
     put(state, item.severity === "dead" ? "Dead letters" : capital(item.state));
     chart.setAttribute("class", "spark");
   }

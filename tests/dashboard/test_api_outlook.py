@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from .fleets import made_up_broker, made_up_tick
-from .web import kept
+from .web import kept, seen
 
 
 @pytest.fixture
@@ -44,6 +44,12 @@ def test_what_is_not_known_is_said_in_words(viewer_api, growing):
     assert answer["forecasts"] == {"depth": None, "lag_seconds": None}
     assert answer["words"] == "The broker does not tell how many consumers there are."
     viewer_api.get("queues/999/outlook", 404)
+
+
+def test_of_a_queue_that_was_just_found_nothing_is_said_yet(web, viewer_api):
+    _, [new] = seen(queues=["new"], depth=5, consumers=3)
+    answer = viewer_api.get(f"queues/{new}/outlook")
+    assert "Not known yet" in str(answer) and "does not tell" not in str(answer)
 
 
 @pytest.mark.parametrize(("range", "shown"), [("15m", True), ("1h", True), ("24h", True), ("7d", False)])
