@@ -6,6 +6,7 @@ go there instead of to a queue: an original is removed only after its copy is on
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,15 +19,18 @@ import msgpack
 from django.conf import settings
 
 from collectors.errors import CollectorError, NotSupported
-from collectors.letters import Destination, Lease, Letter, Outcome, Parcel, Receipt, Sends, Taken
+from collectors.letters import Destination, HoldsLetters, Lease, Letter, Outcome, Parcel, Receipt, Sends, Taken
 
-from ..letters import bodies
-from ..models import Replay
+from ..letters import bodies, looks
+from ..models import Queue, Replay
+from ..refused import DeedRefused
 from ..secrets import SecretError, decrypt_bytes, encrypt_bytes
 from . import orders
 from .journal import Journal
 from .report import Asked, Row
 from .states import Counts, JournalError, State
+
+log = logging.getLogger("weir.replay")
 
 if TYPE_CHECKING:
     from .telling import Desk
@@ -217,10 +221,29 @@ def restore(replay: Replay, desk: Desk) -> None:
             raise NotSupported(f"Nothing can be put into queues of {queue.broker.kind} from here.")
         with _opened(deletion.own) as db:
             end = _Restoring(broker, queue.key, db, desk).run()
+        known = _look_again(queue, broker) if end is not None and end.sent else ""
     finally:
         close()
     if end is not None:
-        desk.tell("done" if not end.failed else "failed", _restored_words(end), end, end.total)
+        words = f"{_restored_words(end)} {known}".rstrip()
+        desk.tell("done" if not end.failed else "failed", words, end, end.total)
+
+
+def _look_again(queue: Queue, broker: HoldsLetters) -> str:
+    """So that the inbox knows what was put back: where looking is free it is read by itself within seconds, elsewhere
+    a look is spent, never of the last half of a budget. What is to be done where that is not enough, a sentence."""
+    later = "Dead letters shows them after the next look into the queue."
+    try:
+        offer = looks.offer_by(queue, broker)
+        if offer.price.free:
+            return ""
+        if offer.refused or (offer.left is not None and offer.left <= (offer.place.limit or 0) / 2):
+            return later
+        seen = looks.by_itself(queue, broker)
+    except (DeedRefused, CollectorError) as error:
+        log.info("What was put back into %s is not looked at: %s", queue.name, error)
+        return later
+    return "" if seen.of is not None and len(seen.letters) >= seen.of else later
 
 
 class _Restoring:

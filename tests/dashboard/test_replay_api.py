@@ -187,6 +187,20 @@ def test_a_letter_is_deleted_and_restored(looked, operator_api, worker):
     assert "restored" in operator_api.send("post", f"deletions/{gone['id']}/restore", status=409)["error"]["message"]
 
 
+@pytest.mark.parametrize(("limit", "known"), [(20, True), (2, False)])
+def test_what_is_put_back_is_looked_at_again_within_the_budget(box, operator_api, worker, limit, known):
+    with box.world.still() as queues:
+        queues["orders.dlq"].limit = limit
+    gone = operator_api.send("post", f"queues/{box.dlq.pk}/purge", {"confirm": 45}, 201)
+    settled(operator_api, gone["id"])
+    assert not Letter.objects.filter(queue=box.dlq, gone_at=None).exists()
+    back = operator_api.send("post", f"deletions/{gone['id']}/restore", status=201)
+    said = settled(operator_api, back["id"])["reason"]
+    assert len(box.ready()) == 45 and said.startswith("45 were put back.")
+    assert ("after the next look" in said) is not known
+    assert Letter.objects.filter(queue=box.dlq, gone_at=None).count() == (45 if known else 0)
+
+
 def test_purging_asks_for_the_count(box, operator_api, worker, settings):
     box.put(100)
     path = f"queues/{box.dlq.pk}/purge"
