@@ -145,7 +145,7 @@ class MessageOut(Schema):
     n: int = Field(description="its copy bears replay-id REPLAY_ID.n")
     key: str
     state: str = Field(description="planned, leased, sending, sent, removed, failed, skipped, came_back")
-    size_bytes: int
+    size_bytes: int | None = Field(description="null: not known (of what was put back)")
     destination: str | None
     possibly_duplicated: bool
     why: str | None

@@ -111,3 +111,5 @@ _S = Replay.State
 #: A worker is, or is to be, at it.
 ACTIVE = (_S.TRIAL, _S.RAMPING, _S.RUNNING, _S.YIELDING, _S.WATCHING)
 OVER = (_S.DONE, _S.STOPPED, _S.FAILED)
+#: Plans that were dropped before anybody started them: kept for the audit, not shown in lists.
+DROPPED = models.Q(state=_S.STOPPED, started_at=None)

@@ -35,6 +35,7 @@ def _layout(start: float, end: float, most: int) -> dict[str, Any]:
         "xaxis": {"type": "date", "range": [start * 1000.0, end * 1000.0], "fixedrange": True},
         "yaxis": {
             "rangemode": "tozero", "range": [0, max(1.0, most * 1.08)], "nticks": 5, "fixedrange": True,
+            "dtick": 1 if most < 5 else None,
             "tickformat": "~s" if most >= 1000 else ",d", "zeroline": False,
         },
         "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"},

@@ -183,9 +183,9 @@ def report(own: str, asked: Asked) -> tuple[list[Row], int]:
     (holding, values), (page, bounds) = asked.holding("id", "why"), asked.page()
     there = f"from kept where state in ({','.join(map(str, wanted))}) and {holding}"
     with _opened(own) as db:
-        rows = db.execute(f"select n, id, state, why, length(secret) {there} and {page}", (*values, *bounds)).fetchall()
+        rows = db.execute(f"select n, id, state, why {there} and {page}", (*values, *bounds)).fetchall()
         (total,) = db.execute(f"select count(*) {there}", values).fetchone()
-    found = [Row(n, id, _WORDS[kept], size, "", 0, False, why, 0.0) for n, id, kept, why, size in rows]
+    found = [Row(n, id, _WORDS[kept], -1, "", 0, False, why, 0.0) for n, id, kept, why in rows]
     return found, total
 
 

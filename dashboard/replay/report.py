@@ -15,7 +15,8 @@ from .states import COUNTED, Counts, JournalError, State, counts_of, words
 
 @dataclass(slots=True, frozen=True)
 class Row:
-    """One message of a replay. `again`: how often it was sent again without knowing that it had not arrived."""
+    """One message of a replay. `again`: how often it was sent again without knowing that it had not arrived; `size`
+    -1: not known."""
 
     n: int
     id: str

@@ -92,7 +92,7 @@ def _message(row: Row, destination: str) -> dict[str, Any]:
         "n": row.n,
         "key": visible(row.id),
         "state": "came_back" if row.came_back else row.state.word,
-        "size_bytes": row.size,
+        "size_bytes": row.size if row.size >= 0 else None,
         "destination": visible(destination) or None,
         "possibly_duplicated": row.again > 0,
         "why": row.why or None,
@@ -110,7 +110,7 @@ def per_second(row: Replay) -> float | None:
 def seconds_left(row: Replay) -> float | None:
     """Until the last one is sent at the pace of until now; None = that cannot be told."""
     pace = per_second(row)
-    if not pace or row.total is None or row.over or row.state == Replay.State.PAUSED:
+    if not pace or row.total is None or row.over or row.state in (Replay.State.TRIAL, Replay.State.PAUSED):
         return None
     return round(max(0.0, (row.total - row.sent - row.skipped - row.failed) / pace), 1)
 

@@ -10,6 +10,7 @@ from ..access import Principal
 from ..live import others
 from ..live.view import BadView, known
 from ..models import Replay
+from ..models.replays import DROPPED
 from ..snapshot import Snapshot
 from . import showing
 
@@ -64,9 +65,10 @@ def _read_all(message: Mapping[str, Any], principal: Principal) -> ReplaysView:
 
 
 def _version_of_all(view: ReplaysView, snapshot: Snapshot, now: float) -> Hashable:
-    return tuple(Replay.objects.order_by("-pk").values_list("pk", *_NEWS)[:SHOWN])
+    return tuple(Replay.objects.exclude(DROPPED).order_by("-pk").values_list("pk", *_NEWS)[:SHOWN])
 
 
 def _all(view: ReplaysView, snapshot: Snapshot, now: float) -> Mapping[str, Any]:
-    rows = [showing.replay(row) for row in Replay.objects.order_by("-pk")[:SHOWN]]
-    return {"total": Replay.objects.count(), "summary": {}, "rows": rows}
+    there = Replay.objects.exclude(DROPPED)
+    rows = [showing.replay(row) for row in there.order_by("-pk")[:SHOWN]]
+    return {"total": there.count(), "summary": {}, "rows": rows}

@@ -11,9 +11,11 @@ from django.views.decorators.http import require_GET
 
 from ..access import require
 from ..models import Queue, Replay
+from ..models.replays import DROPPED
 from ..replay import showing
 
 PAGE = 50
+TITLES = {Replay.Deed.DELETE: "Deletion", Replay.Deed.RESTORE: "Restoration"}
 
 
 @never_cache
@@ -22,14 +24,15 @@ PAGE = 50
 def replays(request: HttpRequest) -> HttpResponse:
     """The newest first; `?before=` goes on behind an id."""
     text = request.GET.get("before", "")
-    found = Replay.objects.exclude(deed=Replay.Deed.DELETE)
+    shown = Replay.objects.exclude(DROPPED)
+    found = shown.exclude(deed=Replay.Deed.DELETE)
     if text.isascii() and text.isdigit() and len(text) < 19:
         found = found.filter(pk__lt=int(text))
     rows = list(found.order_by("-pk")[: PAGE + 1])
-    deletions = list(Replay.objects.filter(deed=Replay.Deed.DELETE).order_by("-pk")[:PAGE])
+    deletions = list(shown.filter(deed=Replay.Deed.DELETE).order_by("-pk")[:PAGE])
     context = {
         "nav": "replays",
-        "rows": [showing.replay(row) | {"made": row.made_at} for row in rows[:PAGE]],
+        "rows": [showing.replay(row) | {"made": row.made_at, "title": _title(row)} for row in rows[:PAGE]],
         "older": rows[PAGE - 1].pk if len(rows) > PAGE else None,
         "deletions": [showing.deletion(row) | {"made": row.made_at, "until": row.undone_until} for row in deletions],
         "may_restore": _principal(request).can("delete_letters"),
@@ -49,6 +52,7 @@ def replay(request: HttpRequest, id: int) -> HttpResponse:
         "nav": "replays",
         "replay": showing.replay(row),
         "made": row.made_at,
+        "title": _title(row),
         "may": _principal(request).can("delete_letters" if row.deed == Replay.Deed.DELETE else "replay"),
     }
     return render(request, "replays/replay.html", context)
@@ -73,6 +77,10 @@ def replay_new(request: HttpRequest) -> HttpResponse:
         "may_delete": _principal(request).can("delete_letters"),
     }
     return render(request, "replays/new.html", context)
+
+
+def _title(row: Replay) -> str:
+    return TITLES.get(row.deed, row.deed.capitalize())
 
 
 def _principal(request: HttpRequest) -> Any:

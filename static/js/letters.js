@@ -166,7 +166,11 @@ function summary(said, shown) {
   part("calm").hidden = !none;
   part("inbox").hidden = none;
   part("nothing").hidden = Boolean(shown) || none;
-  part("calm-words").textContent = said.holders ? `${count(said.holders)} ${said.holders === 1 ? "queue holds" : "queues hold"} dead letters, and all are empty.` : "No queue of dead letters is known yet.";
+  const lying = none && !said.problem ? (said.taken?.of ?? 0) : 0; // known to their brokers, and never looked at
+  part("calm-title").textContent = lying ? "Nothing was looked at yet" : "No dead letters";
+  part("calm-look").hidden = !lying;
+  if (lying) part("calm-words").textContent = `${count(lying)} dead letters lie in ${count(said.holders)} ${said.holders === 1 ? "queue" : "queues"}. What is in them shows when somebody looks; the price is said first.`;
+  else part("calm-words").textContent = said.holders ? `${count(said.holders)} ${said.holders === 1 ? "queue holds" : "queues hold"} dead letters, and all are empty.` : "No queue of dead letters is known yet.";
   part("snoozed").textContent = said.snoozed ? `${count(said.snoozed)} snoozed` : "";
   part("snoozed").hidden = !said.snoozed;
 }

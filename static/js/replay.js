@@ -19,7 +19,7 @@ let replay = null;
 
 live.show({ view: "replay", id: Number(id) });
 live.open();
-addEventListener("load", () => chart.show("15m"));
+if (!find("[data-chart]").hidden) addEventListener("load", () => chart.show("15m"));
 
 function say(selector, words) {
   const box = find(selector);
@@ -37,6 +37,7 @@ function show(row) {
   document.title = `${row.state === "running" && row.total ? `${Math.round((100 * row.sent) / row.total)} % · ` : ""}${find("h1").textContent} · Weir`;
   say("[data-reason]", row.reason);
   find("[data-reason]").classList.toggle("bad", row.state === "failed");
+  find("[data-reason]").classList.toggle("warn", row.state === "stopped" && row.came_back > 0);
   say("[data-trouble]", row.trouble && `${row.trouble} Weir tries again by itself.`);
   const of = row.total === null ? "" : ` of ${count(row.total)}`;
   put(find("[data-far]"), `${count(row.sent)}${of}`);
@@ -48,15 +49,20 @@ function show(row) {
   showPlan(row);
   if (changed) showActs(row);
   const form = find("[data-rate-form]");
+  const rate = find("#rate");
+  if (rate && changed && document.activeElement !== rate) rate.value = row.rate ?? "";
   if (form) form.hidden = OVER.includes(row.state) || row.deed === "restore" || (row.how === "broker" && row.started_at !== null);
   if (moved || changed) refresh(changed);
 }
 
-let refreshedAt = 0;
+let [refreshedAt, later] = [-Infinity, 0];
+/** The chart and the list, at once or when three seconds have passed; what comes meanwhile is in the one at their end. */
 function refresh(now) {
-  if (!now && performance.now() - refreshedAt < 3000) return;
+  clearTimeout(later);
+  const wait = now ? 0 : refreshedAt + 3000 - performance.now();
+  if (wait > 0) return (later = setTimeout(() => refresh(true), wait));
   refreshedAt = performance.now();
-  chart.refresh(now);
+  if (!find("[data-chart]").hidden) chart.refresh(now);
   load(true);
 }
 
@@ -69,7 +75,7 @@ function showSteps(row) {
   if (row.trial) steps.push([1, "Ramp", row.state === "ramping" ? "now" : ""]);
   const rate = row.rate === null ? "as fast as it goes" : `${row.rate} /s`;
   const own = row.how === "broker";
-  steps.push([2, own ? `${mover(row)} moves them, ${rate}` : row.deed === "delete" ? "Delete, keeping copies" : row.deed === "restore" ? "Put back" : `All, ${rate}`, `${count(row.sent)} ${own ? "moved" : "sent"}`]);
+  steps.push([2, own ? `${mover(row)} moves them, ${rate}` : row.deed === "delete" ? "Delete, keeping copies" : row.deed === "restore" ? "Put back" : `All, ${rate}`, `${count(row.sent)} ${own ? "moved" : (DONE[row.deed] ?? "sent")}`]);
   if (row.deed === "replay" && !own) steps.push([3, `Watch for returns, ${duration(row.limits.watch)}`, row.state === "watching" ? "now" : at === 4 ? `${count(row.came_back)} came back` : "waiting"]);
   const list = find(".steps");
   const lines = steps.map(([n, label, word], i) => {
@@ -92,6 +98,7 @@ function showSteps(row) {
   list.dataset.key = key;
 }
 
+const DONE = { delete: "deleted", restore: "put back", move: "moved", copy: "copied" };
 const mover = (row) => row.planned?.own_name || "The broker";
 
 function pairs(list, rows) {
@@ -112,7 +119,9 @@ function pairs(list, rows) {
 function showFates(row) {
   const by = ["By", `${row.started_by ?? row.made_by} · ${moment(row.started_at ?? row.made_at)}`];
   if (row.how === "broker") return pairs(find(".fates"), [["Moved", `≈ ${count(row.sent)}`], ["Came back", "?"], ["Possibly twice", "?"], by]);
-  const rows = [["Confirmed", count(row.sent)], [row.deed === "copy" ? "Originals kept" : "Originals removed", count(row.deed === "copy" ? row.sent : row.removed)]];
+  const rows = [[{ delete: "Copies kept", restore: "Put back" }[row.deed] ?? "Confirmed", count(row.sent)]];
+  if (row.deed === "copy") rows.push(["Originals kept", count(row.sent)]);
+  else if (row.deed !== "restore") rows.push([row.deed === "delete" ? "Deleted" : "Originals removed", count(row.removed)]);
   if (row.deed === "replay") rows.push(["Came back", count(row.came_back), row.came_back ? "bad" : "ok"]);
   rows.push(["Failed", count(row.failed), row.failed ? "bad" : ""], ["Left out", count(row.skipped)]);
   rows.push(["Possibly twice", count(row.possibly_duplicated), row.possibly_duplicated ? "warn" : ""], by);
@@ -125,7 +134,7 @@ function showPlan(row) {
   const [kind] = Object.keys(row.selection);
   const chosen = { all: "all that lay there", ids: `${count(row.selection.ids?.length ?? 0)} ticked`, oldest: `the oldest ${count(row.selection.oldest ?? 0)}`, filter: row.selection.filter, cause: `cause ${row.selection.cause}` }[kind];
   const others = row.selection.others ? "all but: " : "";
-  const rows = [["Chosen", others + (chosen ?? "")], ["To", plan.destinations.map((one) => one.name).join(", ") || "–"]];
+  const rows = [["Chosen", others + (chosen ?? "")], ...(row.deed === "delete" ? [] : [["To", plan.destinations.map((one) => one.name).join(", ") || "–"]])];
   if (row.edited) rows.push(["Edited", "its body was changed before it was sent"]);
   rows.push(["Safety", plan.safety]);
   for (const warning of plan.warnings) rows.push(["Mind", warning, "warn", "term"]);
@@ -143,6 +152,7 @@ function showActs(row) {
   if (!OVER.includes(row.state)) acts.push(["stop", "Stop", "danger"]);
   if (OVER.includes(row.state) && row.failed + row.skipped && row.deed !== "restore") acts.push(["repeat", `Repeat ${count(row.failed + row.skipped)} that were not sent`, ""]);
   if (row.state === "failed" && row.planned?.staging) acts.push(["stage", "Move the rest aside first", "pri"]);
+  if (OVER.includes(row.state) && row.deed === "delete" && row.removed) acts.push(["restore", "Restore", ""]);
   if (OVER.includes(row.state) && row.stages && row.sent) acts.push(["chosen", "Plan what was chosen", "pri"], ["back", `Move ${count(row.sent)} back`, ""]);
   const had = document.activeElement?.dataset?.act;
   place.replaceChildren(
@@ -154,7 +164,7 @@ function showActs(row) {
       return button;
     }),
   );
-  if (had) (place.querySelector(`[data-act=${had}]`) ?? place.querySelector("button"))?.focus();
+  if (had) (place.querySelector(`[data-act=${had}]`) ?? place.querySelector("button") ?? find("h1")).focus();
 }
 
 async function act(verb) {
@@ -166,12 +176,13 @@ async function act(verb) {
   else show(answer);
 }
 
-/** After a move of the rest to a staging queue: the plan that it was made for, once more; and the way back for the rest. */
+/** What leads to another one: of a move of the rest to a staging queue the plan that it was made for, and the way back. */
 const NEXT = {
   async chosen() {
     const { error, queue_id, selection, deed, to, rate, trial, options, limits, allow_replayed } = await api("GET", `replays/${replay.repeats}`);
     return error ? { error } : api("POST", "replays", { queue_id, selection, deed, to, rate, trial, options, limits, allow_replayed });
   },
+  restore: () => api("POST", `deletions/${id}/restore`),
   back: () => api("POST", "replays", { queue_id: replay.to.queue_id, selection: { all: true }, deed: "move", to: { queue_id: replay.queue_id }, options: replay.options }),
 };
 
@@ -210,7 +221,7 @@ function line(message) {
     ["No.", String(message.n), "num"],
     ["Became", state, `l ${message.state === "failed" || message.state === "came_back" ? "bad" : ""}`],
     ["To", message.destination ?? "–", "l mono wrap"],
-    ["Size", `${count(message.size_bytes)} B`, "num"],
+    ["Size", message.size_bytes === null ? "" : `${count(message.size_bytes)} B`, "num"],
     ["When", message.at ? exactTime(message.at) : "", "l num"],
     ["Why", message.why ?? "", "l why muted"],
   ];

@@ -41,6 +41,7 @@ export class ReplayPlan {
     this.what = { deed: "replay", ...what };
     const verb = VERB[this.what.deed];
     this.box.querySelector("[data-title]").textContent = this.what.deed === "delete" ? "Deletion plan" : `${verb} plan`;
+    this.box.querySelector("[data-stage]").textContent = `dry run · nothing ${this.what.deed === "delete" ? "deleted" : "sent"} yet`;
     this.box.hidden = false;
     this.change.hidden = this.what.deed === "delete";
     this.fold(false);
