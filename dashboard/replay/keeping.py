@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 from django.conf import settings
 
 from collectors.errors import CollectorError, NotSupported
-from collectors.letters import Destination, HoldsLetters, Lease, Letter, Outcome, Parcel, Receipt, Sends, Taken
+from collectors.letters import Destination, Lease, Letter, Outcome, Parcel, Receipt, Sends, Taken
 
 from ..letters import bodies, looks
 from ..models import Queue, Replay
@@ -229,7 +229,7 @@ def restore(replay: Replay, desk: Desk) -> None:
         desk.tell("done" if not end.failed else "failed", words, end, end.total)
 
 
-def _look_again(queue: Queue, broker: HoldsLetters) -> str:
+def _look_again(queue: Queue, broker: Any) -> str:
     """So that the inbox knows what was put back: where looking is free it is read by itself within seconds, elsewhere
     a look is spent, never of the last half of a budget. What is to be done where that is not enough, a sentence."""
     later = "Dead letters shows them after the next look into the queue."
