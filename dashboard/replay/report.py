@@ -61,6 +61,10 @@ class Reading:
             raise JournalError("This replay has no journal on this machine.")
         try:
             self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5.0)
+            if not self._db.execute("select 1 from sqlite_master where name = 'message'").fetchone():
+                self._db.close()  # its worker is just making it: nothing stands in it yet
+                self._db = sqlite3.connect(":memory:")
+                self._db.execute(f"create table message ({', '.join(Row.__dataclass_fields__)})")
         except sqlite3.Error as error:
             raise JournalError(f"The journal {path.name} cannot be read: {words(error)}") from error
 

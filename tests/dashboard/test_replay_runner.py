@@ -302,3 +302,10 @@ def test_an_equal_letter_is_not_taken_for_one_that_was_sent(tmp_path, monkeypatc
     assert len(in_queue(world, "orders.dead")) == 1
     desk = run(tmp_path / "j", order(lease_seconds=1.0))
     assert in_queue(world, "orders") == bodies and desk.counts.possibly_duplicated == 1
+
+
+def test_a_journal_that_is_just_being_made_is_an_empty_one(tmp_path):
+    """A page may ask between the file and its tables."""
+    (tmp_path / "own.sqlite").touch()
+    with Reading(tmp_path / "own.sqlite") as journal:
+        assert journal.messages() == [] and journal.by_time() == [] and journal.counts().total == 0
