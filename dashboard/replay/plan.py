@@ -145,7 +145,7 @@ def _known(queue: Queue, selection: Mapping[str, Any]) -> dict[str, tuple[int, i
 def _destinations(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters, to: Destination | None) -> None:
     wide.offer(plan, queue, broker)
     if to is not None and to.exchange is not None:
-        wide.describe(plan, queue, broker, to)
+        wide.describe(plan, queue, broker, to, {one.name for one in _origins(queue)})
         return
     targets = list(Queue.objects.filter(broker=queue.broker, key=to.queue)) if to is not None else _origins(queue)
     if not targets and to is None:

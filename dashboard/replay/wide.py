@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Collection
 
 from collectors.errors import CollectorError
 from collectors.letters import Destination, HasExchanges, HoldsLetters
 
 from ..letters import bodies
 from ..models import Letter, Queue
-from . import orders
 from .planned import Plan
 
 MOST, MOST_NAMED, READ = 500, 20, 50  # exchanges offered, receivers named, letters asked how they had come
@@ -30,8 +30,8 @@ def offer(plan: Plan, queue: Queue, broker: HoldsLetters) -> None:
     plan.came_by = [{"exchange": exchange, "routing_key": key} for (exchange, key), _ in ways.most_common(5)]
 
 
-def describe(plan: Plan, queue: Queue, broker: HoldsLetters, to: Destination) -> None:
-    """Who receives what is sent there: those in whose queue it did not die are warned of by name."""
+def describe(plan: Plan, queue: Queue, broker: HoldsLetters, to: Destination, origins: Collection[str]) -> None:
+    """Who receives what is sent there: those beside `origins`, where the letters died, are warned of by name."""
     plan.wide = True
     names = broker.receivers(to, queue.key)
     where = f"'{to.exchange}' with the routing key '{to.routing_key}'"
@@ -42,8 +42,7 @@ def describe(plan: Plan, queue: Queue, broker: HoldsLetters, to: Destination) ->
         plan.warnings.append(f"Which queues receive what is sent to {where} is not known: it may be many.")
         return
     plan.destinations = [{"queue_id": None, "name": name} for name in names]
-    own = {source.name for source in orders.sources_of(queue)}
-    others = [name for name in names if name not in own]
+    others = [name for name in names if name not in origins]
     if others:
         more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
         plan.warnings.append(

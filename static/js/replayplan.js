@@ -141,7 +141,7 @@ export class ReplayPlan {
     }
     if (plan.trial_words) rows.push(["Trial", plan.trial_words]);
     if (replay.trial) rows.push(["Trial first", `${plan.exact ? "" : "up to "}${many(replay.trial)}, wait ${duration(replay.limits.trial_wait)}, stop if any returns`]);
-    if (plan.seconds !== null) rows.push(["Takes about", `${duration(plan.seconds)}${this.why(replay)}`]);
+    if (plan.seconds !== null) rows.push(plan.seconds < 1 ? ["Takes", `less than a second${this.why(replay)}`] : ["Takes about", `${duration(plan.seconds)}${this.why(replay)}`]);
     if (plan.staging) rows.push(["Instead", plan.staging, "warn"]);
     rows.push(["Safety", plan.safety]);
     if (plan.own_move && replay.how === "weir") rows.push([`Or ${plan.own_name}`, `moves them by itself. ${plan.own_move}`]);

@@ -147,7 +147,7 @@ class Exchange:
 def test_who_else_receives_what_is_sent_wide_is_named(box, names, said, refused):
     planned = Plan(count=3)
     wide.offer(planned, box.dlq, Exchange(names))
-    wide.describe(planned, box.dlq, Exchange(names), Destination("", "shop", "new"))
+    wide.describe(planned, box.dlq, Exchange(names), Destination("", "shop", "new"), {"orders"})
     assert planned.wide and planned.exchanges == ["shop", "amq.topic"] and planned.refused == refused
     assert said in " ".join(planned.warnings)
     plan._confirm(planned, Replay(selection={"all": True}))
