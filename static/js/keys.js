@@ -1,5 +1,5 @@
 // Keys that work on every page, the help they are listed in, and menus that close. `g` and a letter: the link in the header
-// with that data-go. j, k, x, h go out as events: table.js, letterlist.js, marks.js.
+// with that data-go. j, k, x, r, h go out as events: table.js, letterlist.js, letterdeeds.js, marks.js.
 
 const typing = (target) => target.closest?.("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]");
 let going = 0; // when `g` was pressed
@@ -34,6 +34,7 @@ function act(key) {
   if (key === "j") return move(1);
   if (key === "k") return move(-1);
   if (key === "x") return !dispatchEvent(new Event("weir:select", { cancelable: true }));
+  if (key === "r") return !dispatchEvent(new Event("weir:replay", { cancelable: true }));
   if (key === "a") return !dispatchEvent(new Event("weir:acknowledge", { cancelable: true }));
   if (key === "h") return !dispatchEvent(new Event("weir:hide", { cancelable: true }));
   return false;

@@ -20,6 +20,11 @@ export class Deeds {
       if (deed === "edit") this.editor.open(this.one.id);
       else if (deed) this.begin(deed);
     });
+    addEventListener("weir:replay", (event) => {
+      if (this.bar.hidden || this.bar.querySelector("[data-deed=replay]").disabled) return;
+      event.preventDefault();
+      this.begin("replay");
+    });
   }
 
   /** What is chosen: a group with its scope, letters that are ticked, the letter that is open. */

@@ -177,7 +177,7 @@ def test_it_is_worked_by_keyboard_alone_up_to_a_plan(inbox: Page) -> None:
     expect(inbox.locator("[data-deed=replay]")).to_have_text("Replay 2 …")
     inbox.keyboard.press("Enter")
     expect(inbox.locator("#letter")).to_be_visible(timeout=SLOWLY)
-    inbox.locator("[data-deed=replay]").press("Enter")
+    inbox.keyboard.press("r")
     plan = inbox.locator("#replay-plan")
     expect(plan.locator("[data-start]")).to_be_enabled(timeout=SLOWLY)
     expect(plan).to_contain_text("2 ticked")
