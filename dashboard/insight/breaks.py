@@ -19,7 +19,7 @@ BETTER = 14.0
 #: So many times its own doubt must a new pace differ from the old one; a part of few changes needs more.
 CLEAR, CLEAR_OF_FEW = 3.0, 10.0
 #: A change that is so many times the usual, and that the next few do not take back, is a jump.
-JUMP, NEXT = 10.0, 2
+JUMP, NEXT, LATELY = 10.0, 2, 40
 _ROUNDS = 6
 
 
@@ -58,7 +58,9 @@ def _since_jump(newest_first: Floats, known: Ints) -> Ints:
         return known
     inside = np.arange(width)[None, :] < known[:, None]
     usual = quantile(np.where(inside, newest_first, np.inf), known, 0.5)[:, None]
-    scatter = quantile(np.where(inside, np.abs(newest_first - usual), np.inf), known, 0.5)[:, None]
+    far = np.where(inside, np.abs(newest_first - usual), np.inf)
+    lately = quantile(far[:, :LATELY], np.minimum(known, LATELY), 0.5)  # what was quiet may have become uneven
+    scatter = np.maximum(quantile(far, known, 0.5), lately)[:, None]
     off = np.where(inside, newest_first - usual, 0.0)
     total = np.cumsum(np.pad(off, ((0, 0), (NEXT + 1, NEXT))), axis=1)
     around = total[:, 2 * NEXT + 1 :] - total[:, : -2 * NEXT - 1]

@@ -52,7 +52,7 @@ export class Outlook {
         return [term, told];
       }),
     );
-    note.textContent = capacity ? `If each goes on at ${rate(capacity.per_consumer)} a second, as it was seen to.` : words;
+    note.textContent = capacity ? `At ${rate(capacity.per_consumer)} a second by each consumer, as was seen while they were busy.` : words;
     this.card.hidden = false;
     this.changed();
   }

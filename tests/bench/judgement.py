@@ -1,7 +1,8 @@
 """How right Weir's judgement is: `python -m tests.bench.judgement [--short]`.
 
 States against the labelled set (tests/dashboard/labelled): precision and recall by state, delay, flicker, causes named;
-once on the arrivals that the judge's constants were tried on, and once on others that it never saw.
+once on the arrivals that the judge's constants were tried on, once on others that it never saw, and once on queues of
+RabbitMQ, Redis and SQS that went through known phases and were recorded (tests/recordings/record_series.py).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import asdict
 from itertools import groupby
 
 from tests.dashboard.labelled.made import made
+from tests.dashboard.labelled.recorded import recorded
 from tests.dashboard.labelled.score import Judged, flicker, judge, reasons_right, scores
 
 from . import report
@@ -54,7 +56,8 @@ def bench(short: bool = False) -> list[Table]:
         return [states(some, "Three families"), families(some)]
     fresh = judge(made(FRESH))
     return [states(fresh, "States, on arrivals that it never saw"), families(fresh),
-            states(judge(made()), "States, on those that its constants were tried on")]  # fmt: skip
+            states(judge(made()), "States, on those that its constants were tried on"),
+            states(judge(recorded()), "States, on real queues that were recorded")]  # fmt: skip
 
 
 def main() -> None:
