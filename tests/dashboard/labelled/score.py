@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -13,6 +12,9 @@ from dashboard.ticks import Ring
 from tests.dashboard.traffic import START, tick_of
 
 from .told import ANY, Series
+
+#: A real change may bring several of what is told within so many seconds.
+PASSING = 150.0
 
 
 @dataclass(slots=True)
@@ -34,10 +36,25 @@ class Judged:
 
     @property
     def changes(self) -> int:
-        """Changes of the state beyond those that really were, after the first five minutes."""
-        told = [s for at, s in zip(self.series.times, self.states, strict=True) if s is not None and at > 300]
-        real = len({began for at, began in zip(self.series.times, self.series.began, strict=True) if at > 300}) - 1
-        return max(0, sum(a is not b for a, b in pairwise(told)) - real)
+        """Changes of the state that nothing real caused, after the first five minutes.
+
+        A real change may be told by several of which some pass (growing, then stalled), within PASSING; or by one, late.
+        """
+        spells: dict[float, list[float]] = {}  # when a true state began: when what was told changed in it
+        s, before = self.series, None
+        for at, began, state in zip(s.times, s.began, self.states, strict=True):
+            if state is None or at <= 300:
+                continue
+            spell = spells.setdefault(began, [])
+            if before is not None and state is not before:
+                spell.append(at)
+            before = state
+        found = 0
+        for began, told in spells.items():
+            real = began > s.began[0]
+            late = [at for at in told if at - began > PASSING or not real]
+            found += len(late) - (1 if real and late and len(late) == len(told) else 0)
+        return found
 
     def delays(self) -> list[tuple[State, float | None]]:
         """For each time that one state and no other is right: seconds until it was told, None = never."""
