@@ -38,7 +38,7 @@ class Judged:
     def changes(self) -> int:
         """Changes of the state that nothing real caused, after the first five minutes.
 
-        A real change may be told by several of which some pass (growing, then stalled), within PASSING; or by one, late.
+        A real change may be told by several, of which some pass (growing, then stalled) within PASSING, or by one.
         """
         spells: dict[float, list[float]] = {}  # when a true state began: when what was told changed in it
         s, before = self.series, None
