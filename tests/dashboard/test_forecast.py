@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dashboard.insight.forecast import HORIZON, STEP, forecast
+from dashboard.insight.pictures import pictures
 
 from .labelled.ahead import ahead
 from .labelled.coverage import EVERY, LATER, Held, coverage, forecasts
@@ -112,6 +113,19 @@ def test_errors_of_the_past_widen_the_band() -> None:
     one, other = forecast(TIMES, even), forecast(TIMES, uneven)
     assert one is not None and other is not None
     assert other.high[-1] - other.low[-1] > 2 * (one.high[-1] - one.low[-1])
+
+
+def test_rows_are_judged_as_if_each_were_alone() -> None:
+    rise = 3.0 * np.arange(240) + noise(5)
+    rows = np.array([rise, noise(40) + 500, np.where(np.arange(240) < 200, 0.0, rise), np.full(240, 7.0)])
+    rows[1, :100] = NAN  # it came later
+    ahead = np.array([10.0, 60.0])
+    together = pictures(rows, ahead, 30.0)
+    for i, row in enumerate(rows):
+        alone = pictures(row[None, :], ahead, 30.0)
+        for name in ("middle", "low", "high", "pace", "since"):
+            np.testing.assert_allclose(getattr(together, name)[i], getattr(alone, name)[0], err_msg=f"{name} of {i}")
+    assert together.since.tolist() == [239, 139, 38, 239]  # the change of the jump itself is no part of it
 
 
 @pytest.mark.slow
