@@ -155,6 +155,7 @@ class Outcome(StrEnum):
     SENT = "sent"  # the broker confirmed the copy, and that it reached a queue
     REMOVED = "removed"  # the original is gone; from an atomic broker: the copy is there and the original gone
     REFUSED = "refused"  # the broker said no: no copy is anywhere, the original is untouched
+    LATE = "late"  # it was not sent, for the letter may be in other hands by now: the original is untouched
     UNKNOWN = "unknown"  # it cannot be told (a connection that broke): a copy may be there or not
 
 
@@ -171,7 +172,9 @@ class Taken(Protocol):
     """A letter in the hands of a lease. Cheap: what costs time to read is read when it is asked for.
 
     `tag` is its number within the lease; `id` as `Letter.id`; `stamped`: it bears the stamps of a replay;
-    `origin` as `Letter.origin`; `replay_id` that of its last replay, "" = none.
+    `origin` as `Letter.origin`; `replay_id` that of its last replay, "" = none;
+    `room`: how many of STAMPS, the first ones, a copy of it can bear;
+    `handle`: that by which another worker gives it back when this one dies (`GivesBack`), "" = it need not.
     """
 
     @property
@@ -188,6 +191,10 @@ class Taken(Protocol):
     def replayed(self) -> int: ...
     @property
     def origin(self) -> str: ...
+    @property
+    def room(self) -> int: ...
+    @property
+    def handle(self) -> str: ...
 
     def letter(self) -> Letter:
         """All of it, with its whole body."""
@@ -271,15 +278,23 @@ class Lease(Protocol):
         """Let go of letters, in order, so that others see them again."""
 
     def close(self) -> None:
-        """Give back what is still held, wait until the broker has it, and let go of the connection. Idempotent."""
+        """Give back what is still held, wait until the broker has it, and let go of the connection. Idempotent.
+
+        Raises CollectorError when it cannot be told that the broker has it: then that is back by `until`, or when the
+        broker notices that the connection is gone.
+        """
 
 
 @runtime_checkable
 class HoldsLetters(Protocol):
     """A broker whose messages can be looked at and leased.
 
-    options     what can be chosen for a replay: name -> a sentence for the form ("keep_deaths": "Keep the x-death ...")
+    options       what can be chosen for a replay: name -> a sentence for the form ("keep_deaths": "Keep x-death ...")
+    most_headers  how many headers a message can have in all; None = there is no such limit
     """
+
+    @property
+    def most_headers(self) -> int | None: ...
 
     @property
     def options(self) -> Mapping[str, str]: ...
@@ -297,12 +312,30 @@ class HoldsLetters(Protocol):
         """Hold letters of this queue for at most so long (less when half of the broker's own limit is shorter)."""
 
     def stamps(self, key: str, to: Destination) -> str:
-        """Why copies cannot bear the stamps of a replay, a sentence; "" = they can. Without, contents tell returns."""
+        """Why no copy can bear the stamps of a replay, a sentence; "" = those can that have room (`Taken.room`).
+        Without, contents tell returns."""
 
     def receivers(self, to: Destination, beside: str = "") -> list[str] | None:
         """Names of the queues that a message sent there reaches now; none = unroutable; None = it is not known.
 
         `beside`: the queue from which it is sent, where brokers hold several worlds of names (virtual hosts)."""
+
+
+@runtime_checkable
+class GivesBack(Protocol):
+    """A broker that hides letters from others for a time, whatever becomes of the worker that has them."""
+
+    def give_back(self, key: str, handles: Sequence[str]) -> float:
+        """Let go of letters of a lease whose worker is dead, by `Taken.handle`: others see them at once. Handles that
+        are not valid any more are passed over. The seconds for which what it was just taking may still be hidden."""
+
+
+@runtime_checkable
+class TellsHolders(Protocol):
+    """A broker that knows whether anybody has letters of a queue in his hands."""
+
+    def held(self, key: str) -> bool:
+        """Whether somebody may hold letters of this queue now, so that they are out of sight; false = nobody does."""
 
 
 @runtime_checkable

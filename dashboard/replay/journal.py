@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ from typing import Any
 
 from .states import COUNTED, Counts, Fenced, JournalError, Open, State, counts_of, words
 
-VERSION = 1
+VERSION = 2
 
 _SCHEMA = """
 create table message (
@@ -30,6 +30,11 @@ create table message (
 );
 create table before (id text primary key, count integer not null) without rowid;
 create table said (name text primary key, value text not null) without rowid;
+"""
+#: Since version 2: letters in hands, by their tags; copies that bear not all marks, and what they are known by.
+_SINCE_2 = """
+create table held (tag integer primary key, handle text not null);
+create table unmarked (n integer primary key, marks integer not null, print text not null, came_as text)
 """
 
 
@@ -48,6 +53,10 @@ class Journal:
         self._again: list[int] = []
         self._returned: list[int] = []
         self._said: dict[str, str] = {}
+        self._held: dict[int, str] = {}
+        self._let_go: list[int] = []
+        self._unmarked: list[tuple[int, int, str]] = []
+        self._came_as: list[tuple[str, int]] = []
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
@@ -77,14 +86,13 @@ class Journal:
         """What was written down under a name, committed or not."""
         if name in self._said:
             return self._said[name]
-        row = self._db.execute("select value from said where name=?", (name,)).fetchone()
-        return row[0] if row else default
+        rows = self._read("select value from said where name=?", name)
+        return rows[0][0] if rows else default
 
     def open_messages(self) -> Open:
         """Where every message is that may be met again in the queue."""
         found: dict[State, dict[str, list[int]]] = {state: {} for state in State}
-        rows = self._db.execute("select n, id, state from message where state != ? order by n", (State.REMOVED,))
-        for n, id, state in rows:
+        for n, id, state in self._read("select n, id, state from message where state != ? order by n", State.REMOVED):
             found[State(state)].setdefault(id, []).append(n)
         planned = found[State.PLANNED]
         for id, numbers in found[State.LEASED].items():  # nothing was sent: as if it had not been taken
@@ -96,18 +104,16 @@ class Journal:
 
     def gone(self) -> dict[str, tuple[int, int]]:
         """Of each id how many were sent and removed, and how many of those came back."""
-        rows = self._db.execute(
-            "select id, count(*), sum(came_back) from message where state=? group by id", (State.REMOVED,)
-        )
+        rows = self._read("select id, count(*), sum(came_back) from message where state=? group by id", State.REMOVED)
         return {id: (count, back) for id, count, back in rows}
 
     def gone_since(self) -> Iterator[dict[str, int]]:
         """Ids that were removed since this was last asked, each so often, some at a time."""
         last = int(self.said("told", "0"))
         while True:
-            rows = self._db.execute(
-                "select n, id from message where n > ? and state=? order by n limit 2000", (last, State.REMOVED)
-            ).fetchall()
+            rows = self._read(
+                "select n, id from message where n > ? and state=? order by n limit 2000", last, State.REMOVED
+            )
             if not rows:
                 return
             last = rows[-1][0]
@@ -116,9 +122,8 @@ class Journal:
 
     def numbers_of(self, id: str, most: int) -> list[int]:
         """So many of the messages of an id that are gone and have not come back."""
-        rows = self._db.execute(
-            "select n from message where id=? and state=? and not came_back order by n limit ?",
-            (id, State.REMOVED, most),
+        rows = self._read(
+            "select n from message where id=? and state=? and not came_back order by n limit ?", id, State.REMOVED, most
         )
         return [n for (n,) in rows]
 
@@ -126,7 +131,7 @@ class Journal:
         """What lay in the queue when the replay began, by ids; None = that was not noted."""
         if not self.said("before"):
             return None
-        return Counter(dict(self._db.execute("select id, count from before").fetchall()))
+        return Counter(dict(self._read("select id, count from before")))
 
     # --- what changes --------------------------------------------------------------------------------------------
     def add(self, id: str, state: State, size: int, destination: str, why: str = "") -> int:
@@ -163,12 +168,71 @@ class Journal:
         return len(news)
 
     def _is_news(self, n: int, column: str) -> bool:
-        row = self._db.execute(f"select {column} from message where n=?", (n,)).fetchone()
-        return row is not None and not row[0]
+        rows = self._read(f"select {column} from message where n=?", n)
+        return bool(rows) and not rows[0][0]
 
     def say(self, name: str, value: str) -> None:
         """Write something down under a name."""
         self._said[name] = value
+
+    # --- letters in hands ----------------------------------------------------------------------------------------
+    def hold(self, handles: Mapping[int, str]) -> None:
+        """These letters are in our hands, by the tags of a lease: should we die, others can let go of them."""
+        self._held.update(handles)
+
+    def let_go(self, tags: Iterable[int]) -> None:
+        """They are gone, or back."""
+        self._let_go.extend(tags)
+
+    def handles(self) -> list[str]:
+        """Those of all letters that were in hands when a lease ended without a word."""
+        return [handle for (handle,) in self._read("select handle from held")]
+
+    def hands_empty(self) -> None:
+        """Nothing is held: all of it was given back."""
+        with self._transaction() as db:
+            db.execute("delete from held")
+
+    # --- copies that bear not all marks --------------------------------------------------------------------------
+    def mark(self, n: int, marks: int, print: str) -> None:
+        """The copy of a message bears so many of the marks; without any it is known by its contents."""
+        self._unmarked.append((n, marks, print))
+
+    def unmarked(self) -> dict[str, list[int]]:
+        """Copies that bear no mark and have not come back, by their contents."""
+        rows = self._read(
+            "select u.n, print from unmarked u join message m using (n) where marks = 0 and came_as is null "
+            "and state in (?, ?) order by u.n", State.SENT, State.REMOVED,
+        )  # fmt: skip
+        found: dict[str, list[int]] = {}
+        for n, one in rows:
+            found.setdefault(one, []).append(n)
+        return found
+
+    def came_as(self) -> set[str]:
+        """Ids of letters that were recognised as copies that bear no mark."""
+        return {id for (id,) in self._read("select came_as from unmarked where came_as is not null")}
+
+    def came_back_as(self, n: int, id: str) -> None:
+        """A copy without marks was found in the queue again, as a letter with this id."""
+        self._came_as.append((id, n))
+        self.came_back([n])
+
+    def knows(self, id: str) -> bool:
+        """Whether a message has this id."""
+        return bool(self._read("select 1 from message where id=? limit 1", id))
+
+    def index_ids(self) -> None:
+        """From now on `knows` and `gone_among` are fast."""
+        with self._transaction() as db:
+            db.execute("create index if not exists by_id on message (id)")
+
+    def gone_among(self, ids: Sequence[str]) -> set[str]:
+        """Those of them whose message is over and gone."""
+        marks = ",".join("?" * len(ids))
+        return {
+            id for (id,) in self._read(f"select id from message where id in ({marks}) and state=?", *ids, State.REMOVED)
+        }
 
     def note_before(self, counts: Counter[str]) -> None:
         """What lies in the queue now: at once, since it is written once."""
@@ -180,7 +244,8 @@ class Journal:
     @property
     def dirty(self) -> bool:
         """Whether anything waits for a commit."""
-        return bool(self._new or self._moved or self._whys or self._again or self._returned or self._said)
+        waits = (self._new, self._moved, self._whys, self._again, self._returned, self._said)
+        return any(waits) or bool(self._held or self._let_go or self._unmarked or self._came_as)
 
     def commit(self) -> None:
         """Bring everything to the disk, in order. Raises Fenced, JournalError: then nothing was written."""
@@ -198,11 +263,16 @@ class Journal:
             for column, numbers in (("again", self._again), ("came_back", self._returned)):
                 db.executemany(f"update message set {column}={column}+1 where n=?", ((n,) for n in numbers))
             db.executemany("insert or replace into said values (?, ?)", self._said.items())
+            db.executemany("insert or replace into held values (?, ?)", self._held.items())
+            db.executemany("delete from held where tag=?", ((tag,) for tag in self._let_go))
+            db.executemany("insert or replace into unmarked (n, marks, print) values (?, ?, ?)", self._unmarked)
+            db.executemany("update unmarked set came_as=? where n=?", self._came_as)
         self._new, self._moved, self._whys, self._again, self._returned, self._said = [], [], [], [], [], {}
+        self._held, self._let_go, self._unmarked, self._came_as = {}, [], [], []
 
     def recount(self) -> Counts:
         """The counts as the file has them."""
-        self.counts = counts_of(self._db.execute(COUNTED))
+        self.counts = counts_of(self._read(COUNTED))
         return self.counts
 
     # --- inside --------------------------------------------------------------------------------------------------
@@ -222,17 +292,23 @@ class Journal:
         db.execute("begin immediate")
         try:
             version = self._one("pragma user_version")
-            if version == 0:
-                for statement in _SCHEMA.split(";"):
-                    db.execute(statement)
-                db.execute(f"pragma user_version={VERSION}")
-            elif version > VERSION:
+            if version > VERSION:
                 raise JournalError(f"The journal {self.path.name} was written by a newer Weir; use that one.")
+            for since, schema in enumerate((_SCHEMA, _SINCE_2)):
+                for statement in schema.split(";") if version <= since else ():
+                    db.execute(statement)
+            db.execute(f"pragma user_version={VERSION}")
             db.execute("insert or replace into said values ('owner', ?)", (self.owner,))
         except BaseException:
             db.execute("rollback")
             raise
         db.execute("commit")
+
+    def _read(self, query: str, *given: Any) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(query, given).fetchall()
+        except sqlite3.Error as error:
+            raise JournalError(f"The journal {self.path.name} cannot be read: {words(error)}") from error
 
     def _one(self, query: str) -> int:
         return int(self._db.execute(query).fetchone()[0])
@@ -262,7 +338,10 @@ class _Transaction:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self.db.execute("rollback" if error else "commit")
+            if error is None:
+                self.db.execute("commit")
+            elif self.db.in_transaction:  # a full disk has ended it already
+                self.db.execute("rollback")
         except sqlite3.Error as broken:
             if self.db.in_transaction:
                 self.db.execute("rollback")

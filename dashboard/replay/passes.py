@@ -16,7 +16,7 @@ from collectors.letters import Lease, Outcome, Receipt, Taken
 from . import clock
 from .guards import REFUSED_IN_A_ROW, Pace
 from .journal import Journal
-from .sorting import Batch, Sorter
+from .sorting import OVER, Batch, Sorter
 from .states import State
 from .tasks import End, Task
 
@@ -57,7 +57,7 @@ class Pass:
         self._confirmed_at = 0.0
         self._ending = False
         self._unsure = self._refused = 0
-        self._empty = False
+        self._empty = self._hidden = False
         self._asked: list[str] | None = None
         left = lease.until - time.time()
         self._ends = clock.now() + left
@@ -168,12 +168,16 @@ class Pass:
         self.held += len(batch.numbers)
 
     def _remove(self, removals: Mapping[int, int]) -> None:
+        gone: list[int] = []
         for receipt in self.lease.remove(list(removals)):
             if receipt.outcome is Outcome.REMOVED:
-                self._removed.append(removals[receipt.tag])
+                gone.append(receipt.tag)
             else:
                 self._unsure += 1
                 self.why = receipt.why
+        self._removed += [removals[tag] for tag in gone if removals[tag] != OVER]
+        if self._hidden:
+            self.journal.let_go(gone)
 
     def _settle_all(self) -> None:
         """Wait for what is underway, and remove what was confirmed."""
@@ -216,8 +220,13 @@ class Pass:
         if receipt.outcome is Outcome.REFUSED:
             self._refused += 1
             self.sent -= 1
-            self._sorter.fresh -= 1
+            self._sorter.refused(n)
             self.journal.end(n, State.SENDING, State.FAILED, receipt.why or "The destination refused it.")
+        elif receipt.outcome is Outcome.LATE:  # it is met again
+            self.sent -= 1
+            self._sorter.refused(n)
+            if not self._sorter.resent(n):
+                self.journal.move([n], State.SENDING, State.LEASED)
         else:
             self._unsure += 1
 
@@ -233,6 +242,9 @@ class Pass:
                 time.sleep(min(0.05, self.pace.wait()))
             return Batch()
         taken = self._take(room)
+        if handles := {one.tag: one.handle for one in taken if one.handle}:
+            self._hidden = True
+            self.journal.hold(handles)
         batch = self._sorter.sort(taken)
         self.held += len(taken) - len(batch.parcels) - len(batch.removals)
         return batch

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from collectors.letters import STAMPS
 
 from .states import COUNTED, Counts, JournalError, State, counts_of, words
 
@@ -16,7 +18,7 @@ from .states import COUNTED, Counts, JournalError, State, counts_of, words
 @dataclass(slots=True, frozen=True)
 class Row:
     """One message of a replay. `again`: how often it was sent again without knowing that it had not arrived; `size`
-    -1: not known."""
+    -1: not known; `marks`: how many of `collectors.letters.STAMPS` its copy bears where copies bear any."""
 
     n: int
     id: str
@@ -27,6 +29,7 @@ class Row:
     came_back: bool
     why: str
     at: float
+    marks: int = len(STAMPS)
 
 
 @dataclass(slots=True, frozen=True)
@@ -83,8 +86,28 @@ class Reading:
         """Messages in order from behind `after` on; `which` as the keys of KINDS, "" = all."""
         rows = self._db.execute(
             f"select * from message where n > ? and {KINDS[which]} order by n limit ?", (after, most)
+        ).fetchall()
+        unmarked = self._unmarked("n, marks", "where n between ? and ?", rows[0][0], rows[-1][0]) if rows else {}
+        return list(_rows(rows, unmarked))
+
+    def marks(self) -> dict[int, int]:
+        """How many copies bear how many of the marks, of those that were sent."""
+        sent = self.counts().sent
+        some = self._unmarked(
+            "marks, count(*)", f"join message using (n) where {KINDS['sent']} or {KINDS['removed']} group by marks"
         )
-        return list(_rows(rows))
+        full = sent - sum(some.values())
+        return ({len(STAMPS): full} if full else {}) | dict(sorted(some.items(), reverse=True))
+
+    def held(self) -> int:
+        """How many letters are in hands whose handles are known."""
+        return sum(self._unmarked("1, count(*)", "", table="held").values())
+
+    def _unmarked(self, columns: str, where: str, *given: Any, table: str = "unmarked") -> dict[int, int]:
+        """Of a table that journals of an earlier Weir do not have."""
+        if not self._db.execute("select 1 from sqlite_master where name=?", (table,)).fetchone():
+            return {}
+        return dict(self._db.execute(f"select {columns} from {table} {where}", given).fetchall())
 
     def asked(self, asked: Asked) -> tuple[list[Row], int]:
         """A page of messages, and how many there are."""
@@ -119,6 +142,7 @@ KINDS = {
 }
 
 
-def _rows(rows: Iterable[tuple[Any, ...]]) -> Iterator[Row]:
+def _rows(rows: Iterable[tuple[Any, ...]], marks: Mapping[int, int]) -> Iterator[Row]:
     for n, id, state, size, destination, again, came_back, why, at in rows:
-        yield Row(n, id, State(state), size, destination, again, bool(came_back), why, at)
+        bears = marks.get(n, len(STAMPS))
+        yield Row(n, id, State(state), size, destination, again, bool(came_back), why, at, bears)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from collectors.letters import Bounds, HoldsLetters, Letter
 
 from .journal import Journal
+from .marks import Unmarked
 from .tasks import Task
 
 MOST_LOOKED_AT = 5000  # letters in one look for returns
@@ -52,11 +53,11 @@ def check(broker: HoldsLetters, key: str, journal: Journal, task: Task) -> Found
 
 
 def _free(broker: HoldsLetters, key: str, journal: Journal, task: Task) -> bool:
-    after, seen = "", 0
+    after, seen, unmarked = "", 0, Unmarked(journal)
     counts: Counter[str] = Counter()
     while True:
         look = broker.look(key, Bounds(messages=500, body_bytes=1 << 20, seconds=20.0), after)
-        note(look.letters, journal, task)
+        note(look.letters, journal, task, unmarked)
         counts.update(letter.id for letter in look.letters)
         seen, after = seen + len(look.letters), look.after
         if not after or not look.letters or seen >= MOST_LOOKED_AT:
@@ -68,18 +69,23 @@ def _free(broker: HoldsLetters, key: str, journal: Journal, task: Task) -> bool:
 
 
 def _priced(broker: HoldsLetters, key: str, journal: Journal, task: Task) -> bool:
-    look = broker.look(key, Bounds(messages=MOST_LOOKED_AT, bytes=256 << 20, body_bytes=1024, seconds=30.0))
-    note(look.letters, journal, task)
+    unmarked = Unmarked(journal)
+    body_bytes = 1 << 20 if unmarked else 1024
+    look = broker.look(key, Bounds(messages=MOST_LOOKED_AT, bytes=256 << 20, body_bytes=body_bytes, seconds=30.0))
+    note(look.letters, journal, task, unmarked)
     return look.of is not None and len(look.letters) >= look.of
 
 
-def note(letters: list[Letter], journal: Journal, task: Task) -> int:
-    """Journal those that bear our stamp; how many are news."""
+def note(letters: list[Letter], journal: Journal, task: Task, unmarked: Unmarked) -> int:
+    """Journal those that bear our stamp, and those that had no room for it and are known by their contents; how many
+    of the former are news."""
     numbers = []
     for letter in letters:
         own, _, n = letter.replay_id.partition(".")
         if own == task.own and n.isdigit():
             numbers.append(int(n))
+        elif unmarked:
+            unmarked.meet(letter)
     return journal.came_back(numbers)
 
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from collectors.errors import CollectorError, Expired
-from collectors.letters import Bounds, Lease
+from collectors.letters import Bounds, GivesBack, Lease, TellsHolders
 
 from . import clock, returns
 from .guards import Pace, too_many_back
@@ -29,9 +29,11 @@ LEASE, LONG_LEASE = 60.0, 600.0  # seconds; the long one where letters are held 
 CHECK = 15.0  # seconds of sending between two looks whether something came back
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)  # seconds between tries while a broker is away
 GIVEN_UP = 900.0  # seconds of trying in vain after which a replay fails; it can be resumed
+MOST_BROKEN = 5  # passes in a row that left it open what became of copies, and moved nothing: each may send them again
 #: Seconds after the end of a dead worker's lease at which its letters are back for certain: a connection that says
-#: nothing (its process is stopped) is given up by RabbitMQ after two heartbeats, SQS hides letters a little longer.
-HELD_ON = 130.0
+#: nothing (its process is stopped) is given up by RabbitMQ after two heartbeats. Letters that are hidden for a time
+#: (SQS) are back at its end, but for a call that was on its way.
+HELD_ON, SLOWEST = 130.0, 10.0
 
 
 class Stopped(Exception):
@@ -60,11 +62,12 @@ class Runner:
         self.voice = Voice(desk, order, journal)
         self._checked = clock.now()
         self._crowded_at, self._crowded = 0.0, ""
+        self._failing_since: float | None = None
+        self._sent_before, self._tries, self._broken = journal.counts.sent, 0, 0
 
     # --- the whole -----------------------------------------------------------------------------------------------
     def run(self) -> None:
         """Until it is over, or halted. Raises nothing that a person has to know: it is told at the desk."""
-        tries, since = 0, None
         while True:
             try:
                 if self.broker is None:
@@ -72,24 +75,27 @@ class Runner:
                 self._stages()
                 return
             except (Halted, Fenced):
-                self.voice.last_word()
-                return
+                return self.voice.last_word()
             except Stopped as stopped:
-                self.voice.tell(stopped.state, str(stopped), now=True)
-                return
+                return self.voice.tell(stopped.state, str(stopped), now=True)
             except Expired:
-                since, tries = None, 0
+                continue
             except CollectorError as error:
-                since = since or clock.now()
-                if error.permanent or clock.now() - since > GIVEN_UP:
+                if error.permanent or self._tried_long():
                     return self.voice.tell("failed", str(error), now=True)
-                if not self._wait_out(error, tries):
+                if not self._wait_out(error):
                     return self.voice.last_word()
-                tries += 1
             except JournalError as error:
                 return self.voice.tell("failed", str(error), now=True)
             finally:
                 self._let_go()
+
+    def _tried_long(self) -> bool:
+        """After a failure: whether nothing has gone well for so long that the replay is given up."""
+        if self.journal.counts.sent != self._sent_before:
+            self._sent_before, self._failing_since, self._tries = self.journal.counts.sent, None, 0
+        self._failing_since = self._failing_since or clock.now()
+        return clock.now() - self._failing_since > GIVEN_UP
 
     def _stages(self) -> None:
         if not self.journal.said("began"):
@@ -167,19 +173,28 @@ class Runner:
         if end is End.SLOW:
             self.voice.wait(time.time() + min(self.pace.wait(), 5.0), self.voice.reason)
         if end is End.BROKEN:
-            self._let_go()
-            self.broker = self.connect()
-            self.voice.wait(time.time() + 0.2, self.voice.reason)
+            self._begin_anew()
         if self._check_due:
             self._judge()
+
+    def _begin_anew(self) -> None:
+        """Of some copies it is not known whether they arrived: they are sent again, unless that never goes well."""
+        self._broken += 1
+        if self._broken >= MOST_BROKEN:
+            why = self._why or "The broker did not say."
+            raise Stopped("failed", f"{self._broken} times in a row it could not be told whether copies arrived: {why}")
+        self._let_go()
+        self.broker = self.connect()
+        self.voice.wait(time.time() + PAUSES[self._broken - 1] / 2, self.voice.reason)
 
     def _resolved(self) -> bool:
         """After a whole pass: what was not met again is brought to an end, once nobody else can still hold it."""
         found = self.journal.open_messages()
         held_until = float(self.journal.said("held_until", "0"))
         if held_until and self._hides and (self._short or found.planned or (found.unresolved and not self.task.keeps)):
-            if time.time() < held_until + HELD_ON:
-                self.voice.wait(time.time() + 2.0, "Waiting for letters that the worker before may still hold.")
+            held_on = HELD_ON if not isinstance(self.broker, GivesBack) else SLOWEST
+            if time.time() < held_until + held_on and self._still_held():
+                self.voice.wait(time.time() + 2.0, "Waiting for letters that a connection that is lost may still hold.")
             else:
                 self.journal.say("held_until", "0")
             return False  # one more look
@@ -192,6 +207,18 @@ class Runner:
             self._lost_sight(found.sending)
         self.journal.commit()
         return True
+
+    def _free_the_held(self) -> None:
+        """Let others, us too, see at once what a worker held that is gone, where its letters stay hidden else."""
+        if isinstance(self.broker, GivesBack) and (handles := self.journal.handles()):
+            seconds = self.broker.give_back(self.order.key, handles)
+            until = min(float(self.journal.said("held_until", "0")), time.time() + seconds)
+            self.journal.say("held_until", str(until))
+            self.journal.hands_empty()
+
+    def _still_held(self) -> bool:
+        """Whether letters may be in the hands of a worker that is gone, or of our own connection that was lost."""
+        return not isinstance(self.broker, TellsHolders) or self.broker.held(self.order.key)
 
     def _lost_sight(self, sending: dict[str, list[int]]) -> None:
         for numbers in sending.values():
@@ -230,6 +257,7 @@ class Runner:
     # --- passes --------------------------------------------------------------------------------------------------
     def _pass(self, limit: int | None = None) -> End:
         seconds = self.order.lease_seconds or (LONG_LEASE if self.order.holds else LEASE)
+        self._free_the_held()
         lease: Lease = self.broker.lease(self.order.key, seconds)
         self._atomic, self._hides = lease.atomic, not lease.random
         if self.wrap is not None:
@@ -239,12 +267,16 @@ class Runner:
         self.journal.commit()
         try:
             one = Pass(lease, self.journal, self.task, self.pace, self._may, limit, self._working)
+            sent = self.journal.counts.sent
             end = one.run()
             self._why, self._short = one.why, one.short
+            self._broken *= self.journal.counts.sent == sent
         finally:
             with suppress(CollectorError):  # else what was held comes back when the lease ends by itself
                 lease.close()
                 self.journal.say("held_until", str(before))
+                if isinstance(self.broker, GivesBack):
+                    self.journal.hands_empty()
         self.journal.commit()
         if end is End.TIME and self.order.holds and one.held and not one.sent:
             raise Stopped(
@@ -300,12 +332,13 @@ class Runner:
         if why:
             raise Stopped("stopped", why)
 
-    def _wait_out(self, error: CollectorError, tries: int) -> bool:
+    def _wait_out(self, error: CollectorError) -> bool:
         """A broker that is away: say so, wait; whether to try again."""
         self.desk.trouble(str(error))
         with suppress(Halted):
             self.voice.tell(self.voice.state, self.voice.reason)
-            self.voice.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
+            self.voice.sleep(PAUSES[min(self._tries, len(PAUSES) - 1)])
+            self._tries += 1
             return True
         return False
 

@@ -6,14 +6,18 @@ sent again, and named; one whose copy is confirmed is removed; what was left out
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from collectors.letters import Destination, Lease, Parcel, Stamp, Taken
+from collectors.letters import STAMPS, Destination, Lease, Parcel, Stamp, Taken
 
 from .journal import Journal
+from .marks import Unmarked, contents_of, room_of
 from .states import State
 from .tasks import Task, has_own_id, words_of
+
+#: For the number of a message that is over already.
+OVER = 0
 
 
 @dataclass(slots=True)
@@ -39,6 +43,11 @@ class Sorter:
         self.left = None if task.bound is None else task.bound - journal.counts.removed
         self.fresh = 0
         self._resent: set[int] = set()
+        self._unmarked = Unmarked(journal)
+        self._repeats = lease.own_ids and not lease.random  # SQS may hand out again what was deleted
+        if self._repeats:
+            journal.index_ids()
+        self._gone: set[str] = set()
         self._named_to = words_of(task.to)
         if task.keeps:  # whose copy is confirmed is over
             for id, numbers in self.open.sent.items():
@@ -57,9 +66,10 @@ class Sorter:
             return False
         return (self.left is not None and self.left <= 0) or (self._task.named and not self.open.planned)
 
-    def sort(self, taken: Iterable[Taken]) -> Batch:
+    def sort(self, taken: Sequence[Taken]) -> Batch:
         """What is to be sent and removed of these; the rest is to be held."""
         batch = Batch()
+        self._gone = self._journal.gone_among([one.id for one in taken]) if self._repeats and taken else self._gone
         for one in taken:
             self._sort(one, batch)
         return batch
@@ -70,9 +80,22 @@ class Sorter:
         self._journal.move(firsts, State.SENDING, State.LEASED)
         self.fresh -= len(firsts)
 
+    def refused(self, n: int) -> None:
+        """The destination did not take it: another one may be sent in its place."""
+        self.fresh -= not self.resent(n)
+
+    def resent(self, n: int) -> bool:
+        """Whether it was sent before, without knowing that it had not arrived."""
+        return n in self._resent
+
     def _sort(self, taken: Taken, batch: Batch) -> None:
         """What is to be done with a letter that was taken: send it, remove it, or hold it until the pass is over."""
         if taken.stamped and self._is_return(taken):
+            return
+        if taken.id in self._gone:  # over and gone already: handed out once more
+            batch.removals[taken.tag] = OVER
+            return
+        if not taken.room and self._unmarked and self._unmarked.meet(taken.letter()):
             return
         if self.left is not None:
             self.left -= 1
@@ -166,6 +189,8 @@ class Sorter:
         task = self._task
         assert to is not None, "left out before"
         stamp = Stamp(f"{task.own}.{n}", task.at, task.by) if task.stamps else None
+        if stamp is not None and (marks := room_of(taken, task)) < len(STAMPS):
+            self._journal.mark(n, marks, "" if marks else contents_of(taken.letter(), task))
         batch.parcels.append(Parcel(taken.tag, to, stamp, task.body, task.headers, task.options))
         batch.numbers.append(n)
 

@@ -11,3 +11,4 @@ from tests.servers.sqs import ministack_peer, moto_server, sqs_peer  # noqa: F40
 def short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Letters that a dead worker held are waited for as long as leases last here: seconds, not minutes."""
     monkeypatch.setattr("dashboard.replay.runner.HELD_ON", 8.0)
+    monkeypatch.setattr("dashboard.replay.runner.SLOWEST", 2.0)

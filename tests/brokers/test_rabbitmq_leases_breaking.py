@@ -90,7 +90,7 @@ def move_until_cut(
                 for receipt in lease.remove(sure):
                     if receipt.outcome is Outcome.REMOVED:
                         outcomes[Outcome.REMOVED].add(taken[receipt.tag])
-        lease.close()
+            lease.close()
     cut.join()
     unknown = outcomes[Outcome.UNKNOWN] | {taken[tag] for tag in waiting_for}
     return outcomes[Outcome.SENT], unknown, outcomes[Outcome.REMOVED]

@@ -242,7 +242,8 @@ def test_letters_stay_hidden_while_the_lease_goes_on_and_no_longer(
     moving: Moving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hidden for six seconds at once: a lease that is used keeps its letters, one that is not lets go of them."""
-    monkeypatch.setattr(lease, "HIDDEN", 6.0)
+    for name, seconds in (("FIRST", 6.0), ("LEFT", 3.0), ("LONGER", 6.0)):
+        monkeypatch.setattr(lease, name, seconds)
     dead, orders = moving.queue("dead"), moving.queue("orders")
     put(moving.peer, dead, "x")
     held = moving.broker.lease(dead, 60)
@@ -257,7 +258,7 @@ def test_letters_stay_hidden_while_the_lease_goes_on_and_no_longer(
         time.sleep(0.1)
     held.send([Parcel(taken.tag, Destination(orders))])
     receipt = settle(held, 1)[taken.tag]
-    assert receipt.outcome is Outcome.REFUSED and "had passed" in receipt.why
+    assert receipt.outcome is Outcome.LATE and "had passed" in receipt.why
     assert held.remove([taken.tag])[0].outcome is Outcome.UNKNOWN
     assert moving.found(orders) == [] and len(moving.found(dead)) == 1
     held.close()

@@ -10,11 +10,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from collectors.brokers.sqs import SQS
 from collectors.brokers.sqs.lease import SQSLease
+from collectors.errors import CollectorError
 from collectors.letters import Destination, Outcome, Parcel, Stamp
 from tests.servers.aws_proxy import in_front_of
 from tests.servers.sqs import Peer
@@ -74,7 +76,8 @@ def test_whatever_fails_every_letter_is_somewhere_and_twice_only_where_that_was_
         for _ in range(3):
             held = lease_of(broker, dead)
             replay_as_far_as_it_goes(held, orders, log)
-            held.close()
+            with suppress(CollectorError):  # some of it comes back by itself
+                held.close()
     copies = Counter(one["Body"] for one in everything(peer, url_of(peer, orders)))
     deadline = time.monotonic() + 60
     while counts(peer, url_of(peer, dead))[1] and time.monotonic() < deadline:

@@ -59,7 +59,7 @@ def one_life(path, what, chance: random.Random, disturb: bool) -> str:
     """A worker's life, until it is over, paused or killed; the state of the replay then."""
     world, desk = shop(), Desk()
     one = runner(path, what, desk)
-    one._wait_out = lambda error, tries: desk.going  # no pauses between tries
+    one._wait_out = lambda error: desk.going  # no pauses between tries
     if disturb:
         if chance.random() < 0.3:
             one.journal.close()

@@ -22,6 +22,7 @@ class Memory:
 
     PARAMETERS: tuple[str, ...] = ()
     options: Mapping[str, str] = {}
+    most_headers: int | None = None
 
     def __init__(self, url: BrokerURL) -> None:
         self.url = url

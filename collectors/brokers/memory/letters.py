@@ -107,6 +107,8 @@ class Held:
     """A letter in the hands of a lease (`collectors.letters.Taken`)."""
 
     message: Message
+    room: int = len(STAMPS)
+    handle: str = ""
 
     @property
     def tag(self) -> int:

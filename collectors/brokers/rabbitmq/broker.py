@@ -95,6 +95,8 @@ class RabbitMQ:
         return [*check_acting(self._url, keys, replaying), *self._letters.check()]
 
     # --- letters -------------------------------------------------------------------------------------------------
+    most_headers: int | None = None
+
     @property
     def options(self) -> Mapping[str, str]:
         return self._letters.options
@@ -133,6 +135,9 @@ class RabbitMQ:
     def make_beside(self, key: str, mark: str) -> tuple[str, str]:
         """A durable queue, quorum beside quorum. Needs the permission to configure it."""
         return self._letters.make_beside(key, mark)
+
+    def held(self, key: str) -> bool:
+        return self._letters.held(key)
 
     def close(self) -> None:
         self._http.close()

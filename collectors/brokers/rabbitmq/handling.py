@@ -16,11 +16,13 @@ from .acting import LOOKING
 from .copies import KEEP_DEATHS, OPTIONS
 from .inventory import queue_key
 from .lease import RabbitLease, mean_size
+from .link import Link
 from .look import Looking
 from .making import make_beside
 from .management import Management
 from .new import send_new
 from .places import NEEDS, Surroundings
+from .returning import Source
 from .streams import StreamLook
 
 
@@ -67,6 +69,15 @@ class Letters:
         until = time.time() + min(seconds, rules.timeout / 2)
         around = self._around
         return RabbitLease(self._url, where, rules, mean_size(row), until, around, around.refuses_when_full)
+
+    def held(self, key: str) -> bool:
+        """Whether the queue has consumers: a lease is one for as long as the broker takes its connection for alive."""
+        where, rules, _ = self._around.rules(key, Bounds().seconds)
+        link = Link(self._url, where[0])
+        try:
+            return Source(link, link.open_channel(), where[1], rules).ready()[1] > 0
+        finally:
+            link.close()
 
     def stamps(self, key: str, to: Destination) -> str:
         return ""  # every message has headers to spare

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from struct import unpack_from
 from typing import Any
 
@@ -278,13 +277,17 @@ class RabbitLease:
         if self._closed:
             return
         self._closed = True
-        with suppress(CollectorError):  # on a link that is lost the broker has everything back already
+        try:
             self._stop_consuming()
             self._fresh.clear()
             self._return(list(self._held), everything=True)
-        self._source.link.close()
-        for sender in (*self._senders.values(), self._renewer):
-            sender.close()
+        except CollectorError:  # a channel that the broker closed gave everything back
+            if self._source.link.lost:  # which the broker may not have noticed yet
+                raise
+        finally:
+            self._source.link.close()
+            for sender in (*self._senders.values(), self._renewer):
+                sender.close()
 
     # --- keeping it alive ----------------------------------------------------------------------------------------
     def _alive(self) -> None:

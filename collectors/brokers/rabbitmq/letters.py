@@ -47,6 +47,7 @@ class Held:
     """
 
     __slots__ = ("_fields", "_id", "_places", "message", "tag", "vhost")
+    room, handle = len(STAMPS), ""
 
     def __init__(self, tag: int, message: Arrived, vhost: str, places: Places) -> None:
         self.tag, self.message, self.vhost = tag, message, vhost

@@ -149,6 +149,11 @@ class Link:
         if channel in self.closed:
             raise self.closed[channel]
 
+    @property
+    def lost(self) -> bool:
+        """Whether it ended otherwise than by a good-bye."""
+        return self._failed is not None
+
     def ready(self) -> bool:
         """Whether TLS holds something that the socket no longer shows."""
         return isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0

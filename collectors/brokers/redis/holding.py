@@ -29,6 +29,7 @@ class HoldsLetters:
     """Inherited by the adapters, which say how a server is connected (`_new_wire`)."""
 
     _url: BrokerURL
+    most_headers: int | None = None
     options: Mapping[str, str] = {**OPTIONS, **{k: words for one in RETURNING for k, words in one.options.items()}}
 
     def __init__(self) -> None:

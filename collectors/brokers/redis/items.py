@@ -66,6 +66,8 @@ class Item:
     at: int = 0
     tag: int = 0
 
+    room, handle = len(STAMPS), ""
+
     @property
     def origin(self) -> str:
         if self.group:

@@ -8,9 +8,9 @@ from uuid import uuid4
 
 from ...errors import BadAnswer, NotSupported
 from ...letters import REPLAY_COUNT, REPLAY_ID, REPLAYED_AT, REPLAYED_BY, Parcel, Stamp
-from .message import Received
+from .message import MOST_ATTRIBUTES, Received
 from .queue import Queue
-from .sending import MOST_ATTRIBUTES, Copy, as_sent, copy_of, text
+from .sending import Copy, as_sent, copy_of, text
 
 #: Types by which attributes of Python's are sent; a type with a label of its own ("Number.int") stays where it fits.
 _TYPES = {"Number": (int, float), "Binary": (bytes, bytearray, memoryview), "String": (str,)}

@@ -1,8 +1,8 @@
 """Letters of one queue in the hands of a replay.
 
-They are received and hidden for two minutes at a time, for longer while the lease goes on: when the process dies they
-come back by themselves. Copies are sent on a few threads; those of one message group of a FIFO queue follow one
-another, each after the confirmation of the one before it.
+They are received and hidden for half a minute, then for two at a time while the lease goes on: when the process dies
+they come back by themselves, or sooner by their receipt handles. Copies are sent on a few threads; those of one message
+group of a FIFO queue follow one another, each after the confirmation of the one before it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from uuid import uuid4
 from zlib import crc32
 
-from ...errors import CollectorError, Expired, NotSupported
+from ...errors import BadAnswer, CollectorError, Expired, NotSupported
 from ...letters import Outcome, Parcel, Receipt
 from . import receiving, renewing
 from .attributes import Attributes
@@ -27,8 +28,9 @@ from .sending import Copy, batches, send
 
 #: Half of the twelve hours for which SQS hides a message at most.
 LONGEST = 6 * 3600.0
-#: Seconds that letters are hidden at once, never beyond `until`; a copy is sent only while so many are left of them.
-HIDDEN, SPARE = 120.0, 1.0
+#: Seconds that letters are hidden, never beyond `until`: at first, so that those of a worker that dies are soon back,
+#: and once so many of these are left, for longer. A copy is sent only while a spare one is left.
+FIRST, LEFT, LONGER, SPARE = 30.0, 15.0, 120.0, 1.0
 #: Letters held, and bytes of them: they are kept in memory, and count towards the 120,000 that a queue hands out.
 MOST_HELD, MOST_BYTES = 10_000, 64 << 20
 #: Seconds for which one receive waits at most: then SQS asks all of its servers, and hides letters for no longer.
@@ -84,7 +86,7 @@ class SQSLease:
         """Receive on as many threads as that takes; on one where groups have an order."""
         room = (MOST_BYTES - self._bytes) // max(1, self._heaviest)
         calls = 1 if self._queue.fifo else max(1, min(MOST_THREADS, math.ceil(most / receiving.BATCH), room))
-        hidden = self._hidden(wait)
+        hidden = self._hidden(FIRST, wait)
 
         def one(share: int) -> tuple[Sequence[Mapping[str, object]], float]:
             return receiving.receive(self._queue, share, hidden, wait)
@@ -117,7 +119,7 @@ class SQSLease:
                 self._bytes += received.size
                 fresh.append(received)
         if messages:
-            self._extend_at = min(self._extend_at, until - HIDDEN / 2)
+            self._extend_at = min(self._extend_at, until - LEFT)
         return fresh
 
     # --- sending -------------------------------------------------------------------------------------------------
@@ -178,7 +180,7 @@ class SQSLease:
         ours = [c for c in batch if now < self.until and c.tag in held and held[c.tag].hidden_until > now + SPARE]
         late = {copy.tag for copy in batch} - {copy.tag for copy in ours}
         why = "Not sent: the time for which it was hidden had passed."
-        receipts = [Receipt(tag, Outcome.REFUSED, why) for tag in late] + (send(to, ours) if ours else [])
+        receipts = [Receipt(tag, Outcome.LATE, why) for tag in late] + (send(to, ours) if ours else [])
         if to.fifo:
             group = {copy.tag: copy.group for copy in batch}
             self._stuck |= {(to.key, group[r.tag]) for r in receipts if r.outcome is not Outcome.SENT}
@@ -218,11 +220,17 @@ class SQSLease:
         return receipts
 
     def give_back(self, tags: Sequence[int]) -> None:
+        with suppress(CollectorError):  # they come back by themselves
+            self._give_back(tags)
+
+    def _give_back(self, tags: Sequence[int]) -> None:
         letters = [self._held[tag] for tag in sorted(tags)]
         self._forget(tags)
         if self._attributes.redrive is not None:
             letters = self._renewed(letters, self._attributes.redrive.most or 0)
-        receiving.hide(self._queue, letters, 0)  # where that fails, they come back by themselves
+        failed, why = receiving.hide(self._queue, letters, 0)
+        if failed:
+            raise why or BadAnswer(f"SQS did not take {len(failed)} letters of '{self._queue.short}' back.")
 
     def _renewed(self, letters: Sequence[Received], most: int) -> list[Received]:
         """Renew what its own queue would move on by the next receives; those that are to be given back."""
@@ -236,7 +244,7 @@ class SQSLease:
         if not self._closed:
             self._closed = True
             self._lanes.close(ENDING)
-            self.give_back(list(self._held))
+            self._give_back(list(self._held))
 
     def _forget(self, tags: Sequence[int]) -> None:
         for tag in tags:
@@ -249,17 +257,17 @@ class SQSLease:
         if self._closed or time.time() >= self.until:
             raise Expired(f"The lease on '{self._queue.short}' has passed its time; what it held comes back by itself.")
 
-    def _hidden(self, wait: float = 0.0) -> int:
+    def _hidden(self, seconds: float, wait: float = 0.0) -> int:
         """For how long from now, so that after `until` all of it is there for others again, whoever died meanwhile."""
-        return max(1, math.floor(min(HIDDEN, self.until - time.time() - wait)))
+        return max(1, math.floor(min(seconds, self.until - time.time() - wait)))
 
     def _extend(self) -> None:
         """Hide for longer what would come back too soon, as long as the lease goes on."""
         now = time.time()
         if now < self._extend_at or now >= self.until:
             return
-        enough = min(now + HIDDEN / 2, self.until - MOST_WAIT - 1.0)
+        enough = min(now + LEFT + 1.0, self.until - MOST_WAIT - 1.0)
         due = [letter for letter in self._held.values() if now < letter.hidden_until < enough]
-        receiving.hide(self._queue, due, self._hidden())
+        receiving.hide(self._queue, due, self._hidden(LONGER))
         soonest = min((letter.hidden_until for letter in self._held.values()), default=math.inf)
-        self._extend_at = max(soonest - HIDDEN / 2, now + 1.0)
+        self._extend_at = max(soonest - LEFT, now + 1.0)

@@ -7,13 +7,14 @@ from typing import Any
 
 from ...errors import NotSupported
 from ...letters import Bounds, Destination, Look, MoveProgress, Price
-from . import making, moving
+from . import making, moving, receiving
 from .asking import attributes_of
 from .attributes import Attributes
 from .copying import send_new
 from .failures import Gone
-from .lease import SQSLease
+from .lease import FIRST, SQSLease
 from .looking import Looking, price_of
+from .message import MOST_ATTRIBUTES
 from .places import Places
 from .queue import Queue
 from .sources import with_sources
@@ -25,6 +26,8 @@ class KeepsLetters:
 
     def __init__(self, targets: Sequence[Target], look_only: bool) -> None:
         self._places, self._look_only = Places(targets), look_only
+
+    most_headers: int | None = MOST_ATTRIBUTES
 
     @property
     def options(self) -> Mapping[str, str]:
@@ -45,6 +48,11 @@ class KeepsLetters:
         if refused := price_of(queue, attributes, Bounds(), self._look_only).refused:
             raise NotSupported(refused)
         return SQSLease(queue, with_sources(queue, attributes), self._places, seconds)
+
+    def give_back(self, key: str, handles: Sequence[str]) -> float:
+        """Those of another worker, which is dead."""
+        receiving.let_go(self._places.queue(key), handles)
+        return FIRST
 
     def stamps(self, key: str, to: Destination) -> str:
         """Copies bear as many as there is room for: a letter with ten attributes of its own bears none."""

@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ...letters import REPLAY_COUNT, REPLAY_ID, Death, Letter
+from ...letters import REPLAY_COUNT, REPLAY_ID, STAMPS, Death, Letter
 from .attributes import Attributes, number
 from .names import key_of_arn, short
 from .sources import death_by, origin_by
 
 RENEWED_FROM = "renewed-from"
+#: Attributes that a message may have.
+MOST_ATTRIBUTES = 10
 _RENEWED = re.compile(r"([0-9A-Za-z-]{8,80}) (\d{1,16}) (\d{1,9}) (\S{0,400})")
 #: System attributes that a page shows, and what they are called there.
 _SHOWN = {
@@ -95,6 +97,12 @@ class Received:
         if self.renewed:
             del attributes[RENEWED_FROM]
         return attributes
+
+    @property
+    def room(self) -> int:
+        """How many stamps a copy can bear beside its own attributes."""
+        own = sum(name not in STAMPS for name in self.own_attributes)
+        return max(0, min(len(STAMPS), MOST_ATTRIBUTES - own))
 
     @property
     def group(self) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 
 from ...letters import Outcome
 from .acting import may
-from .message import RENEWED_FROM, Received
+from .message import MOST_ATTRIBUTES, RENEWED_FROM, Received
 from .queue import Queue
 from .receiving import delete
-from .sending import MOST_ATTRIBUTES, batches, copy_of, send, size_of, text
+from .sending import batches, copy_of, send, size_of, text
 
 #: Receives that are left when a letter is renewed. With one, a look whose process dies moves nothing yet.
 MARGIN = 1

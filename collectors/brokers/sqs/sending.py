@@ -25,8 +25,6 @@ from .receiving import BATCH, NOT_SAID
 
 #: Bytes of one batch. AWS takes 1 MiB by now and took 256 KiB for long, as its emulators do; a larger one goes alone.
 BATCH_BYTES = 256 * 1024
-#: Attributes that a message may have.
-MOST_ATTRIBUTES = 10
 #: Times that a copy is sent which AWS refused for being one too many, and seconds to wait before the second.
 TIMES, WAIT = 6, 0.1
 

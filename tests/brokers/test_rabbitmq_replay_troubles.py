@@ -1,0 +1,184 @@
+"""Replays over RabbitMQ where what they lean on gives way: destinations that go or fill, connections that only one
+side knows to be lost, confirmations that come late."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from collectors.brokers.rabbitmq import lease as leases
+from collectors.errors import Unreachable
+from collectors.letters import Destination
+from dashboard.replay.report import Reading
+from dashboard.replay.runner import MOST_BROKEN
+from tests.brokers.rabbitmq_letters import declare, drain, drained, put, through, waiting
+from tests.dashboard.replays import Desk, check_nothing_lost, order, run, runner
+from tests.servers.proxy import FAIR, Proxy, Weather
+from tests.servers.rabbitmq import Node
+
+pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq]
+
+BODIES = [b"letter %d" % n for n in range(200)]
+
+
+@pytest.fixture
+def dead(rabbitmq_node: Node, vhost: str) -> str:
+    key = declare(rabbitmq_node, vhost, "dead")
+    put(rabbitmq_node, vhost, "dead", BODIES)
+    return key
+
+
+def when(desk: Desk, sent: int, do: Callable[[], object]) -> threading.Thread:
+    """Do something as soon as so many copies are confirmed."""
+
+    def wait() -> None:
+        deadline = time.monotonic() + 60
+        while desk.counts.sent < sent and time.monotonic() < deadline:
+            time.sleep(0.005)
+        do()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+def bodies(node: Node, vhost: str, queue: str) -> list[bytes]:
+    return [body for body, _ in drain(node, vhost, queue)]
+
+
+def test_a_destination_that_is_deleted_meanwhile_refuses_the_rest(
+    rabbitmq_node: Node, vhost: str, dead: str, tmp_path: Path
+) -> None:
+    """What had arrived went with the queue, as somebody wanted; nothing else is touched."""
+    orders, desk = declare(rabbitmq_node, vhost, "orders"), Desk()
+    desk.rate = 100.0
+
+    def delete() -> None:
+        with rabbitmq_node.connect(vhost) as connection:
+            connection.channel().queue_delete("orders")
+
+    deleted = when(desk, 30, delete)
+    run(tmp_path / "j", order(dead, orders), desk, url=rabbitmq_node.url(vhost=vhost))
+    deleted.join()
+    assert desk.state == "failed" and "There is no queue 'orders'" in desk.reason
+    left = bodies(rabbitmq_node, vhost, "dead")
+    assert len(left) + desk.counts.sent == len(BODIES) and set(left) == set(BODIES[-len(left) :])
+    assert desk.counts.sent == desk.counts.removed and desk.counts.possibly_duplicated == 0
+
+
+def test_a_destination_that_is_full_refuses_until_its_policy_changes(
+    rabbitmq_node: Node, vhost: str, dead: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is full and says no: those are named; when the policy goes, the replay is resumed with the rest."""
+    monkeypatch.setattr("dashboard.replay.passes.BATCH", 30)
+    monkeypatch.setattr("dashboard.replay.passes.MOST_UNDERWAY", 30)
+    orders, path = declare(rabbitmq_node, vhost, "orders"), tmp_path / "j"
+    full = {"pattern": "^orders$", "definition": {"max-length": 25, "overflow": "reject-publish"}, "apply-to": "queues"}
+    rabbitmq_node.api("PUT", f"policies/{vhost}/full", full)
+    until_it_holds(rabbitmq_node, vhost, "full")
+    desk = run(path, order(dead, orders), url=rabbitmq_node.url(vhost=vhost))
+    assert desk.state == "failed" and desk.reason.endswith("The queue 'orders' is full and refuses what comes.")
+    counts = desk.counts
+    assert counts.sent == counts.removed == waiting(rabbitmq_node, vhost, "orders") and counts.failed >= 100
+    assert counts.possibly_duplicated == 0
+    rabbitmq_node.api("DELETE", f"policies/{vhost}/full")
+    until_it_holds(rabbitmq_node, vhost, "")
+    again = run(path, order(dead, orders), url=rabbitmq_node.url(vhost=vhost))
+    assert again.state == "done"
+    arrived, left = bodies(rabbitmq_node, vhost, "orders"), bodies(rabbitmq_node, vhost, "dead")
+    assert check_nothing_lost(path, BODIES, left, arrived) == {} and len(left) == again.counts.failed
+
+
+def until_it_holds(node: Node, vhost: str, policy: str) -> None:
+    while (node.api("GET", f"queues/{vhost}/orders").get("policy") or "") != policy:
+        time.sleep(0.1)
+
+
+def test_an_exchange_of_which_one_queue_is_full_is_not_sent_to_for_ever(
+    rabbitmq_node: Node, vhost: str, dead: str, tmp_path: Path
+) -> None:
+    """RabbitMQ says no for the one, and the other got it: each try is one more copy there. So there are few."""
+    declare(rabbitmq_node, vhost, "orders")
+    declare(rabbitmq_node, vhost, "full", {"x-max-length": 1, "x-overflow": "reject-publish"})
+    put(rabbitmq_node, vhost, "full", [b"x"])
+    with rabbitmq_node.connect(vhost) as connection:
+        channel = connection.channel()
+        channel.exchange_declare("both", "fanout")
+        for queue in ("orders", "full"):
+            channel.queue_bind(queue, "both")
+    what = order(dead)
+    what = replace(what, task=replace(what.task, to=Destination("", "both", "x")))
+    desk = run(tmp_path / "j", what, url=rabbitmq_node.url(vhost=vhost))
+    assert desk.state == "failed" and "it could not be told whether copies arrived" in desk.reason
+    arrived = bodies(rabbitmq_node, vhost, "orders")
+    assert sorted(bodies(rabbitmq_node, vhost, "dead")) == sorted(BODIES)
+    with Reading(tmp_path / "j") as journal:
+        rows = journal.messages(most=1000)
+    assert all(arrived.count(body) <= MOST_BROKEN for body in set(arrived))
+    assert len(arrived) <= sum(1 + row.again for row in rows)
+
+
+def test_letters_held_by_a_connection_that_only_we_know_to_be_lost_are_waited_for(
+    rabbitmq_node: Node, vhost: str, dead: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker still takes it for alive: it holds letters whose copies are confirmed. They are not written off."""
+    monkeypatch.setattr("dashboard.replay.runner.HELD_ON", 130.0)
+    orders, path, desk = declare(rabbitmq_node, vhost, "orders"), tmp_path / "j", Desk()
+    held: list[socket.socket] = []
+
+    def lost(lease: leases.RabbitLease, tags: object) -> object:
+        if held:
+            return remove(lease, tags)
+        link = lease._source.link
+        held.append(link.sock.dup())  # the kernel keeps the connection open: no good-bye reaches the broker
+        link._failed = Unreachable("The network ended the connection.")
+        link.sock.close()
+        link.hang_up = lambda: None  # type: ignore[method-assign]
+        raise link._failed
+
+    remove = leases.RabbitLease.remove
+    monkeypatch.setattr(leases.RabbitLease, "remove", lost)
+    one = runner(path, order(dead, orders, lease_seconds=30.0), desk, url=rabbitmq_node.url(vhost=vhost))
+    thread = threading.Thread(target=one.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while not desk.reason.startswith("Waiting for letters"):
+        assert thread.is_alive() and time.monotonic() < deadline, (desk.state, desk.reason)
+        time.sleep(0.05)
+    assert desk.counts.removed < desk.counts.sent
+    held[0].shutdown(socket.SHUT_RDWR)  # now the broker knows, too
+    held[0].close()
+    thread.join(60)
+    one.journal.close()
+    assert not thread.is_alive() and desk.state == "done"
+    left, arrived = bodies(rabbitmq_node, vhost, "dead"), bodies(rabbitmq_node, vhost, "orders")
+    check_nothing_lost(path, BODIES, left, arrived)
+    assert left == [] and desk.counts.removed == len(BODIES)
+
+
+def test_confirmations_that_come_too_late_name_what_is_sent_again(
+    rabbitmq_node: Node, vhost: str, dead: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboard.replay.passes.SETTLING", 0.5)
+    orders, path, desk = declare(rabbitmq_node, vhost, "orders"), tmp_path / "j", Desk()
+    with Proxy(rabbitmq_node.amqp) as proxy:
+        desk.rate = 100.0
+        slow = when(desk, 20, lambda: setattr(proxy, "weather", Weather("late", delay=1.5)))
+        fair = when(desk, 40, lambda: setattr(proxy, "weather", FAIR))
+        one = threading.Thread(
+            target=run, args=(path, order(dead, orders, lease_seconds=6.0), desk, through(rabbitmq_node, proxy, vhost))
+        )
+        one.start()
+        slow.join()
+        one.join(100)
+        fair.join(1)
+    assert desk.state in ("done", "failed")
+    arrived = bodies(rabbitmq_node, vhost, "orders")
+    left = drained(rabbitmq_node, vhost, "dead", len(BODIES) - desk.counts.removed)
+    check_nothing_lost(path, BODIES, left, arrived)
