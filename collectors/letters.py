@@ -2,9 +2,8 @@
 
 A broker whose messages can be seen one by one implements `HoldsLetters`: it says what a look costs (`price`), looks
 (`look`), and leases letters (`lease`). A lease is what a replay works on: it takes letters from a queue without losing
-them, sends confirmed copies, and only then removes the originals, many at a time. `Sends` puts in one new message;
-`MovesByItself` is a broker that moves a whole queue on its own; on one that `MakesQueues` letters can be moved aside,
-on one that `HasExchanges` copies can be sent wide.
+them, sends confirmed copies, and only then removes the originals, many at a time. `Sends` puts in one new message.
+What only some brokers can do beside that is in `powers`.
 
 Everything here is built from the acting URL where there is one, else from the polling one; each object belongs to one
 thread at a time; every method may raise CollectorError. Keys are those of `Sample.key`.
@@ -322,92 +321,9 @@ class HoldsLetters(Protocol):
 
 
 @runtime_checkable
-class GivesBack(Protocol):
-    """A broker that hides letters from others for a time, whatever becomes of the worker that has them."""
-
-    def give_back(self, key: str, handles: Sequence[str]) -> float:
-        """Let go of letters of a lease whose worker is dead, by `Taken.handle`: others see them at once. Handles that
-        are not valid any more are passed over. The seconds for which what it was just taking may still be hidden."""
-
-
-@runtime_checkable
-class TellsHolders(Protocol):
-    """A broker that knows whether anybody has letters of a queue in his hands."""
-
-    def held(self, key: str) -> bool:
-        """Whether somebody may hold letters of this queue now, so that they are out of sight; false = nobody does."""
-
-
-@runtime_checkable
 class Sends(Protocol):
     """Puts one new message into a queue."""
 
     def send_new(self, to: Destination, body: bytes, headers: Mapping[str, Any], properties: Mapping[str, str]) -> str:
         """Send, wait for the confirmation; the broker's id of it, "" = it gives none. Raises NotSupported for a
         property that this broker does not know, BadAnswer when it could not be routed."""
-
-
-@runtime_checkable
-class HasExchanges(Protocol):
-    """A broker on which a copy can also be sent wide: to an exchange, which gives it to all who listen there."""
-
-    def exchanges(self, key: str) -> list[str]:
-        """Names of the exchanges to which letters of this queue could be sent."""
-
-
-@runtime_checkable
-class MakesQueues(Protocol):
-    """A broker on which a queue can be made beside another, for letters that are moved aside for a while.
-
-    kept_as_is   options (of `HoldsLetters.options`) by which copies stay as much as can be what their originals were
-    """
-
-    @property
-    def kept_as_is(self) -> frozenset[str]: ...
-
-    def not_beside(self, key: str) -> str:
-        """Why no queue can be made beside this one, a sentence; "" = it can."""
-
-    def make_beside(self, key: str, mark: str) -> tuple[str, str]:
-        """Make an empty queue of the same kind that keeps what is put into it, named after this one and `mark`.
-
-        Its key and name. One that is there already by this name is as good. Raises CollectorError.
-        """
-
-
-@dataclass(slots=True, frozen=True)
-class MoveProgress:
-    """How far a broker's own move is. `state`: "running", "done", "failed", "cancelled", "none": it was never begun."""
-
-    state: str
-    moved: int | None = None
-    of: int | None = None
-    why: str = ""
-
-
-@runtime_checkable
-class MovesByItself(Protocol):
-    """A broker that moves all letters of a queue on its own (SQS's move task).
-
-    move_terms     what such a move cannot do, and how it may be stopped: sentences for the plan
-    fastest_move   messages a second at most
-    """
-
-    @property
-    def move_terms(self) -> str: ...
-    @property
-    def fastest_move(self) -> int: ...
-
-    def fits(self, key: str, to: Destination | None) -> str:
-        """Why its own move cannot be used here, a sentence; "" = it can."""
-
-    def mark_move(self, key: str) -> str:
-        """A handle, before a move is begun, by which the next one is found: whoever begins it may die over it."""
-
-    def start_move(self, key: str, to: Destination | None, rate: float | None) -> str:
-        """Begin; `to` None = each letter to where it died. The handle of the move."""
-
-    def move_progress(self, key: str, handle: str) -> MoveProgress: ...
-
-    def cancel_move(self, key: str, handle: str) -> None:
-        """Stop it; what was moved stays moved."""

@@ -12,7 +12,7 @@ from contextlib import closing
 from typing import Any
 
 from collectors.errors import BadAnswer, CollectorError, NotSupported
-from collectors.letters import MoveProgress, MovesByItself
+from collectors.powers import MoveProgress, MovesByItself
 
 from ..models import Queue, Replay
 from ..refused import DeedRefused

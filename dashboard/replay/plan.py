@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from collectors import registry
 from collectors.errors import CollectorError
-from collectors.letters import Bounds, Destination, HoldsLetters, MakesQueues, MovesByItself, Price
+from collectors.letters import Bounds, Destination, HoldsLetters, Price
+from collectors.powers import MakesQueues, MovesByItself
 
 from .. import filters
 from ..letters import choosing

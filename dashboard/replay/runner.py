@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from collectors.errors import CollectorError, Expired
-from collectors.letters import Bounds, GivesBack, Lease, TellsHolders
+from collectors.letters import Bounds, Lease
+from collectors.powers import GivesBack, TellsHolders
 
 from . import clock, returns
 from .guards import Pace, too_many_back

@@ -13,7 +13,7 @@ from contextlib import closing
 from django.db.models import F
 from django.utils import timezone
 
-from collectors.letters import MakesQueues
+from collectors.powers import MakesQueues
 
 from .. import audit
 from ..access import Principal

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Collection
 
 from collectors.errors import CollectorError
-from collectors.letters import Destination, HasExchanges, HoldsLetters
+from collectors.letters import Destination, HoldsLetters
+from collectors.powers import HasExchanges
 
 from ..letters import bodies
 from ..models import Letter, Queue

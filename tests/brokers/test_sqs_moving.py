@@ -9,7 +9,8 @@ import pytest
 
 from collectors.brokers.sqs import SQS
 from collectors.errors import BadAnswer
-from collectors.letters import Destination, MoveProgress, MovesByItself
+from collectors.letters import Destination
+from collectors.powers import MoveProgress, MovesByItself
 from tests.servers.aws_proxy import in_front_of
 from tests.servers.sqs import Peer
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...errors import NotSupported
-from ...letters import Bounds, Destination, Look, MoveProgress, Price
+from ...letters import Bounds, Destination, Look, Price
+from ...powers import MoveProgress
 from . import making, moving, receiving
 from .asking import attributes_of
 from .attributes import Attributes

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import BadAnswer, NotSupported
-from ...letters import MoveProgress
+from ...powers import MoveProgress
 from .attributes import number
 from .failures import Denied, Throttled
 from .queue import Queue
