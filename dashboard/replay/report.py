@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -86,9 +86,8 @@ class Reading:
         """Messages in order from behind `after` on; `which` as the keys of KINDS, "" = all."""
         rows = self._db.execute(
             f"select * from message where n > ? and {KINDS[which]} order by n limit ?", (after, most)
-        ).fetchall()
-        unmarked = self._unmarked("n, marks", "where n between ? and ?", rows[0][0], rows[-1][0]) if rows else {}
-        return list(_rows(rows, unmarked))
+        )
+        return self._rows(rows.fetchall())
 
     def marks(self) -> dict[int, int]:
         """How many copies bear how many of the marks, of those that were sent."""
@@ -98,6 +97,17 @@ class Reading:
         )
         full = sent - sum(some.values())
         return ({len(STAMPS): full} if full else {}) | dict(sorted(some.items(), reverse=True))
+
+    def _rows(self, rows: Sequence[tuple[Any, ...]]) -> list[Row]:
+        """Messages as they stand in the file, with how many marks their copies bear."""
+        if not rows:
+            return []
+        first, last = sorted((rows[0][0], rows[-1][0]))
+        marks = self._unmarked("n, marks", "where n between ? and ?", first, last)
+        return [
+            Row(n, id, State(state), size, destination, again, bool(came_back), why, at, marks.get(n, len(STAMPS)))
+            for n, id, state, size, destination, again, came_back, why, at in rows
+        ]
 
     def held(self) -> int:
         """How many letters are in hands whose handles are known."""
@@ -113,9 +123,9 @@ class Reading:
         """A page of messages, and how many there are."""
         (holding, values), (page, bounds) = asked.holding("id", "destination", "why"), asked.page()
         found = f"from message where {KINDS[asked.kind]} and {holding}"
-        rows = self._db.execute(f"select * {found} and {page}", (*values, *bounds))
+        rows = self._db.execute(f"select * {found} and {page}", (*values, *bounds)).fetchall()
         (total,) = self._db.execute(f"select count(*) {found}", values).fetchone()
-        return list(_rows(rows)), total
+        return self._rows(rows), total
 
     def by_time(self, points: int = 120) -> list[tuple[float, int, int]]:
         """(epoch seconds, sent until then, came back until then) for a chart, at most so many."""
@@ -140,9 +150,3 @@ KINDS = {
     "came_back": "came_back",
     "possibly_duplicated": "again",
 }
-
-
-def _rows(rows: Iterable[tuple[Any, ...]], marks: Mapping[int, int]) -> Iterator[Row]:
-    for n, id, state, size, destination, again, came_back, why, at in rows:
-        bears = marks.get(n, len(STAMPS))
-        yield Row(n, id, State(state), size, destination, again, bool(came_back), why, at, bears)
