@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -23,6 +23,8 @@ from .checkpoints import LONGEST_LOG, Checkpoints
 log = logging.getLogger("weir.store")
 
 BUSY_SECONDS = 20.0
+#: Seconds that long work waits, at one step, for ticks that are being kept.
+LONGEST_WAY = 0.2
 PRAGMAS = (
     "synchronous = NORMAL",
     "cache_size = -32768",
@@ -37,6 +39,33 @@ class DamagedError(StoreError):
     """The file is Weir's and damaged: opening the store again sets it aside and keeps what can be read."""
 
 
+class Way:
+    """Who goes first in this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._takers = 0
+        self._free = threading.Event()
+        self._free.set()
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        with self._lock:
+            self._takers += 1
+            self._free.clear()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._takers -= 1
+                if not self._takers:
+                    self._free.set()
+
+    def give(self) -> None:
+        """Wait until it is free, but not for ever: ticks that come without a pause would keep an hour from its seal."""
+        self._free.wait(LONGEST_WAY)
+
+
 class Connections:
     """What reads and writes one file. Raises StoreError with a sentence for whatever SQLite raises."""
 
@@ -46,6 +75,7 @@ class Connections:
         self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
         self._closed = False
         self._checkpoints = Checkpoints(self._connect)
+        self._way = Way()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -89,6 +119,14 @@ class Connections:
                 if self.writer.in_transaction:
                     self.writer.execute("ROLLBACK")
                 raise
+
+    def first(self) -> AbstractContextManager[None]:
+        """While this lasts, who gives way waits: two threads of Python take turns of milliseconds otherwise."""
+        return self._way.taken()
+
+    def give_way(self) -> None:
+        """For long work, between its small steps: let whoever keeps a tick go first."""
+        self._way.give()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

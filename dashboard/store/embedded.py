@@ -32,7 +32,7 @@ class EmbeddedStore(Reading):
 
     def append(self, tick: Tick) -> None:
         new = np.empty(0, np.int64)
-        with self.connections.writing() as writer:
+        with self.connections.first(), self.connections.writing() as writer:
             new = self._new_queues(writer, tick)
             writer.executemany("INSERT INTO queue VALUES(?, ?)", ((i, tick.broker) for i in new.tolist()))
             number = _insert_tick(writer, tick)

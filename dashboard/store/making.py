@@ -27,6 +27,8 @@ log = logging.getLogger("weir.store")
 ALL = range(len(METRICS))
 #: Numbers held at a time while a seal is made: some tens of megabytes.
 NUMBERS_AT_ONCE = 1_500_000
+#: Queues whose chunks are encoded at once: some milliseconds, for which a tick may have to wait.
+ENCODED_AT_ONCE = 32
 
 
 class Made(Protocol):
@@ -65,10 +67,18 @@ class Hour:
                     self._add_sealed(reader, self.before, ids, values, status)
             said = (status != chunks.NOT_KNOWN).any(axis=(0, 2))
             if said.any():
-                yield from zip(ids[said].tolist(), chunks.encode(values[:, said], status[:, said]), strict=True)
+                yield from self._encoded(ids[said], values[:, said], status[:, said])
+
+    def _encoded(self, ids: Ints, values: Floats, status: Bytes) -> Iterator[tuple[int, bytes]]:
+        """(queue, chunk), few queues at a time."""
+        for i in range(0, len(ids), ENCODED_AT_ONCE):
+            self.connections.give_way()
+            some = slice(i, i + ENCODED_AT_ONCE)
+            yield from zip(ids[some].tolist(), chunks.encode(values[:, some], status[:, some]), strict=True)
 
     def _add_hot(self, reader: sqlite3.Connection, ids: Ints, values: Floats, status: Bytes) -> None:
         for tick, column in self._column.items():
+            self.connections.give_way()
             rows = reader.execute(layout.SELECT_PART, (tick, int(ids[0]), int(ids[-1]))).fetchall()
             if not rows:
                 continue
@@ -125,6 +135,7 @@ class Rollup:
                 for number, (seal, length) in enumerate(parts):
                     self._add(reader, seal, length, number, ids, found)
             for some in _alike(found):
+                self.connections.give_way()
                 stats = Stats.stacked([self._joined(found[queue], parts) for queue in some])
                 yield from zip(some, rollups.encode(stats), strict=True)
 
@@ -133,6 +144,7 @@ class Rollup:
     ) -> None:
         """Put the stats of one seal at place `number` of each queue's list."""
         for (_, queue), data in chunks_of(reader, [seal.id], ids):
+            self.connections.give_way()
             try:
                 stats = stats_of(data, seal.level, length)
             except StoreError as error:

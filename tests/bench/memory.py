@@ -1,8 +1,9 @@
 """Memory and processor time while 10,000 queues are watched: `python -m tests.bench.memory [--minutes 30]`.
 
 A whole Weir in one process (polls made up, everything after them real: ticks, states, store, bus, web) takes in half an
-hour of polls as fast as it can, and its resident memory is noted every minute of theirs. What making up the polls
-costs is measured apart and taken off.
+hour of polls as fast as it can, by a clock of theirs, and its resident memory is noted every minute of it. Fifty minutes
+are kept before; ten minutes later the hour is full, and is sealed while polls go on. What making up the polls costs is
+measured apart and taken off.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from tests.browser.scene import lives, many
 from . import report
 from .registry import Curve, Table, Target
 
-#: Seconds between polls as they would be, and as they are here.
-INTERVAL, HERE = 5.0, 0.15
+#: Seconds between polls as they would be, and as they are here; seconds of polls, ten apart, that are kept before.
+INTERVAL, HERE, BEFORE = 5.0, 0.15, 3000
 
 
 def making(queues: int, polls: int = 6) -> float:
@@ -38,40 +39,48 @@ def making(queues: int, polls: int = 6) -> float:
     return (time.process_time() - began) / polls
 
 
-def watched(queues: int, minutes: float, here: float) -> tuple[list[dict[str, Any]], float]:
-    """Resident MB by minute of the polls' time, and processor seconds of the process by poll."""
+def watched(queues: int, minutes: float, here: float) -> tuple[list[dict[str, Any]], float, int]:
+    """Resident MB by minute of the polls' time, processor seconds of the process by poll, hours that were sealed."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
-        weir = Weir(Path(folder), ("--scene", "empty", "--queues", str(queues), "--interval", str(here))).start()
+        paces = {"--interval": here, "--step": INTERVAL, "--history": BEFORE, "--tidy": 1}
+        arguments = ("--scene", "empty", "--queues", str(queues), *(str(one) for pace in paces.items() for one in pace))
+        weir = Weir(Path(folder), arguments).start()
         assert weir.process is not None
         process = psutil.Process(weir.process.pid)
         rows: list[dict[str, Any]] = []
         try:
             polls = minutes * 60 / INTERVAL
-            time.sleep(3)
-            start, cpu = _polls(weir), process.cpu_times()
-            while (done := _polls(weir) - start) < polls and time.monotonic() - began < 600:
+            time.sleep(2)
+            start, cpu = _kept(weir)[0], process.cpu_times()
+            while (done := _kept(weir)[0] - start) < polls and time.monotonic() - began < 600:
                 rows.append({"minutes": done * INTERVAL / 60, "MB": process.memory_info().rss / 1e6})
                 time.sleep(min(4.0, polls * here / 12))
             after = process.cpu_times()
             rows.append({"minutes": done * INTERVAL / 60, "MB": process.memory_info().rss / 1e6})
+            sealed = _kept(weir)[1]
         finally:
             weir.stop()
-    return rows, (after.user + after.system - cpu.user - cpu.system) / max(done, 1)
+    return rows, (after.user + after.system - cpu.user - cpu.system) / max(done, 1), sealed
 
 
-def _polls(weir: Weir) -> int:
-    """How many ticks are kept."""
+def _kept(weir: Weir) -> tuple[int, int]:
+    """How many ticks are kept, and how many hours of them are sealed."""
     import sqlite3
 
     with sqlite3.connect(f"file:{weir.folder / 'samples.sqlite3'}?mode=ro", uri=True) as store:
-        return int(store.execute("SELECT count(*) FROM tick").fetchone()[0])
+        hot = store.execute("SELECT count(*) FROM tick").fetchone()[0]
+        sealed, hours = store.execute(
+            "SELECT coalesce(sum(ticks), 0), count(*) FROM seal WHERE level = 0 AND state = 1"
+        ).fetchone()
+        return hot + sealed, hours
 
 
 def bench(short: bool = False, minutes: float = 30.0) -> list[Table]:
     queues = 200 if short else 10_000
-    rows, each = watched(queues, 1.0 if short else minutes, 0.1 if short else HERE)
+    rows, each, sealed = watched(queues, 1.0 if short else minutes, 0.1 if short else HERE)
     made = making(queues)
+    assert short or sealed, "no hour was sealed in the time"
     half = [row["MB"] for row in rows if row["minutes"] > rows[-1]["minutes"] / 2]
     share = max(0.0, each - made) / INTERVAL
     targets = [] if short else [
@@ -79,7 +88,10 @@ def bench(short: bool = False, minutes: float = 30.0) -> list[Table]:
         Target("10,000 queues, MB", max(row["MB"] for row in rows), 400),
         Target("growth in the second half, MB", half[-1] - half[0], 20),
     ]  # fmt: skip
-    note = f"{1000 * each:.0f} ms of processor time a poll, of which {1000 * made:.0f} ms make it up."
+    note = (
+        f"{1000 * each:.0f} ms of processor time a poll, of which {1000 * made:.0f} ms make it up; "
+        f"sealing is in it, {sealed} hours in the time."
+    )
     return [Table(f"{queues:,} queues in one process", rows, note, Curve("minutes", ("MB",)), targets)]
 
 

@@ -1,7 +1,7 @@
 """A whole Weir for the browser tests, in a process of its own, fed with a made-up fleet.
 
     python -m tests.browser.server --port 8123 [--scene shop|empty|new|replays] [--queues N] [--interval 1]
-                                   [--history 3600] [--silent cache-1]
+                                   [--history 3600] [--silent cache-1] [--step 5 --tidy 2]
 
 Everything is real but the brokers: polls go through the spine into the store, the bus, the hub and the socket.
 Prints one JSON line when it listens: {"url", "session"}, the session being an admin's. WEIR_DATA says where to keep
@@ -30,6 +30,9 @@ def main() -> None:
     parser.add_argument("--interval", type=float, default=1.0)
     parser.add_argument("--history", type=float, default=0.0, help="seconds of past, a tick every ten")
     parser.add_argument("--silent", help="the broker that stopped answering five minutes ago")
+    parser.add_argument("--step", type=float, default=0.0, help="seconds between two polls by their own clock, which "
+                        "begins ten minutes before an hour is full; 0: the real one")  # fmt: skip
+    parser.add_argument("--tidy", type=float, default=0.0, help="seconds between rounds of sealing; 0: none")
     options = parser.parse_args()
     django.setup()
     from dashboard import processes
@@ -44,7 +47,9 @@ def main() -> None:
     feeds = feeds_of(options)
 
     def listening(port: int) -> None:
-        threading.Thread(target=run, args=(feeds, options.interval), daemon=True).start()
+        threading.Thread(target=run, args=(feeds, options.interval, bool(options.step)), daemon=True).start()
+        if options.tidy:
+            threading.Thread(target=tidy, args=(options.tidy,), daemon=True).start()
         if options.scene == "replays":
             from . import replays_scene
 
@@ -78,6 +83,7 @@ def feeds_of(options: argparse.Namespace) -> list[tuple[int, Any, Any]]:
     from .scene import lives, many, shop
 
     scene = shop() if options.scene == "shop" else {}
+    now = (time.time() // 3600 - 1) * 3600 - 600 if options.step else time.time()
     feeds = []
     for name, actors in {**scene, **(many(options.queues) if options.queues else {})}.items():
         url = f"memory://{name}"
@@ -85,15 +91,15 @@ def feeds_of(options: argparse.Namespace) -> list[tuple[int, Any, Any]]:
         broker, _ = Broker.objects.get_or_create(name=name, defaults=values)
         ingest = Ingest(broker.id, the_store(), the_bus().publish)
         if options.history:
-            start = time.time() - options.history
-            for poll in lives(actors, start, 10.0):
-                if poll.at >= time.time() - 1:
+            for poll in lives(actors, now - options.history, 10.0):
+                if poll.at >= (now if options.step else time.time()) - 1:
                     break
                 ingest(poll)
         if name == options.silent:
             fall_silent(broker, ingest, lives(actors, time.time() - 300, 10.0))
         else:
-            feeds.append((broker.id, ingest, lives(actors, time.time(), options.interval)))
+            step, begins = options.step or options.interval, now if options.step else time.time()
+            feeds.append((broker.id, ingest, lives(actors, begins, step)))
     if options.scene == "new":
         Broker.objects.get_or_create(
             name="prod-rabbit", kind="memory", secret_url=encrypt("memory://new"), safe_url="memory://new"
@@ -111,7 +117,17 @@ def fall_silent(broker: Any, ingest: Any, polls: Any) -> None:
     broker.save()
 
 
-def run(feeds: list[tuple[int, Any, Any]], interval: float) -> None:
+def tidy(every: float) -> None:
+    """Seal what is due, for ever."""
+    from dashboard.housekeeping import retention
+    from dashboard.samples import the_store
+
+    while True:
+        time.sleep(every)
+        the_store().tidy(time.time(), retention())
+
+
+def run(feeds: list[tuple[int, Any, Any]], interval: float, own_clock: bool) -> None:
     """Poll for ever."""
     from django.db import close_old_connections
     from django.utils import timezone
@@ -122,7 +138,7 @@ def run(feeds: list[tuple[int, Any, Any]], interval: float) -> None:
     while True:
         for broker, ingest, polls in feeds:
             poll = next(polls)
-            poll.at = time.time()
+            poll.at = poll.at if own_clock else time.time()
             now = timezone.now()
             Broker.objects.filter(pk=broker).update(
                 last_poll_at=now, last_answer_at=now, poll_seconds=0.004, queue_count=len(poll.samples)
