@@ -1,9 +1,9 @@
 """Memory and processor time while 10,000 queues are watched: `python -m tests.bench.memory [--minutes 30]`.
 
-A whole Weir in one process (polls made up, everything after them real: ticks, states, store, bus, web) takes in half an
-hour of polls as fast as it can, by a clock of theirs, and its resident memory is noted every minute of it. Fifty minutes
-are kept before; ten minutes later the hour is full, and is sealed while polls go on. What making up the polls costs is
-measured apart and taken off.
+A whole Weir in one process (polls made up, everything after them real: ticks, states, store, bus, web) takes in half
+an hour of polls as fast as it can, by a clock of theirs, and its resident memory is noted every minute of it. Fifty
+minutes are kept before; ten minutes later the hour is full, and is sealed while polls go on. What making up the polls
+costs is measured apart and taken off.
 """
 
 from __future__ import annotations
