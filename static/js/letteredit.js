@@ -7,7 +7,8 @@ export class Editor {
     this.text = dialog.querySelector("textarea");
     this.said = dialog.querySelector("[role=status]");
     this.diff = dialog.querySelector("[data-diff]");
-    this.text.addEventListener("input", () => this.compare());
+    this.text.addEventListener("input", () => this.keepMasks() && this.compare());
+    this.text.addEventListener("beforeinput", () => (this.before = [this.text.selectionStart, this.text.selectionEnd]));
     dialog.querySelector("[data-plan]").addEventListener("click", () => this.plan());
     dialog.querySelector("[data-cancel]").addEventListener("click", () => dialog.close());
   }
@@ -22,10 +23,20 @@ export class Editor {
     const letter = await this.api.get(`dead-letters/${id}/edit`);
     if (letter.error) return this.say(letter.error.message);
     this.letter = letter;
-    this.text.value = letter.body;
+    this.text.value = this.last = letter.body;
+    this.masks = masksIn(letter.body);
     this.text.disabled = false;
     this.text.focus();
     this.compare();
+  }
+
+  /** What is masked is read-only: a change that touches a mask is taken back. Whether it was none. */
+  keepMasks() {
+    if (masksIn(this.text.value) === this.masks) return (this.last = this.text.value), true;
+    this.text.value = this.last;
+    if (this.before) this.text.setSelectionRange(...this.before);
+    this.say("What is masked is read-only: that change was taken back.");
+    return false;
   }
 
   compare() {
@@ -44,6 +55,9 @@ export class Editor {
     this.said.textContent = words;
   }
 }
+
+/** The masks that stand in a text, whatever their order. */
+const masksIn = (text) => (text.match(/"••••[^"]*"/g) ?? []).sort().join();
 
 function line(sign, text) {
   const node = document.createElement(sign === "+" ? "ins" : "del");
