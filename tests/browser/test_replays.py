@@ -119,3 +119,40 @@ def test_purging_asks_for_the_count_to_be_typed(page_of: Page, till: Weir) -> No
     expect(box.locator("[data-start]")).to_be_enabled()
     box.get_by_role("button", name="Close").click()
     expect(box).to_be_hidden()
+
+
+def test_a_letter_is_edited_and_what_is_masked_is_read_only(page_of: Page, till: Weir) -> None:
+    page = page_of
+    dead = queue_id(page, till, "emails.dlq")
+    page.goto(f"{till.url}/dead-letters/")
+    token = page.locator("[name=csrfmiddlewaretoken]").first.input_value()
+    asked = {"Content-Type": "application/json", "X-CSRFToken": token}
+    masked = page.request.post(
+        f"{till.url}/api/v1/masking", data={"kind": "path", "pattern": "card"}, headers=asked
+    )  # fmt: skip
+    looked = page.request.post(f"{till.url}/api/v1/queues/{dead}/looks", data={"limit": 5}, headers=asked)
+    assert (masked.status, looked.status) == (201, 201), (masked.text(), looked.text())
+    page.goto(f"{till.url}/dead-letters/?group=queue&filter=queue:emails.dlq")
+    page.locator("#letters tbody tr").first.click()
+    page.get_by_role("button", name="Edit …").click()
+    box = page.locator("#edit")
+    text = box.locator("textarea")
+    expect(text).to_have_value(re.compile("masked by rule card"), timeout=SLOWLY)
+    before = text.input_value()
+    text.press("Control+End")
+    for _ in range(len(before) - before.index("masked by rule")):
+        page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Backspace")
+    expect(box.locator("[role=status]")).to_have_text("What is masked is read-only: that change was taken back.")
+    assert text.input_value() == before
+    text.fill(before.replace('"order": ', '"order": 9'))
+    expect(box.locator("[data-diff] ins")).to_contain_text('"order": 9')
+    assert_accessible(page)
+    box.get_by_role("button", name="Plan its replay").click()
+    start = page.locator("#replay-plan [data-start]")
+    expect(start).to_have_text("Replay 1", timeout=SLOWLY)
+    expect(page.locator("#replay-plan")).to_contain_text("no more than the trial of 5")
+    start.click()
+    page.wait_for_url(re.compile(r"/replays/\d+/"))
+    expect(page.locator(".fates")).to_contain_text("Confirmed1", timeout=SLOWLY)
+    expect(page.locator("[data-plan]")).to_contain_text("its body was changed before it was sent")
