@@ -15,6 +15,8 @@ from collectors.protocol import METRICS as MEASURED
 from ..directory import Entry
 from ..insight import flow
 from ..insight.history import waiting
+from ..insight.sentences import sentence
+from ..insight.vocabulary import State
 from ..snapshot import number
 from ..store.base import Store
 from ..ticks import Floats, Ints, Ring, Tick, aligned
@@ -30,7 +32,11 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "waiting": ("depth", "lag_messages"),
     "state": ("depth", "in_flight", "in_rate", "out_rate", "lag_messages", "consumers", "redelivery_rate", "net_rate"),
 }
-_ROW = ("depth", "in_flight", "in_rate", "out_rate", "net_rate", "lag_seconds", "lag_messages", "consumers")
+_ROW = (
+    "depth", "in_flight", "in_rate", "out_rate", "net_rate", "lag_seconds", "lag_messages", "consumers", "dead_letters",
+    "redelivery_rate",
+)  # fmt: skip
+_TELLING = (State.GROWING, State.STALLED)
 
 
 def derived(metric: str, numbers: Callable[[str], Floats]) -> Floats | None:
@@ -131,6 +137,15 @@ class TickFrame:
             return {}
         found = {metric: number(float(self.tick.column(metric)[at])) for metric in _ROW}
         return {metric: value for metric, value in found.items() if value is not None}
+
+    def why(self, queue: int) -> str:
+        """What the state of a queue says, where it says what is wrong; else ""."""
+        at, judged = int(np.searchsorted(self.tick.ids, queue)), self.tick.judgement
+        row = self.row(queue)
+        if judged is None or not row or judged.state[at] not in _TELLING:
+            return ""
+        code, reason, since = int(judged.state[at]), int(judged.reason[at]), float(judged.since[at])
+        return sentence(code, reason, row, since, self.at)
 
 
 class Stored:

@@ -119,8 +119,12 @@ def _shown(template: Template, snapshot: Snapshot) -> tuple[int, str]:
     if not known:
         return 0, "No queue tells this now."
     if metric in ("dead_letters", "redelivery_rate") and (now := int((column > 0).sum())):
-        return 2, f"{_many(now)} {'with dead letters' if metric == 'dead_letters' else 'with redeliveries'} now."
+        what = "has dead letters" if metric == "dead_letters" else "delivers again"
+        return 2, f"1 queue {what} now." if now == 1 else f"{now:,} queues {_PLURAL[what]} now."
     return 1, f"{known:,} of {int(shown.sum()):,} queues tell it."
+
+
+_PLURAL = {"has dead letters": "have dead letters", "delivers again": "deliver again"}
 
 
 def _many(count: int) -> str:

@@ -189,7 +189,8 @@ class Watch:
         name = entry.name if entry else Queue.objects.filter(pk=queue).values_list("name", flat=True).first() or "?"
         values: dict[str, Any] = {"value": number(value), "never": value == np.inf, "row": frame.row(queue)}
         values["changed"] = _changes(frame.row(queue), _earlier(ring, queue, frame.at))
-        return Opening(rule, f"q{queue}", frame.at, _why(rule, value), queue, name, self.broker, self.name, values)
+        why = f"{_why(rule, value)} {frame.why(queue)}".strip()
+        return Opening(rule, f"q{queue}", frame.at, why, queue, name, self.broker, self.name, values)
 
 
 def packed(kept: Mapping[int, list[tuple[int, int, float]]]) -> bytes:
@@ -209,15 +210,16 @@ def _why(rule: Rule, value: float) -> str:
     condition = Condition.read(rule.condition)
     said = f"{words(condition)}"
     if condition.kind in NUMERIC and value == value:
-        said += f": it is {amount(condition.metric, value)}"
+        said += f": {'it is' if condition.metric.endswith('_seconds') else 'now'} {amount(condition.metric, value)}"
     return f"{said[:1].upper()}{said[1:]}."
 
 
 def _over(rule: Rule, value: float) -> str:
     condition = Condition.read(rule.condition)
-    if condition.kind in NUMERIC and value == value:
-        return f"It is {amount(condition.metric, value)} again."
-    return "It is over."
+    if condition.kind not in NUMERIC or value != value:
+        return "It is over."
+    said = amount(condition.metric, value)
+    return f"It is {said} again." if condition.kind == "threshold" else f"It is over: now {said}."
 
 
 def _earlier(ring: Ring, queue: int, at: float) -> dict[str, float | int | None]:

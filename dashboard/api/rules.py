@@ -13,7 +13,7 @@ from ninja import Field, Router, Schema
 
 from ..alerts import deeds, incidents, suggest
 from ..alerts.conditions import BadCondition, Condition, words
-from ..alerts.preview import LONGEST, MOST_QUEUES, preview
+from ..alerts.preview import LONGEST, MOST_QUEUES, Preview, preview
 from ..live.feed import fleet
 from ..models import Rule
 from ..samples import the_store
@@ -27,7 +27,7 @@ from .queues import mask
 
 router = Router(tags=["alerts"])
 
-MOST_FIRINGS = 500
+MOST_FIRINGS, MOST_FIRED = 500, 100
 
 
 class ConditionIn(Schema):
@@ -118,6 +118,14 @@ class FiringOut(Schema):
     value: float | None
 
 
+class FiredOut(Schema):
+    queue_id: int
+    queue: str
+    broker: str
+    incidents: int
+    seconds: float
+
+
 class PreviewOut(Schema):
     """What the rule would have done. `step_seconds` 0: judged on the samples themselves, tick for tick."""
 
@@ -130,7 +138,9 @@ class PreviewOut(Schema):
     messages: int
     firing_seconds: float
     notes: list[str]
-    firings: list[FiringOut]
+    firings: list[FiringOut] = Field(description="at most 500, the last")
+    fired: list[FiredOut] = Field(description="by queue, at most 100, those first that fire longest")
+    queues_fired: int
     chart: dict[str, Any] | None = Field(description="the worst queue: {queue_id, queue, times, values, limit, spans}")
 
 
@@ -276,6 +286,8 @@ def previewed(given: dict[str, Any], filter: str, per: str, seconds: float) -> d
         "firing_seconds": found.seconds,
         "notes": found.notes,
         "firings": [_firing(one, snapshot) for one in found.firings[-MOST_FIRINGS:]],
+        "fired": _fired(found, snapshot),
+        "queues_fired": len({one.queue for one in found.firings}),
         "chart": chart,
     }
 
@@ -285,6 +297,17 @@ def _by_broker(snapshot: Snapshot, rows: Any) -> dict[int, tuple[float, list[int
     for id, broker in zip(snapshot.ids[rows].tolist(), snapshot.broker_ids[rows].tolist(), strict=True):
         queues.setdefault(broker, (snapshot.brokers[broker].interval, []))[1].append(id)
     return queues
+
+
+def _fired(found: Preview, snapshot: Snapshot) -> list[dict[str, Any]]:
+    """How often and how long each queue would have fired."""
+    by_queue: dict[int, dict[str, Any]] = {}
+    for one in found.firings:
+        names = {key: value for key, value in _firing(one, snapshot).items() if key in ("queue_id", "queue", "broker")}
+        mine = by_queue.setdefault(one.queue, {**names, "incidents": 0, "seconds": 0.0})
+        mine["incidents"] += 1
+        mine["seconds"] += (found.end if one.closed is None else one.closed) - one.opened
+    return sorted(by_queue.values(), key=lambda mine: -mine["seconds"])[:MOST_FIRED]
 
 
 def _firing(one: Any, snapshot: Snapshot) -> dict[str, Any]:

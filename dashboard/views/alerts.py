@@ -13,8 +13,11 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
+from collectors.protocol import METRICS as STORED
+
 from ..access import require
 from ..alerts import deeds, desk, silences
+from ..alerts.conditions import METRICS, amount
 from ..alerts.incidents import sentence
 from ..alerts.telling import Sent
 from ..alerts.telling.urls import OWN
@@ -105,6 +108,7 @@ def incident(request: HttpRequest, id: int) -> HttpResponse:
     if row is None:
         return render(request, "alerts/unknown.html", {"nav": "alerts", "id": id}, status=404)
     condition = row.rule.condition if row.rule is not None else {}
+    chart = _chart(row, condition)
     before = Incident.objects.filter(rule_id=row.rule_id, queue_id=row.queue_id, pk__lt=row.pk)
     context = {
         "nav": "alerts",
@@ -113,12 +117,27 @@ def incident(request: HttpRequest, id: int) -> HttpResponse:
         "sentence": sentence(row.rule) if row.rule is not None else "",
         "tellings": row.tellings.select_related("notifier").order_by("id")[:50],
         "earlier": before.filter(opened_at__gt=timezone.now() - timedelta(days=30)).count() if row.rule_id else 0,
-        "metric": condition.get("metric") if condition.get("metric") not in (None, "state") else "depth",
-        "limit": condition.get("value") if condition.get("kind") in ("threshold", "forecast") else None,
+        "chart": chart,
+        "facts": [(METRICS[name], amount(name, value)) for name, value in row.values.get("row", {}).items()],
         "lasts": LASTS,
         "may": _may(request),
     }
     return render(request, "alerts/incident.html", context)
+
+
+def _chart(row: Incident, condition: dict[str, Any]) -> dict[str, Any]:
+    """Of which queue which number is shown, with its limit. Dead letters are counted where they arrive."""
+    metric, queue = condition.get("metric") or "depth", row.queue_id
+    limit = condition.get("value") if condition.get("kind") in ("threshold", "forecast") else None
+    if metric == "dead_letters" and queue is not None:
+        snapshot = fleet().snapshot()
+        at = snapshot.index(queue)
+        leads = snapshot.entries[at].dead_letter_queue_id if at is not None else None
+        if leads is not None:
+            return {"queue": leads, "metric": "depth", "limit": limit, "of": "dead letters"}
+    metric = metric if metric in STORED else "depth"
+    return {"queue": queue, "metric": metric, "limit": limit if metric == condition.get("metric") else None,
+            "of": METRICS[metric]}  # fmt: skip
 
 
 @require_POST

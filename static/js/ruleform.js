@@ -160,28 +160,40 @@ async function preview() {
 
 function tell(found) {
   const times = found.incidents === 1 ? "1 incident" : `${found.incidents.toLocaleString("en-US")} incidents`;
-  const queues = `${found.queues.toLocaleString("en-US")} queue${found.queues === 1 ? "" : "s"}`;
+  const all = found.queues.toLocaleString("en-US"), plural = found.queues === 1 ? "" : "s";
   place("found").textContent = !found.queues
     ? "The filter finds no queue at present; new ones that match will be watched."
     : found.incidents
-      ? `Would have fired: ${times}, ${found.messages.toLocaleString("en-US")} message${found.messages === 1 ? "" : "s"}, ${duration(found.firing_seconds)} in all, on ${queues}.`
-      : `Would not have fired on ${queues}.`;
+      ? `Would have fired on ${found.queues_fired.toLocaleString("en-US")} of ${all} queue${plural}: ${times}, ${found.messages.toLocaleString("en-US")} message${found.messages === 1 ? "" : "s"}, ${duration(found.firing_seconds)} in all.`
+      : `Would not have fired on ${all} queue${plural}.`;
   place("notes").textContent = found.notes.join(" ");
   const [from, to] = [Date.parse(found.start) / 1000, Date.parse(found.end) / 1000];
+  place("shown").textContent = found.chart ? `${found.chart.queue}${found.queues > 1 ? ", the one that it is most about" : ""}` : "";
   if (found.chart) plot(place("plot"), found.chart, from, to);
   else place("plot").replaceChildren();
-  place("firings").replaceChildren(...found.firings.slice(-30).reverse().map((one) => firing(one, found.chart?.metric ?? "")));
+  place("firings").replaceChildren(...found.fired.slice(0, 20).map((one) => ofQueue(one, found)));
+}
+
+/** A queue, how often and how long; unfolded, when. */
+function ofQueue(mine, found) {
+  const [item, fold, head] = ["li", "details", "summary"].map((name) => document.createElement(name));
+  const [what, much] = [document.createElement("span"), document.createElement("span")];
+  what.textContent = mine.queue;
+  what.className = "mono";
+  much.textContent = `${mine.incidents} × · ${duration(mine.seconds)}`;
+  head.append(what, much);
+  const times = found.firings.filter((one) => one.queue_id === mine.queue_id).slice(-30).reverse();
+  fold.append(head, ...times.map((one) => firing(one, found.chart?.metric ?? "")));
+  item.append(fold);
+  return item;
 }
 
 function firing(one, metric) {
-  const [what, when] = [document.createElement("span"), document.createElement("span")];
-  what.textContent = one.queue;
-  what.className = "mono";
   const ends = one.closed_at ? duration((Date.parse(one.closed_at) - Date.parse(one.opened_at)) / 1000) : "still";
+  const when = document.createElement("p");
+  when.className = "muted";
   when.textContent = `${moment(one.opened_at)} · ${ends}${one.value === null ? "" : ` · ${worded(metric, one.value)}`}`;
-  const item = document.createElement("li");
-  item.append(what, when);
-  return item;
+  return when;
 }
 
 form.addEventListener("input", (event) => {

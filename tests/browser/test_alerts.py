@@ -48,7 +48,7 @@ def add_the_rule(page: Page) -> None:
     page.fill("[name=for]", "0s")
     page.fill("[name=clear]", "1s")
     page.select_option("#hours", "6")
-    expect(page.locator("#found")).to_contain_text("Would have fired: 1 incident", timeout=LATE)
+    expect(page.locator("#found")).to_contain_text("Would have fired on 1 of 1 queue: 1 incident", timeout=LATE)
     expect(page.locator("#plot .fired")).to_have_count(1)
     page.fill("[name=value]", "two")
     expect(page.locator("#rule-error")).to_contain_text("no duration", timeout=LATE)
