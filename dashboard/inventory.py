@@ -148,17 +148,17 @@ class Inventory:
             self.version += 1
 
     def _write_relations(self, relations: Iterable[protocol.Relation]) -> None:
-        known = frozenset(r for r in relations if r.source in self._ids and r.target in self._ids)
-        if known == self._relations:
+        known = dict.fromkeys(r for r in relations if r.source in self._ids and r.target in self._ids)
+        if self._relations == known.keys():
             return
         rows = [
             Relation(source_id=self._ids[r.source], target_id=self._ids[r.target], kind=r.kind, via=r.via[:300])
-            for r in known
+            for r in known  # in the broker's order: of several places for dead letters the first is shown
         ]
         with transaction.atomic():
             Relation.objects.filter(source__broker_id=self.broker).delete()
             Relation.objects.bulk_create(rows, batch_size=_BATCH, ignore_conflicts=True)
-        self._relations = known
+        self._relations = frozenset(known)
         self.rest()
         self.version += 1
 

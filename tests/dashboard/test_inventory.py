@@ -93,3 +93,13 @@ def test_a_thousand_new_queues_cost_a_few_queries(broker, django_assert_max_num_
         inventory.resolve(poll(*(f"q{i}" for i in range(1000))))
     with django_assert_max_num_queries(0):
         inventory.resolve(poll(*(f"q{i}" for i in range(1000))))
+
+
+def test_of_several_places_for_dead_letters_the_first_that_the_broker_names_stays_the_first(broker):
+    for _ in range(3):  # processes: each writes the relations anew
+        inventory = Inventory(broker.pk)
+        names = [f"dlq{n}" for n in range(8)]
+        relations = [Relation("key a", f"key {name}", "dead_letters") for name in names]
+        ids = inventory.resolve(poll("a", *names, relations=relations)).tolist()
+        entry = Directory().of(broker.pk, inventory.version).entries[ids[0]]
+        assert entry.dead_letter_queue_id == ids[1]

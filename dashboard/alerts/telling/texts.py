@@ -16,6 +16,10 @@ from .notice import SPELLED_OUT, Item, Notice
 _SIGN = {"critical": "■", "warning": "▲", "info": "●"}
 _EMOJI = {"critical": ":red_circle:", "warning": ":large_yellow_circle:", "info": ":large_blue_circle:"}
 _COLOUR = {"critical": "#c6322f", "warning": "#a46400", "info": "#2f6fbf", "closed": "#2b7a3f"}
+_TWICE = {
+    "escalated": ("Nobody has acknowledged this so far.",),
+    "still": ("This went on while it was silenced or not told.",),
+}
 TEST = "This is a test. Whoever reads it will be told when something needs attention."
 
 
@@ -36,7 +40,7 @@ def plain(notice: Notice) -> str:
     if notice.event == "test":
         return TEST
     parts = ["\n".join((_head(item, notice), *(f"  {line}" for line in _lines(item, notice)),
-                        *(f"  {name}: {link}" for name, link in _links(item))))
+                        *(f"  {name}: {link}" for name, link in _links(item, notice))))
              for item in notice.items[:SPELLED_OUT]]  # fmt: skip
     parts += [f"And {_more(notice)} more."] if _more(notice) > 0 else []
     return "\n\n".join(parts) + "\n"
@@ -49,7 +53,7 @@ def html(notice: Notice) -> str:
     parts = []
     for item in notice.items[:SPELLED_OUT]:
         colour = _COLOUR["closed" if notice.event == "closed" else item.severity]
-        links = " &middot; ".join(f'<a href="{escape(link)}">{escape(name)}</a>' for name, link in _links(item))
+        links = " &middot; ".join(f'<a href="{escape(link)}">{escape(name)}</a>' for name, link in _links(item, notice))
         parts.append(
             f'<div style="border-left:4px solid {colour};padding:2px 0 2px 12px;margin:0 0 16px">'
             f'<p style="margin:0 0 6px;font-weight:600">{escape(_head(item, notice))}</p>'
@@ -83,14 +87,15 @@ def _lines(item: Item, notice: Notice) -> list[str]:
     """What is wrong, since when, and what was another then; or how it ended."""
     if notice.event == "closed":
         lasted = f"Open for {ago(item.lasted)}, " if item.lasted is not None else "Open "
-        return [item.closed_because, f"{lasted}{_when(item.opened_at)} to {_when(item.closed_at)}."]
-    lines = [item.reason, f"Since {_when(item.opened_at)}."]
+        return [item.closed_because, f"{lasted}from {_when(item.opened_at)} to {_when(item.closed_at)}."]
+    lines = [*_TWICE.get(notice.event, ()), item.reason, f"Since {_when(item.opened_at)}."]
     return [*lines, f"Changed just before: {', '.join(item.changed)}."] if item.changed else lines
 
 
-def _links(item: Item) -> list[tuple[str, str]]:
+def _links(item: Item, notice: Notice) -> list[tuple[str, str]]:
     """Where to press; nothing while Weir does not know how it is reached."""
-    links = [("Acknowledge, silence, see why", item.link), ("The queue at that time", item.queue_link)]
+    deed = "The incident" if notice.event == "closed" else "Acknowledge, silence, see why"
+    links = [(deed, item.link), ("The queue at that time", item.queue_link)]
     return [(name, link) for name, link in links if link]
 
 
@@ -123,7 +128,7 @@ def _slack_item(item: Item, notice: Notice) -> str:
     else:
         lines.append(f"{_slack_text(item.reason)} Since {_slack_when(item.opened_at)}.")
         lines += [f"Changed just before: {_slack_text(', '.join(item.changed))}."] if item.changed else []
-    lines += [" · ".join(f"<{link}|{name}>" for name, link in _links(item))] if _links(item) else []
+    lines += [" · ".join(f"<{link}|{name}>" for name, link in _links(item, notice))] if _links(item, notice) else []
     return "\n".join(lines)
 
 
@@ -149,7 +154,7 @@ def pagerduty(item: Item, notice: Notice, routing_key: str) -> dict[str, Any]:
         return event
     where = f" on {item.broker}" if item.broker and item.queue else ""
     event["payload"] = {
-        "summary": f"{item.what}{where}: {item.reason}"[:1024],
+        "summary": (item.reason if item.reason.startswith(item.what) else f"{item.what}{where}: {item.reason}")[:1024],
         "source": item.broker or "Weir",
         "severity": item.severity,
         "timestamp": item.opened_at,
@@ -164,7 +169,7 @@ def pagerduty(item: Item, notice: Notice, routing_key: str) -> dict[str, Any]:
     }
     event["client"] = "Weir"
     if item.link:
-        links = [{"href": link, "text": name} for name, link in _links(item)]
+        links = [{"href": link, "text": name} for name, link in _links(item, notice)]
         event |= {"client_url": item.link, "links": links}
     return event
 
