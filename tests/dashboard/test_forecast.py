@@ -128,6 +128,21 @@ def test_rows_are_judged_as_if_each_were_alone() -> None:
     assert together.since.tolist() == [239, 139, 38, 239]  # the change of the jump itself is no part of it
 
 
+def test_whatever_a_past_looks_like_the_band_is_one() -> None:
+    """Of uneven polls with gaps, spikes, steps and numbers of every size: finite, in order, and not below nothing."""
+    random = np.random.default_rng(7)
+    told = 0
+    for _ in range(150):
+        n = int(random.integers(12, 240))
+        values = random.choice([0, 1, 5, 1e6, NAN], n, p=random.dirichlet(np.ones(5))) * random.uniform(0.5, 1, n)
+        made = forecast(np.cumsum(random.uniform(1, 60, n)), values)
+        if made is not None:
+            told += 1
+            assert np.isfinite([made.low, made.middle, made.high]).all()
+            assert (made.low >= 0).all() and (made.low <= made.middle).all() and (made.middle <= made.high).all()
+    assert told > 50
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("metric", ["depth", "lag_seconds"])
 def test_the_band_holds_four_times_out_of_five(metric: str) -> None:
