@@ -51,6 +51,8 @@ def sentence(state: int, reason: int, row: Row, since: float, now: float, kind: 
     words = _SENTENCES.get(Reason(reason))
     if words is None:
         return ""
+    if reason == Reason.POISON_LOOP and not row.get("redelivery_rate"):
+        words = words.replace(" {redelivery_rate},", "")  # none between the newest two polls, and many before
     text = words.format_map(_Words(row, ago(now - since)))
     if state == State.STALLED:
         text += _also(row, "{waiting} waiting, {in_rate} still arriving.", "{waiting} waiting.")

@@ -23,10 +23,11 @@ from ..wallboards import new_wallboard, revoke_wallboard
 
 #: What each role may do, in words for the page.
 ROLE_WORDS = {
-    Role.VIEWER: "sees everything, changes nothing",
-    Role.OPERATOR: "also checks, pauses and resumes brokers, hides and tags queues, shares views",
-    Role.ADMIN: "also adds and changes brokers, empties the archive, manages people, tokens and wallboards, "
-    "reads the audit trail",
+    Role.VIEWER: "sees all but what is in letters, and changes nothing",
+    Role.OPERATOR: "also looks into letters, replays and deletes them, acknowledges, silences, changes rules, pauses "
+    "brokers, hides and tags queues, shares views",
+    Role.ADMIN: "also adds and changes brokers and notifiers, says what is masked, empties the archive, manages "
+    "people, tokens and wallboards, reads the audit trail",
 }
 
 

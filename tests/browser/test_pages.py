@@ -7,7 +7,7 @@ from pathlib import Path
 
 import axe_playwright_python
 import pytest
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from .conftest import Starts, Watched, Weir, live, signed_in
 
@@ -117,3 +117,18 @@ def test_without_a_broker_the_page_says_how_to_add_one(
     assert_accessible(watched.page)
     watched.page.click("text=Add a broker")
     assert "/brokers/" in watched.page.url
+
+
+def test_without_javascript_nothing_is_promised_that_never_comes(browser: Browser, shop: Weir) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    signed_in(context, shop)
+    page = context.new_page()
+    for path in ("/", "/queues/2/", "/dead-letters/"):
+        page.goto(f"{shop.url}{path}")
+        told = page.inner_text("main")
+        assert "needs JavaScript; the same" in told and "/api/v1/" in told
+        assert not [word for word in ("waiting for", "drawing", "counting", "on its way") if word in told.lower()]
+    for path in ("/alerts/", "/brokers/", "/settings/", "/audit/"):
+        page.goto(f"{shop.url}{path}")
+        assert len(page.inner_text("main")) > 100 and "…" not in page.inner_text("h1")
+    context.close()

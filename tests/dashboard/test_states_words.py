@@ -23,6 +23,8 @@ SENTENCES = [
      "300 handed to consumers, and nothing completed for 3 min. 7 waiting."),
     (State.STALLED, Reason.POISON_LOOP, {"depth": 1, "redelivery_rate": 41.2}, 65,
      "The same messages are delivered again and again, 41/s, for 1 min. 1 waiting."),
+    (State.STEADY, Reason.POISON_LOOP, {"depth": 0, "redelivery_rate": 0}, 300,
+     "The same messages are delivered again and again, for 5 min."),
     (State.STALLED, Reason.HEAD_UNCHANGED, {"depth": 12}, 262800,
      "The oldest message has been the same for 3 d 1 h. 12 waiting."),
     (State.GROWING, Reason.PRODUCERS_OUTPACE, {"depth": 66012, "in_rate": 320, "out_rate": 210}, 600,
