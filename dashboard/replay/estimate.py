@@ -10,7 +10,7 @@ from .guards import RAMP_FROM, RAMP_STEP, RAMP_TO, Limits
 
 #: Messages a second, each with its journal, where none has gone yet: measured by `tests/bench/replay` (SQS: by
 #: `lease_sqs`, on ministack) on two busy processors beside the broker, rounded down.
-USUAL = {"rabbitmq": 2400.0, "redis": 13_000.0, "sqs": 500.0}
+USUAL = {"rabbitmq": 2400.0, "redis": 13_000.0, "sqs": 300.0}
 #: Replays that tell a pace: so many of the latest, each of so many messages at least.
 LATEST, LEAST = 5, 200
 

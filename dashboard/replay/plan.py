@@ -24,7 +24,7 @@ from ..models import Letter, Queue, Replay
 from ..refused import DeedRefused
 from ..secrets import SecretError
 from ..snapshot import iso
-from . import estimate, orders, wide
+from . import estimate, keeping, orders, wide
 from .passes import MOST_UNDERWAY
 from .planned import Plan, changed_by
 
@@ -34,6 +34,8 @@ TRIED = 10.0
 HOLDS = 10_000
 #: Deleting more, purging, and every wide replay ask for the count to be typed.
 MANY = 100
+#: Letters of an unknown size of which copies fit for sure.
+UNWEIGHED = 2_000
 
 STAGING = (
     "What was not chosen can be moved to a staging queue beside it first, each removed after its copy is confirmed. "
@@ -225,7 +227,9 @@ def _mind(plan: Plan, replay: Replay, queue: Queue, price: Price, beside: bool) 
         left = f" {plan.left_out} of them, {orders.GUARD} times or more, are left out unless you allow it." if (
             plan.left_out
         ) else ""  # fmt: skip
-        plan.warnings.append(f"{plan.replayed_before} have been replayed before.{left}")
+        plan.warnings.append(
+            f"{plan.replayed_before} have been replayed before and are here again: they may be going round.{left}"
+        )
     changes = changed_by(queue.broker.kind, replay.options)
     if changes and replay.deed != Replay.Deed.DELETE:
         plan.warnings.append(changes)
@@ -240,6 +244,7 @@ def _mind(plan: Plan, replay: Replay, queue: Queue, price: Price, beside: bool) 
         plan.refused = price.refused
     if replay.deed == Replay.Deed.DELETE:
         plan.safety = "A copy of each is kept, encrypted, for 7 days; until then they can be restored."
+        _room(plan, replay)
     elif queue.broker.kind == "redis":
         plan.safety = (
             "Each is copied and removed in one step of the broker. After a crash the replay resumes by itself."
@@ -249,6 +254,18 @@ def _mind(plan: Plan, replay: Replay, queue: Queue, price: Price, beside: bool) 
             "Each is kept until the broker confirms its copy. After a crash it resumes; at most "
             f"{MOST_UNDERWAY:,} may be sent twice, and those are named."
         )
+
+
+def _room(plan: Plan, replay: Replay) -> None:
+    """Whether a copy of all that is to be deleted can be kept, as far as their size is known."""
+    room = max(0, min(keeping.MOST_OF_ONE, keeping.MOST - keeping.all_bytes()))
+    unknown = plan.bytes is None and (plan.count is None or plan.count > UNWEIGHED)
+    plan.beyond = unknown or (plan.bytes or 0) > room
+    if not plan.beyond:
+        return
+    size = "How large they are is not known" if plan.bytes is None else f"They hold about {plan.bytes / 1e6:,.0f} MB"
+    fate = "deleted as well, for good" if replay.selection.get("beyond_bound") else "not deleted unless you accept that"
+    plan.warnings.append(f"{size}; copies of {room / 1e6:,.0f} MB can be kept, and what exceeds that is {fate}.")
 
 
 def _mind_own_move(plan: Plan, replay: Replay) -> None:

@@ -17,6 +17,7 @@ class Plan:
     exchanges      to which they could be sent as well, and came_by: through which they had come where they died
     seconds        estimate, until the last is sent; None = it cannot be told
     pace           messages a second without a limit, and pace_known_by: whence, in words; None = it is not known
+    beyond         of a deletion: there may not be room to keep a copy of all
     confirm        the number that has to be typed to start; None = none
     staging        how the rest could be moved aside first, where the queue is too long for the choice; "" = needless
     own_move       how the broker could move all of them by itself, and what it cannot; "" = it does not fit here
@@ -46,6 +47,7 @@ class Plan:
     own_move: str = ""
     own_name: str = ""
     own_fastest: int | None = None
+    beyond: bool = False
     confirm: int | None = None
     refused: str = ""
     warnings: list[str] = field(default_factory=list)
@@ -71,5 +73,6 @@ _LEFT_OUT = (
 )
 _CHANGES = {
     "sqs": "Copies get a new message id and a new time; on FIFO queues also a new deduplication id, since SQS would "
-    "swallow the old one within five minutes.",
+    "swallow the old one within five minutes. A letter with ten attributes of its own has no room for marks: its copy "
+    "is not recognised when it comes back.",
 }

@@ -164,7 +164,16 @@ function showActs(row) {
       return button;
     }),
   );
+  if (row.state === "planned" && (row.planned?.confirm ?? null) !== null) place.prepend(typing(row.planned.confirm, place.querySelector("[data-act=start]")));
   if (had) (place.querySelector(`[data-act=${had}]`) ?? place.querySelector("button") ?? find("h1")).focus();
+}
+
+/** The count, to be typed before a start that asks for it. */
+function typing(confirm, start) {
+  const box = Object.assign(document.createElement("input"), { className: "input num short", inputMode: "numeric", autocomplete: "off", placeholder: `type ${confirm}`, ariaLabel: `Type ${confirm} to go on` });
+  box.addEventListener("input", () => (start.disabled = box.value.replaceAll(/[,\s]/g, "") !== String(confirm)));
+  start.disabled = true;
+  return box;
 }
 
 async function act(verb) {

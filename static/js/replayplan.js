@@ -27,6 +27,8 @@ export class ReplayPlan {
     this.form.addEventListener("submit", (event) => (event.preventDefault(), this.plan()));
     this.startButton.addEventListener("click", () => this.start());
     this.change.addEventListener("click", () => this.fold(this.form.hidden));
+    this.beyond = box.querySelector("[data-beyond] input");
+    this.beyond.addEventListener("change", () => this.plan());
     this.stageButton = box.querySelector("[data-stage-rest]");
     this.stageButton.addEventListener("click", () => this.stage());
     this.ownButton.addEventListener("click", () => this.toggleOwn());
@@ -39,6 +41,7 @@ export class ReplayPlan {
   async open(what) {
     await this.drop();
     this.what = { deed: "replay", ...what };
+    this.beyond.checked = false;
     const verb = VERB[this.what.deed];
     this.box.querySelector("[data-title]").textContent = this.what.deed === "delete" ? "Deletion plan" : `${verb} plan`;
     this.box.querySelector("[data-stage]").textContent = `dry run · nothing ${this.what.deed === "delete" ? "deleted" : "sent"} yet`;
@@ -81,9 +84,9 @@ export class ReplayPlan {
     const { deed, queueId, selection, edit } = this.what;
     const asked = { queue_id: queueId, selection, deed };
     if (edit) asked.edit = edit;
-    if (deed === "delete") return asked;
+    if (deed === "delete") return { ...asked, beyond_bound: this.beyond.checked };
     const limits = {};
-    if (this.seen) limits.lag = number("lag");
+    if (this.seen) [limits.lag, limits.depth] = [number("lag"), number("depth")];
     if (this.seen && number("came_back") !== null) limits.came_back = number("came_back");
     const own = this.what.how === "broker";
     return {
@@ -112,7 +115,7 @@ export class ReplayPlan {
     if (answer.error) return this.failed(answer.error.message);
     this.replay = answer;
     if (!this.seen) {
-      this.form.elements.lag.value = answer.limits.lag ?? "";
+      for (const name of ["lag", "depth"]) this.form.elements[name].value = answer.limits[name] ?? "";
       this.form.elements.came_back.value = answer.limits.came_back;
       this.seen = true;
     }
@@ -136,7 +139,9 @@ export class ReplayPlan {
     const rows = [["Messages", this.messages(plan)]];
     if (replay.deed !== "delete") {
       rows.push(["To", plan.destinations.map((one) => one.name).join(", ") || "where each died"]);
-      const yields = replay.limits.lag === null || replay.how === "broker" ? "" : `, yields when lag > ${duration(replay.limits.lag)}`;
+      const { lag, depth } = replay.limits;
+      const held = [lag !== null && `lag > ${duration(lag)}`, depth !== null && `depth > ${count(depth)}`].filter(Boolean).join(" or ");
+      const yields = held && replay.how === "weir" ? `, yields when ${held}` : "";
       rows.push(["Rate", `${replay.rate === null ? "no limit" : `${replay.rate} /s`}${yields}`]);
     }
     if (plan.trial_words) rows.push(["Trial", plan.trial_words]);
@@ -159,6 +164,7 @@ export class ReplayPlan {
     this.showOptions(plan.options);
     this.to.offer(plan, replay.deed);
     this.stageButton.hidden = !plan.staging;
+    this.beyond.parentElement.hidden = !plan.beyond;
     this.ready();
   }
 

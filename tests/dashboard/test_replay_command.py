@@ -71,3 +71,17 @@ def test_nothing_starts_unasked_and_purging_needs_the_count(box):
 def test_what_is_wrong_is_one_sentence(box, words, said):
     with pytest.raises(CommandError, match=said):
         replay(*words)
+
+
+def test_what_was_left_out_is_repeated_and_what_was_deleted_put_back(box):
+    said = replay("orders.dlq", "--all", "--deed", "delete", "--confirm", "12", "--json")
+    assert json.loads(said)["removed"] == 12 and box.ready() == []
+    assert "12 were put back" in replay("--restore", str(json.loads(said)["id"])) and len(box.ready()) == 12
+    with box.world.still() as queues:
+        last = queues["orders.dlq"].ready.pop()
+        queues["orders.dlq"].ready.append(last._replace(headers={"replay-count": 5, "replay-id": "o.1"}))
+    told = json.loads(replay("orders.dlq", "--all", "--yes", "--watch", "0", "--limit", "depth=500", "--json"))
+    assert (told["skipped"], told["limits"]["depth"], told["limits"]["watch"]) == (1, 500.0, 0.0)
+    assert "1 messages" in replay("--repeat", str(told["id"]), "--dry-run")
+    with pytest.raises(CommandError, match="say a number"):
+        replay("orders.dlq", "--all", "--limit", "depth=much")

@@ -158,3 +158,14 @@ def test_what_copies_go_without_is_said_as_it_was_chosen():
     assert "without x-death and what libraries wrote when they gave up, CC and user_id," in changed_by("rabbitmq")
     assert "without user_id," in changed_by("rabbitmq", ["keep_deaths", "keep_cc"])
     assert changed_by("memory") == ""
+
+
+@pytest.mark.parametrize(("accepted", "fate"), [(False, "not deleted unless you accept that"), (True, "for good")])
+def test_what_there_is_no_room_to_keep_is_said_before(box, operator_api, monkeypatch, accepted, fate):
+    asked = body(box, deed="delete", beyond_bound=accepted)
+    planned = operator_api.send("post", "replays", asked, 201)["planned"]
+    assert planned["beyond"] is False
+    operator_api.send("post", f"queues/{box.dlq.pk}/looks", {"limit": 100}, 201)
+    monkeypatch.setattr("dashboard.replay.keeping.MOST_OF_ONE", 1000)
+    planned = operator_api.send("post", "replays", asked, 201)["planned"]
+    assert planned["beyond"] is True and any(fate in one for one in planned["warnings"])

@@ -57,6 +57,11 @@ class Command(DataCommand):
         parser.add_argument(
             "--option", action="append", default=[], metavar="NAME", help="one of those in the plan's JSON"
         )
+        parser.add_argument(
+            "--limit", action="append", default=[], metavar="NAME=VALUE",
+            help="lag, depth (yield above), came_back (per cent: stop above), watch, trial_wait (seconds); or none",
+        )  # fmt: skip
+        parser.add_argument("--beyond-bound", action="store_true", help="delete also what there is no room to keep")
         parser.add_argument("--allow-replayed", action="store_true", help="also such as were replayed 3 times or more")
         parser.add_argument(
             "--how", choices=("weir", "broker"), default="weir",
@@ -73,6 +78,8 @@ class Command(DataCommand):
         parser.add_argument("--confirm", type=int, metavar="COUNT", help="the count, where the plan asks for it")
         for verb in ("show", "pause", "resume", "stop"):
             parser.add_argument(f"--{verb}", type=int, metavar="ID", help=f"{verb} a replay by its number")
+        parser.add_argument("--repeat", type=int, metavar="ID", help="plan again what failed or was left out of one")
+        parser.add_argument("--restore", type=int, metavar="ID", help="put back what a deletion has kept")
         parser.add_argument("--json", action="store_true", help="one JSON object at the end, no progress")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -91,7 +98,12 @@ class Command(DataCommand):
                 if verb != "show":
                     replay = getattr(deeds, verb)(_me(), replay)
                 return self._end(replay, options["json"])
-        replay = self._made(options)
+        if options["restore"] is not None:
+            return self._run(deeds.restore(_me(), _find(options["restore"])), options)
+        if options["repeat"] is not None:
+            replay = self._planned(deeds.repeat(_me(), _find(options["repeat"])), options)
+        else:
+            replay = self._made(options)
         if options["stage"] and (replay.plan or {}).get("staging"):
             replay = self._planned(staging.stage(_me(), replay), options)
         plan = replay.plan or {}
@@ -101,7 +113,9 @@ class Command(DataCommand):
         if options["dry_run"] or not self._agreed(replay, plan, options):
             replay = deeds.stop(_me(), replay)
             return self._end(replay, options["json"])
-        replay = deeds.start(_me(), replay, options["confirm"])
+        self._run(deeds.start(_me(), replay, options["confirm"]), options)
+
+    def _run(self, replay: Replay, options: dict[str, Any]) -> None:
         self._watch(replay, quiet=options["json"])
         replay.refresh_from_db()
         self._end(replay, options["json"])
@@ -117,6 +131,8 @@ class Command(DataCommand):
             selection["ids"] = [int(id) if id.isdigit() else id for id in options["ids"]]
         if options["all"]:
             selection["all"] = True
+        if options["beyond_bound"]:
+            selection["beyond_bound"] = True
         queue = _queue(options["queue"])
         to: dict[str, Any] | None = {"queue_id": _queue(options["to"]).pk} if options["to"] else None
         if options["exchange"]:
@@ -124,7 +140,7 @@ class Command(DataCommand):
         replay = deeds.make(
             _me(), queue, selection, options["deed"], to, options["rate"], options["trial"],
             allow_replayed=options["allow_replayed"], how=options["how"], options=options["option"],
-            limits={} if options["watch"] is None else {"watch": options["watch"]},
+            limits=_limits(options),
         )  # fmt: skip
         return self._planned(replay, options)
 
@@ -227,6 +243,18 @@ def _line(replay: Replay, width: int) -> str:
     words += [f"{replay.came_back:,} came back"] if replay.came_back else []
     words += [visible(replay.trouble or replay.reason)] if replay.trouble or replay.reason else []
     return "  ".join(words)[: width - 1]
+
+
+def _limits(options: dict[str, Any]) -> dict[str, Any]:
+    """Those of --limit and --watch. Raises CommandError for what is no number."""
+    found: dict[str, Any] = {} if options["watch"] is None else {"watch": options["watch"]}
+    for text in options["limit"]:
+        name, _, value = text.partition("=")
+        try:
+            found[name] = None if value == "none" else float(value)
+        except ValueError:
+            raise CommandError(f"--limit {text}: say a number, as in lag=30, or none.") from None
+    return found
 
 
 def _me() -> Principal:
