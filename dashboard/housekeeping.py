@@ -17,7 +17,7 @@ from .alerts.sender import Sender
 from .archive import trim
 from .letters import pruning as letters
 from .models import Fact, Note, SignInLink
-from .replay import keeping
+from .replay import keeping, pruning
 from .store.base import Retention, Store
 
 log = logging.getLogger("weir.work")
@@ -84,6 +84,7 @@ class Worker:
             log.info("Archive: %d queues that are gone for long were deleted.", trimmed)
         outbox.prune(now, timedelta(seconds=settings.WEIR_RETENTION_HOUR))
         keeping.prune()
+        pruning.prune()
         letters.prune(now.timestamp(), self._stopped.is_set)
         self._tidy_samples()
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from ninja import Field, Router, Schema
 
 from ..models import Queue, Replay
-from ..replay import deeds, keeping, showing, staging
+from ..replay import deeds, keeping, pruning, showing, staging
 from ..replay.chart import replay_figure
 from ..replay.places import journal_path
 from ..replay.report import KINDS, Asked, Reading
@@ -122,6 +122,10 @@ class ReplayOut(Schema):
     failed: int
     skipped: int
     possibly_duplicated: int | None
+    unmarked: int = Field(description="copies without any mark, for which their message has no room: known by contents")
+    part_marked: int = Field(description="copies that bear only some of the marks")
+    journal_removed_at: str | None = Field(description="from then on it is not known what became of each message")
+    notes: list[str] = Field(description="what is to be known of it beside, in sentences")
     per_second: float | None
     seconds_left: float | None
     made_at: str | None
@@ -148,6 +152,7 @@ class MessageOut(Schema):
     size_bytes: int | None = Field(description="null: not known (of what was put back)")
     destination: str | None
     possibly_duplicated: bool
+    marks: list[str] = Field(description="the headers of this replay for which its copy has room")
     why: str | None
     at: str | None
 
@@ -307,7 +312,8 @@ def list_messages(
     except JournalError as error:
         if replay.started_at is None:
             return listing([], 0, None)
-        raise ApiError(409, f"{error} It lies with the worker that ran it.") from None
+        gone = pruning.sentence(replay)
+        raise ApiError(409, gone or f"{error} It lies with the worker that ran it.") from None
     next = encode_cursor(context, None, rows[limit - 1].n) if len(rows) > limit else None
     return listing(showing.messages(replay, rows[:limit]), total, next)
 

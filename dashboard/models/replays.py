@@ -91,6 +91,9 @@ class Replay(models.Model):
     owned_until = models.DateTimeField(null=True)
     undone_until = models.DateTimeField(null=True)  # of a deletion: until when its copies are kept
     kept_bytes = models.BigIntegerField(default=0)
+    unmarked = models.PositiveIntegerField(default=0)  # copies that bear no mark, and such that bear only some
+    part_marked = models.PositiveIntegerField(default=0)
+    journal_removed_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering: ClassVar = ("-id",)

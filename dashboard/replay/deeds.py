@@ -24,7 +24,7 @@ from ..models import Queue, Replay
 from ..models.replays import ACTIVE
 from ..refused import DeedRefused
 from ..secrets import encrypt
-from . import editing, keeping, orders
+from . import editing, keeping, orders, pruning
 from .guards import Limits
 from .places import journal_path
 from .plan import make_plan
@@ -140,6 +140,8 @@ def resume(principal: Principal, replay: Replay) -> Replay:
     states = (Replay.State.PAUSED, Replay.State.FAILED)
     if replay.state == Replay.State.FAILED and replay.started_at is None:
         raise DeedRefused("", "It never started: make a new one.", conflict=True)
+    if gone := pruning.sentence(replay):
+        raise DeedRefused("", f"{gone} Make a new one.", conflict=True)
     other = Replay.objects.filter(queue=replay.queue_id, state__in=ACTIVE).exclude(pk=replay.pk).first()
     if other is not None and replay.queue_id is not None:
         raise DeedRefused("", f"{other.deed.capitalize()} {other.pk} is at work on {replay.queue_name}.", True)
@@ -173,6 +175,8 @@ def repeat(principal: Principal, replay: Replay) -> Replay:
         raise DeedRefused("", "Only what is over can be repeated.", conflict=True)
     if replay.how == Replay.How.BROKER:
         raise DeedRefused("", "A broker's own move keeps no journal: plan what is left anew.", conflict=True)
+    if gone := pruning.sentence(replay):
+        raise DeedRefused("", gone, conflict=True)
     try:
         with Reading(journal_path(replay.own)) as journal:
             ids = [row.id for kind in ("failed", "skipped") for row in journal.messages(kind, most=MOST_IDS)]
@@ -214,7 +218,8 @@ def _order(
     principal: Principal, replay: Replay, verb: str, states: tuple[Any, ...], state: str, **columns: Any
 ) -> Replay:
     principal.must(NEEDS.get(Replay.Deed(replay.deed), "replay"))
-    if not Replay.objects.filter(pk=replay.pk, state__in=states).update(state=state, **columns):
+    there = Replay.objects.filter(pk=replay.pk, state__in=states, journal_removed_at=None)
+    if not there.update(state=state, **columns):
         replay.refresh_from_db()
         raise DeedRefused("", f"This replay is {replay.state}: it cannot {verb} now.", conflict=True)
     return _done(principal, replay, verb)

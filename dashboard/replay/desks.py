@@ -56,6 +56,7 @@ class RowDesk:
         columns: dict[str, Any] = {
             "sent": counts.sent, "removed": counts.removed, "came_back": counts.came_back, "failed": counts.failed,
             "skipped": counts.skipped, "possibly_duplicated": counts.possibly_duplicated,
+            "unmarked": counts.unmarked, "part_marked": counts.part_marked,
             "total": total, "told_at": now,
         }  # fmt: skip
         columns["busy_seconds"] = F("busy_seconds") + self._busy(state, counts.sent)

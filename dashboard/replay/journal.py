@@ -65,7 +65,7 @@ class Journal:
             self._db.execute("pragma synchronous=full")
             self._claim()
             self.next = self._one("select coalesce(max(n), 0) + 1 from message")
-            self.counts = counts_of(self._db.execute(COUNTED))
+            self.counts = self.recount()
         except (sqlite3.Error, OSError) as error:
             raise JournalError(f"The journal {path.name} cannot be opened: {words(error)}") from error
 
@@ -197,6 +197,15 @@ class Journal:
     def mark(self, n: int, marks: int, print: str) -> None:
         """The copy of a message bears so many of the marks; without any it is known by its contents."""
         self._unmarked.append((n, marks, print))
+        if self._is_unmarked(n):
+            return
+        if marks:
+            self.counts.part_marked += 1
+        else:
+            self.counts.unmarked += 1
+
+    def _is_unmarked(self, n: int) -> bool:
+        return bool(self._read("select 1 from unmarked where n=?", n))
 
     def unmarked(self) -> dict[str, list[int]]:
         """Copies that bear no mark and have not come back, by their contents."""
@@ -273,6 +282,8 @@ class Journal:
     def recount(self) -> Counts:
         """The counts as the file has them."""
         self.counts = counts_of(self._read(COUNTED))
+        for some, many in self._read("select marks > 0, count(*) from unmarked group by marks > 0"):
+            setattr(self.counts, "part_marked" if some else "unmarked", many)
         return self.counts
 
     # --- inside --------------------------------------------------------------------------------------------------

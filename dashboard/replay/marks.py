@@ -27,6 +27,15 @@ def contents_of(letter: Letter, task: Task | None = None) -> str:
     return hashlib.sha256(repr(told).encode() + b"\x00" + body).hexdigest()[:32]
 
 
+def sentence(none: int, some: int, of: str = "Of the copies") -> str:
+    """What is to be known where not all copies bear all marks; "" = all do."""
+    if not none and not some:
+        return ""
+    parts = [f"{some:,} have room for only some of the marks"] if some else []
+    parts += [f"{none:,} for none, and are recognised by their contents when they come back"] if none else []
+    return f"{of} {'; '.join(parts)}."
+
+
 def room_of(taken: Taken, task: Task) -> int:
     """How many marks the copy bears; of an edited one those count that it has then."""
     if not task.headers:

@@ -18,6 +18,7 @@ from ..letters import choosing
 from ..models import Broker, DeadLetterMark, Letter, Queue, Relation, Replay
 from ..refused import DeedRefused
 from ..secrets import decrypt
+from . import room
 from .guards import Limits
 from .tasks import Order, Task
 
@@ -93,7 +94,7 @@ def order_of(replay: Replay, broker: HoldsLetters) -> Order:
     to, sources, selection = destination(replay.to, queue), sources_of(queue), replay.selection
     planned = None if selection.get("others") else named_letters(queue, selection)
     edit = orjson.loads(decrypt(replay.secret_edit)) if replay.secret_edit else {}
-    stamps = stamped(replay) and not broker.stamps(queue.key, to or Destination(sources[0].key if sources else ""))
+    stamps = stamped(replay) and not room.refused(broker, queue, to, sources)
     deletes = replay.deed == Replay.Deed.DELETE
     task = Task(
         own=replay.own,

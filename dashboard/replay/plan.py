@@ -24,7 +24,7 @@ from ..models import Letter, Queue, Replay
 from ..refused import DeedRefused
 from ..secrets import SecretError
 from ..snapshot import iso
-from . import estimate, keeping, orders, wide
+from . import estimate, keeping, orders, room, wide
 from .passes import MOST_UNDERWAY
 from .planned import Plan, changed_by
 
@@ -195,11 +195,11 @@ def _at_the_other_end(plan: Plan, replay: Replay, targets: Sequence[Queue]) -> N
 def _stamps(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters, to: Destination | None) -> None:
     if not orders.stamped(replay):
         return
-    sources = orders.sources_of(queue)
-    target = to or Destination(sources[0].key if sources else "")
-    plan.stamps = broker.stamps(queue.key, target)
+    plan.stamps = room.refused(broker, queue, to, orders.sources_of(queue))
     if plan.stamps:
         plan.warnings.append(f"{plan.stamps} What comes back is recognised by its contents.")
+    elif some := room.foreseen(queue, broker.most_headers):
+        plan.warnings.append(some)
 
 
 def _own_move(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters, to: Destination | None) -> None:

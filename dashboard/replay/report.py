@@ -95,17 +95,23 @@ class Reading:
         some = self._unmarked(
             "marks, count(*)", f"join message using (n) where {KINDS['sent']} or {KINDS['removed']} group by marks"
         )
-        full = sent - sum(some.values())
-        return ({len(STAMPS): full} if full else {}) | dict(sorted(some.items(), reverse=True))
+        usual = sent - sum(some.values())
+        return ({self._usual: usual} if usual else {}) | dict(sorted(some.items(), reverse=True))
+
+    @property
+    def _usual(self) -> int:
+        """How many marks a copy bears of which nothing else is said: none, where the replay marks none."""
+        told = self._db.execute("select value from said where name='stamps'").fetchone()
+        return 0 if told is not None and not told[0] else len(STAMPS)
 
     def _rows(self, rows: Sequence[tuple[Any, ...]]) -> list[Row]:
         """Messages as they stand in the file, with how many marks their copies bear."""
         if not rows:
             return []
         first, last = sorted((rows[0][0], rows[-1][0]))
-        marks = self._unmarked("n, marks", "where n between ? and ?", first, last)
+        marks, usual = self._unmarked("n, marks", "where n between ? and ?", first, last), self._usual
         return [
-            Row(n, id, State(state), size, destination, again, bool(came_back), why, at, marks.get(n, len(STAMPS)))
+            Row(n, id, State(state), size, destination, again, bool(came_back), why, at, marks.get(n, usual))
             for n, id, state, size, destination, again, came_back, why, at in rows
         ]
 

@@ -122,6 +122,7 @@ class Runner:
         for id, times in (self.order.planned or {}).items():
             for _ in range(times):
                 self.journal.add(id, State.PLANNED, self.order.sizes.get(id, 0), "")
+        self.journal.say("stamps", "1" if self.task.stamps else "")
         self.journal.say("bound", "" if bound is None else str(bound))
         self.journal.say("began", str(time.time()))
         self.journal.commit()

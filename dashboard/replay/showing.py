@@ -9,13 +9,15 @@ from typing import Any
 from django.utils import timezone
 
 from collectors.decoding import visible
+from collectors.letters import STAMPS
 
 from ..models import Queue, Replay
 from ..snapshot import iso
-from . import keeping
+from . import keeping, marks, pruning
 from .guards import Limits
 from .orders import limits_of
 from .report import Row
+from .states import State
 
 #: What a message can be asked for by, beside its state.
 FLAGS = ("came_back", "possibly_duplicated")
@@ -61,6 +63,10 @@ def replay(row: Replay) -> dict[str, Any]:
         "told_at": _time(row.told_at),
         "ended_at": _time(row.ended_at),
         "planned": row.plan,
+        "unmarked": row.unmarked,
+        "part_marked": row.part_marked,
+        "journal_removed_at": _time(row.journal_removed_at),
+        "notes": [note for note in (marks.sentence(row.unmarked, row.part_marked), pruning.sentence(row)) if note],
     }
 
 
@@ -84,10 +90,11 @@ def messages(of: Replay, rows: Sequence[Row]) -> list[dict[str, Any]]:
     if of.queue is not None:
         there = Queue.objects.filter(broker=of.queue.broker_id, key__in={row.destination for row in rows})
         names = dict(there.values_list("key", "name"))
-    return [_message(row, names.get(row.destination, row.destination)) for row in rows]
+    marked = of.deed == Replay.Deed.REPLAY
+    return [_message(row, names.get(row.destination, row.destination), marked) for row in rows]
 
 
-def _message(row: Row, destination: str) -> dict[str, Any]:
+def _message(row: Row, destination: str, marked: bool) -> dict[str, Any]:
     return {
         "n": row.n,
         "key": visible(row.id),
@@ -95,6 +102,7 @@ def _message(row: Row, destination: str) -> dict[str, Any]:
         "size_bytes": row.size if row.size >= 0 else None,
         "destination": visible(destination) or None,
         "possibly_duplicated": row.again > 0,
+        "marks": list(STAMPS[: row.marks]) if marked and row.state in (State.SENT, State.REMOVED) else [],
         "why": row.why or None,
         "at": iso(row.at) if row.at else None,
     }

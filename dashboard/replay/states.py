@@ -37,7 +37,8 @@ class Fenced(JournalError):
 
 @dataclass(slots=True)
 class Counts:
-    """How many messages are in which state; `sent` counts every confirmed copy."""
+    """How many messages are in which state; `sent` counts every confirmed copy; `unmarked`, `part_marked` those whose
+    copies bear no mark, and only some."""
 
     total: int = 0
     sent: int = 0
@@ -47,6 +48,8 @@ class Counts:
     skipped: int = 0
     possibly_duplicated: int = 0
     bytes: int = 0
+    unmarked: int = 0
+    part_marked: int = 0
 
 
 @dataclass(slots=True)

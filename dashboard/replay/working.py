@@ -178,6 +178,11 @@ class Replayer:
         finally:
             broker.close()
         wrap = keeping.wrapper(replay) if replay.deed == Replay.Deed.DELETE else None
+        if not journal_path(replay.own).exists() and (replay.sent or replay.failed or replay.skipped):
+            raise JournalError(
+                "The journal of this replay is no longer there: what was being sent cannot be told. Look into both "
+                "queues, and make a new one for what is left."
+            )
         with Journal(journal_path(replay.own), f"{self.name}-{secrets.token_hex(4)}") as journal:
             one = Runner(desk, lambda: orders.adapter(queue.broker), order, journal, wrap)
             try:
