@@ -211,7 +211,7 @@ def _add_ahead(
         _scatter(
             x=times,
             y=middle,
-            name="forecast, 80 %",
+            name="forecast, 80 %" + (f", as every {_duration(forecast.repeats)}" if forecast.repeats else ""),
             mode="lines",
             line={"width": 1.7, "dash": "4px,3px"},
             xaxis="x",

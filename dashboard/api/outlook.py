@@ -25,6 +25,9 @@ class ForecastOut(Schema):
     middle: list[float]
     low: list[float]
     high: list[float]
+    repeats_seconds: float | None = Field(
+        description="after so long it does the same, again and again; null: it does not"
+    )
 
 
 class CapacityOut(Schema):
@@ -79,7 +82,8 @@ def get_queue_outlook(request: HttpRequest, id: int) -> HttpResponse:
 def _band(found: Forecast | None) -> dict[str, Any] | None:
     if found is None:
         return None
-    return {name: [number(v) for v in getattr(found, name).tolist()] for name in ("middle", "low", "high")}
+    lines = {name: [number(v) for v in getattr(found, name).tolist()] for name in ("middle", "low", "high")}
+    return lines | {"repeats_seconds": number(found.repeats) if found.repeats else None}
 
 
 def _needed(found: Capacity) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ..ticks import Floats
 SHORTEST = 6
 #: A period after another, values are apart by at most this share of what they are at the most after a shorter time;
 #: by less where fewer than SEVERAL periods are known.
-ALIKE, ALIKE_OF_FEW, SEVERAL = 0.4, 0.25, 3.0
+ALIKE, ALIKE_OF_FEW, SEVERAL = 0.4, 0.15, 3.0
 #: By what share of a period it may be early or late, and how many periods before are asked.
 LOOSE, BEFORE = 0.06, 4
 #: The share of a period in which it finds back to what it did before.

@@ -30,7 +30,7 @@ def test_it_tells_the_next_half_hour_and_what_would_clear_it(viewer_api, growing
     assert len(answer["times"]) == len(depth["middle"]) == 30 and answer["step_seconds"] == 60
     assert depth["middle"][-1] == pytest.approx(18_900 + 10 * 1800, rel=0.05)
     assert depth["low"][-1] < depth["middle"][-1] < depth["high"][-1]
-    assert answer["forecasts"]["lag_seconds"] is None
+    assert depth["repeats_seconds"] is None and answer["forecasts"]["lag_seconds"] is None
     needed = answer["capacity"]
     assert (needed["consumers"], needed["per_consumer"], needed["hold"]) == (10, 4, 13)
     assert needed["clear_in_1_hour"] == math.ceil((50 + 18_910 / 3600) / 4)
@@ -58,6 +58,20 @@ def test_the_figure_goes_on_as_a_forecast_where_it_can_be_seen(viewer_api, growi
     dashed = [t for t in figure["data"] if t["meta"].get("ahead") and not t["meta"].get("area")]
     assert [t["meta"]["ahead"] for t in dashed] == (["depth"] if shown else [])
     assert not any("metric" in t["meta"] for t in dashed), "what is not measured is no part of a CSV"
+
+
+def test_what_comes_again_and_again_is_said(web, viewer_api):
+    """Four minutes of every fifteen it fills, and is empty again after as many more."""
+    broker, (queue,) = made_up_broker(queues=["teeth"])
+    now = time.time()
+    for n in range(230):
+        depth = 250.0 * max(0, 8 - abs(n % 30 - 8))
+        kept(made_up_tick(broker.pk, [queue], at=now - 6900 + 30 * n, depth=[depth]))
+    depth = viewer_api.get(f"queues/{queue}/outlook")["forecasts"]["depth"]
+    assert depth["repeats_seconds"] == pytest.approx(900, abs=60)
+    assert max(depth["middle"]) > 1500 and min(depth["high"]) < 500
+    figure = viewer_api.get(f"queues/{queue}/figure", range="1h")
+    assert any("as every 15 m" in trace.get("name", "") for trace in figure["data"])
 
 
 def test_a_range_of_the_past_has_no_forecast(viewer_api, growing):
