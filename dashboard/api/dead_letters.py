@@ -115,7 +115,7 @@ class GroupOut(Schema):
     detail: str
     count: int
     letters: int
-    new: int = Field(description="first seen since `since` (default: in the last hour)")
+    new: int = Field(description="first seen since `since`; without it, died in the last hour")
     first_at: datetime | None
     last_at: datetime | None
     trend: list[int] = Field(description="messages that died in each of the last 24 hours")

@@ -80,16 +80,21 @@ def parsed(text: str, sight: Sight) -> filters.Expression:
 
 @dataclass(slots=True)
 class Searched:
-    """Of how many letters what is in them was searched: `read`, of `kept` that could be, of all."""
+    """In how many letters it was searched: `read`, of `kept` that could be, of all; and whether it goes on."""
 
     read: int
     kept: int
     of: int
+    going_on: bool = False
 
     @property
     def sentence(self) -> str:
+        if self.going_on:
+            return (
+                f"searched in {self.read:,} of {self.kept:,} kept letters so far, of {self.of:,}; more are being read"
+            )
         if self.read < self.kept:
-            return f"searched in {self.read:,} of {self.kept:,} kept letters so far, of {self.of:,}; ask again for more"
+            return f"searched in {self.read:,} of {self.of:,} letters: {self.kept:,} are kept, more than are searched"
         return f"searched in {self.read:,} of {self.of:,} letters: of the others Weir holds no body"
 
 
@@ -159,7 +164,8 @@ class Table:
         """What is in the letters that are kept; of the others it is not known."""
         if self._contents is None:
             self._contents = contents.of(self.index, self.sight.masking, self.now)
-            self.searched = Searched(len(self._contents.rows), self._contents.kept, int(self.index.there.sum()))
+            found = self._contents
+            self.searched = Searched(len(found.rows), found.kept, int(self.index.there.sum()), found.going_on)
         codes = np.zeros(len(self), np.int64)
         codes[self._contents.rows] = np.arange(1, len(self._contents.rows) + 1)
         if field == "body":

@@ -25,6 +25,8 @@ from .masking import Masked, Masking
 from .reading import read
 
 PATIENCE = 1.5
+#: Seconds after which those who watch a search are told that it found more.
+TELL_EVERY = 3.0
 #: Characters of a letter that are searched, and of all together that are held.
 SEARCHED, HELD = 16 * 1024, 64 * 1024 * 1024
 _AT_ONCE = 200
@@ -43,11 +45,15 @@ class Content:
 
 @dataclass(slots=True)
 class Contents:
-    """`rows` of the index of which the contents are known, and these. `kept`: of how many they could be."""
+    """`rows` of the index of which the contents are known, and these. `kept`: of how many they could be.
+
+    `going_on`: more are being read just now.
+    """
 
     rows: Ints
     contents: list[Content]
     kept: int = 0
+    going_on: bool = False
 
     def bodies(self) -> list[str | None]:
         return [one.body for one in self.contents]
@@ -87,6 +93,7 @@ class _Prepared:
         self._held: dict[int, Content] = {}
         self._size = 0
         self._rest: Thread | None = None
+        self.told = 0
 
     def of(self, index: Letters, masking: Masking, now: float) -> Contents:
         ids = np.array(bodies.kept_ids(now), np.int64)
@@ -100,13 +107,14 @@ class _Prepared:
                 self._key, self._size = key, 0
                 self._held.clear()
             self._let_go(set(ids.tolist()))
-            left = self._prepare(ids.tolist(), masking, now, time.monotonic() + PATIENCE)
+            busy = self._rest is not None and self._rest.is_alive()
+            left = self._prepare(ids.tolist(), masking, now, time.monotonic() + (0 if busy else PATIENCE))
             found = [(id, self._held[id]) for id in ids.tolist() if id in self._held]
-        if left and not (self._rest is not None and self._rest.is_alive()):
+        if left and not busy:
             self._rest = Thread(target=self._finish, args=(left, masking, now, key), name="letter-texts", daemon=True)
             self._rest.start()
         rows = np.searchsorted(index.ids, np.array([id for id, _ in found], np.int64))
-        return Contents(rows, [content for _, content in found], len(ids))
+        return Contents(rows, [content for _, content in found], len(ids), bool(left))
 
     def _let_go(self, wanted: set[int]) -> None:
         for id in self._held.keys() - wanted:
@@ -126,18 +134,27 @@ class _Prepared:
 
     def _finish(self, ids: list[int], masking: Masking, now: float, key: object) -> None:
         """The rest, a batch at a time, so that searches go on meanwhile."""
+        told_at = time.monotonic()
         try:
             for at in range(0, len(ids), _AT_ONCE):
                 with self._lock:
                     if self._key != key:
                         return
                     self._prepare(ids[at : at + _AT_ONCE], masking, now, time.monotonic() + 60)
+                if time.monotonic() - told_at > TELL_EVERY:
+                    self.told, told_at = self.told + 1, time.monotonic()
                 time.sleep(0.02)
         finally:
+            self.told += 1
             connection.close()
 
 
 _prepared = _Prepared()
+
+
+def progress() -> int:
+    """Another number when a search finds more than it did, because the rest has been read meanwhile."""
+    return _prepared.told
 
 
 def of(index: Letters, masking: Masking, now: float) -> Contents:

@@ -20,8 +20,6 @@ from .choosing import Sight
 from .groups import BY, Group, grouped
 from .showing import time_of
 
-#: What is new when nobody says since when.
-NEW_SECONDS = 3600.0
 #: What groups are sorted by, and the field of Group.
 SORTS = {"count": "count", "letters": "letters", "new": "new", "first_at": "first", "last_at": "last", "bytes": "bytes"}
 #: Queues that a group names, of all that it has.
@@ -58,7 +56,7 @@ def count(
     mask = choosing.mask(text, table)
     held = places.holders(snapshot)
     covered = places.Coverage(table.index, held, places.rows())
-    groups = grouped(table.index, mask, by, now, now - NEW_SECONDS if since is None else since)
+    groups = grouped(table.index, mask, by, now, since)
     if sort != "-count":  # as they come
         groups.sort(key=attrgetter(SORTS[sort.removeprefix("-")]), reverse=sort.startswith("-"))
     shown = _Shown(table, covered, by, now)

@@ -16,12 +16,14 @@ from .columns import Letters, distinct
 BY = ("cause", "queue", "type")
 #: Bars of a trend, and hours that they cover.
 BARS, HOURS = 24, 24.0
+#: What is new when nobody says since when.
+NEW_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """key            id of a cause or a queue, or the type as a text
-    count          messages, of which `new` were first seen since the time asked for
+    count          messages, of which `new` are those that came since the time asked for
     letters        different ones
     first, last    epoch seconds at which the first and the last of them died (or was first seen)
     trend          messages that died in each of the last 24 hours, the oldest first
@@ -45,8 +47,12 @@ class Group:
     bytes: int
 
 
-def grouped(index: Letters, mask: NDArray[np.bool_], by: str, now: float, since: float) -> list[Group]:
-    """The letters that the mask lets through, in groups, the largest first."""
+def grouped(index: Letters, mask: NDArray[np.bool_], by: str, now: float, since: float | None) -> list[Group]:
+    """The letters that the mask lets through, in groups, the largest first.
+
+    New is what was first seen since a time. Without one it is what died within an hour: a queue that is read for the
+    first time is not all new.
+    """
     rows = np.flatnonzero(mask)
     if not len(rows):
         return []
@@ -59,7 +65,7 @@ def grouped(index: Letters, mask: NDArray[np.bool_], by: str, now: float, since:
         return np.bincount(codes, weights, n).astype(np.int64)
 
     counts = total(count)
-    new = total(count * (index.floats["first_seen"][rows] > since))
+    new = total(count * (died > now - NEW_SECONDS if since is None else index.floats["first_seen"][rows] > since))
     replayed = total(count * (index.whole["replayed"][rows] > 0))
     sizes = total(count * index.whole["size"][rows])
     letters = np.bincount(codes, minlength=n)

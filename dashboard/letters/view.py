@@ -1,7 +1,8 @@
 """Dead letters in live pages: {"view": "dead-letters", "filter", "group"}, whose rows are groups as in the API.
 
-A frame is made anew when letters, causes or looks changed, when a queue of dead letters grew or shrank, and twice a
-minute because "3 min ago" moves; never so often that counting takes more than a tenth of the time.
+A frame is made anew when letters, causes or looks changed, when a queue of dead letters grew or shrank, when a search
+has read on, and twice a minute because "3 min ago" moves; never so often that counting takes more than a tenth of the
+time.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ..filters import FilterError
 from ..live import others
 from ..live.view import BadView, known
 from ..snapshot import Snapshot, iso
-from . import choosing, counting, places
+from . import choosing, contents, counting, places
 from .choosing import Sight
 from .columns import letters
 from .groups import BY
@@ -107,7 +108,7 @@ class _Pace:
         if time.monotonic() - at > 0.2 or news is None:
             looked = tuple(sorted((row.queue_id, row.looked_at, row.of, row.error) for row in places.rows().values()))
             index = letters()
-            news = (index.token, index.revision, hash(looked))
+            news = (index.token, index.revision, contents.progress(), hash(looked))
             self._asked = (time.monotonic(), news)
         lying = tuple((id, holder.of) for id, holder in places.holders(snapshot).items())
         return (news, hash(lying))

@@ -44,6 +44,19 @@ export class Letter {
     else this.fill(letter);
   }
 
+  /** What a row of the list says, for who is not shown more; `why` not. */
+  outline(row, why) {
+    this.id = null;
+    this.root.hidden = !row;
+    if (!row) return;
+    this.root.dataset.state = "withheld";
+    this.part("name").textContent = short(row.key);
+    this.part("steps").replaceChildren();
+    this.facts({ ...row, path: [] });
+    this.part("hidden").textContent = why;
+    this.part("hidden").hidden = false;
+  }
+
   fill(letter) {
     this.letter = letter;
     this.part("name").textContent = short(letter.key);

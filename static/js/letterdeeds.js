@@ -39,12 +39,13 @@ export class Deeds {
     this.which.replaceChildren(...queues.map((queue) => new Option(queue.name, queue.id)));
     if (queues.some((queue) => String(queue.id) === kept)) this.which.value = kept;
     this.which.hidden = queues.length < 2;
-    const number = letters.length ? letters.filter((one) => queues.length < 2 || String(one.queue_id) === this.which.value).length : group.queue_count === 1 ? group.count : null;
+    const unlooked = !group.count && group.taken?.as_of === null; // all that lie there: nobody knows which
+    const number = letters.length ? letters.filter((one) => queues.length < 2 || String(one.queue_id) === this.which.value).length : group.queue_count === 1 && !unlooked ? group.count : null;
     for (const button of this.bar.querySelectorAll("[data-deed]")) {
       const edit = button.dataset.deed === "edit";
       button.textContent = edit ? "Edit …" : `${button.dataset.word}${number === null ? "" : ` ${count(number)}`} …`;
       if (edit) button.hidden = !this.one;
-      else button.disabled = !letters.length && !group.count;
+      else button.disabled = !letters.length && !group.count && !unlooked;
     }
   }
 

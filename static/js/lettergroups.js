@@ -52,6 +52,17 @@ export class Groups {
     rest.textContent = `The ${count(rows.length)} largest of ${count(total)} ${PLURAL[by]}; a filter shows others.`;
   }
 
+  /** The group that is chosen, at once: frames may be half a minute apart. */
+  mark(key) {
+    this.key = key;
+    for (const item of this.shown.values()) this.current(item.firstChild);
+  }
+
+  current(link) {
+    if (link.key === this.key) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+
   made(row) {
     const item = document.createElement("li");
     const link = item.appendChild(document.createElement("a"));
@@ -79,14 +90,13 @@ export class Groups {
     at.detail.classList.toggle("noted", Boolean(row.note));
     put(at.count, row.count || !row.taken || row.taken.as_of ? count(row.count) : "?");
     put(at.new, row.new ? `+${count(row.new)}` : "");
-    at.new.title = row.new ? `${count(row.new)} first seen within the last hour` : "";
+    at.new.title = row.new ? `${count(row.new)} died within the last hour` : "";
     put(at.where, places(row));
     put(at.last, row.last_at ? `last ${ago(row.last_at)}` : "not looked at");
     const partial = row.taken && (row.taken.of === null || row.taken.of > row.taken.taken || !row.taken.exact);
     put(at.taken, partial ? row.taken.sentence : "");
     link.href = this.address(row.key);
-    if (row.key === this.key) link.setAttribute("aria-current", "true");
-    else link.removeAttribute("aria-current");
+    this.current(link);
     this.bars(at.trend, row.trend);
   }
 

@@ -7,7 +7,7 @@ const MOST = 5000; // rows in the page; beyond them a filter has to say which
 const today = (iso) => new Date(iso).toDateString() === new Date().toDateString();
 
 export class List {
-  /** `on`: {open(id), ticked(letters)}; `address(id)` gives the link of a letter. */
+  /** `on`: {open(id), ticked(letters), taken()}; `address(id)` gives the link of a letter. */
   constructor(card, api, on, address) {
     Object.assign(this, { card, api, on, address });
     this.table = card.querySelector("table");
@@ -57,7 +57,9 @@ export class List {
     if (!same) this.ticked.clear(), this.state("loading");
     this.asked = asked;
     this.opened = opened ?? this.opened;
+    this.cursor = null;
     this.loadedAt = performance.now();
+    clearTimeout(this.later);
     this.stop?.abort();
     this.stop = new AbortController();
     const page = await this.api.get("dead-letters", { ...asked, limit: PAGE, preview: "true" }, this.stop.signal);
@@ -90,11 +92,15 @@ export class List {
     this.say(`${count(page.total)} ${page.total === 1 ? "letter" : "letters"}${equal}, ${page.taken.sentence}.${page.searched ? ` ${capital(page.searched)}.` : ""}${rest}`);
     this.mark(this.opened);
     this.tell();
+    this.on.taken();
   }
 
   /** There is something new in the group: taken in at once when nobody is at it, else offered. */
   stale(change) {
-    if (!this.asked || performance.now() - this.loadedAt < 3000) return;
+    clearTimeout(this.later);
+    if (!this.asked) return;
+    const wait = 3000 - (performance.now() - this.loadedAt);
+    if (wait > 0) return (this.later = setTimeout(() => this.stale(change), wait));
     if (!this.busy && this.letters.length <= PAGE && !this.ticked.size) return this.load(this.asked);
     this.news.hidden = false;
     this.news.textContent = change > 0 ? `${count(change)} new: show` : "This list has changed: show";
@@ -121,8 +127,11 @@ export class List {
     link.href = this.address(letter.id);
     link.tabIndex = -1;
     link.textContent = letter.preview ?? letter.cause.title;
-    if (letter.body_kept === false) link.title = `What is in it is no longer kept: its cause stands here.`;
-    link.classList.toggle("muted", letter.body_kept === false);
+    if (letter.body_kept === false) {
+      link.title = "What is in it is not kept here: a look shows it again.";
+      link.classList.add("muted");
+      link.textContent += " · not kept";
+    }
     cell("type", letter.type);
     const tries = cell("attempts", letter.attempts === null ? "?" : count(letter.attempts));
     if (letter.replayed) tries.appendChild(document.createElement("span")).textContent = ` replayed ${letter.replayed}×`;
@@ -149,7 +158,9 @@ export class List {
   mark(id) {
     this.opened = id;
     for (const row of this.body.rows) {
-      row.classList.toggle("open", row.letter.id === id);
+      const open = row.letter.id === id;
+      if (open && !row.classList.contains("open")) requestAnimationFrame(() => row.scrollIntoView({ block: "nearest" })); // in a window that is smaller now
+      row.classList.toggle("open", open);
       row.querySelector("a").tabIndex = row.letter.id === id ? 0 : -1;
     }
     if (!this.body.querySelector("a[tabindex='0']")) this.body.rows[0]?.querySelector("a").setAttribute("tabindex", "0");

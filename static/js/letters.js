@@ -15,11 +15,11 @@ const page = document.getElementById("letters");
 const base = page.dataset.base;
 const boot = JSON.parse(document.getElementById("boot").textContent);
 const part = (name) => page.querySelector(`#${name}`);
-const payloads = page.hasAttribute("data-payloads");
+const withheld = page.dataset.withheld; // why payloads are, where they are
 
 const api = new Api(base, page);
 const groups = new Groups(part("groups"), { choose: (key) => go({ key, letter: null }, true), by: (group) => go({ group, key: null, letter: null }, true) }, (key) => addressOf({ ...view, key, letter: null }));
-const list = new List(part("messages"), api, { open: (letter) => go({ letter }, true), ticked }, (letter) => addressOf({ ...view, letter }));
+const list = new List(part("messages"), api, { open: (letter) => go({ letter }, true), ticked, taken: () => withheld && opened() }, (letter) => addressOf({ ...view, letter }));
 const letter = new Letter(part("letter"), api, base);
 const looking = new Looking(part("look"), api, () => loadList());
 const deeds = new Deeds(page, api, base);
@@ -77,6 +77,7 @@ function scope(of) {
 /** Another group: its heading, its letters. */
 function chosen() {
   const of = row();
+  groups.mark(view.key);
   part("messages").hidden = part("choose").hidden = true;
   (of ? part("messages") : part("choose")).hidden = false;
   looking.close();
@@ -96,9 +97,9 @@ function loadList() {
 
 function opened() {
   list.mark(view.letter);
-  if (view.letter && payloads) letter.open(view.letter);
-  else letter.close();
-  part("withheld").hidden = !(view.letter && !payloads);
+  if (!view.letter) letter.close();
+  else if (withheld) letter.outline(list.letters.find((one) => one.id === view.letter), withheld);
+  else letter.open(view.letter);
   ticked();
 }
 
@@ -107,7 +108,8 @@ function showHeading() {
   if (!of) return;
   [part("heading").textContent, part("detail").textContent] = titled(of);
   const where = of.queue_count === 1 ? of.queues[0].name : `${count(of.queue_count)} queues`;
-  part("subject").textContent = `${count(of.count)} ${of.count === 1 ? "message" : "messages"} · ${where}`;
+  const unlooked = !of.count && of.taken?.as_of === null;
+  part("subject").textContent = unlooked ? "nobody has looked into it yet" : `${count(of.count)} ${of.count === 1 ? "message" : "messages"} · ${where}`;
   part("export").href = `${base}api/v1/dead-letters/export?${new URLSearchParams(Object.entries(scope(of)).filter(([, value]) => value))}`;
   marks.show(view.group === "cause" ? of : null);
 }
@@ -119,7 +121,7 @@ function showStep() {
 
 function ticked(letters = [...list.ticked.values()]) {
   const group = row();
-  const open = payloads ? list.letters.find((one) => one.id === view.letter) : undefined;
+  const open = !withheld ? list.letters.find((one) => one.id === view.letter) : undefined;
   deeds.show({ letters, group, by: view.group, scope: group && scope(group), open });
 }
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import pika
 import pytest
@@ -39,6 +40,14 @@ class Post:
     link: str
     node: Node
     lists: redis.Redis
+    environment: dict[str, str]
+
+    def manage(self, *arguments: str, said: str = "") -> str:
+        """A command beside the running Weir."""
+        command = [sys.executable, "-W", "ignore", "manage.py", *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, env=self.environment, input=said, check=True, capture_output=True, text=True
+        ).stdout
 
     def dead_list(self, number: int, message: str = "the warehouse did not answer within 30 s") -> None:
         """One more letter in a list of Valkey, which is read by itself."""
@@ -82,7 +91,8 @@ def post(tmp_path_factory: pytest.TempPathFactory, rabbitmq_node: Node, valkey: 
         assert process.stdout is not None
         link = re.search(r"http://\S+", process.stdout.readline())
         assert link is not None
-        made = Post(f"http://127.0.0.1:{port}", link[0], rabbitmq_node, redis.Redis(port=valkey.port))
+        lists = redis.Redis(port=valkey.port)
+        made = Post(f"http://127.0.0.1:{port}", link[0], rabbitmq_node, lists, environment)
         for number in range(3):
             made.dead_list(number)
         yield made
@@ -187,6 +197,38 @@ def test_it_is_worked_by_keyboard_alone_up_to_a_plan(inbox: Page) -> None:
     inbox.keyboard.press("g")
     inbox.keyboard.press("q")
     expect(inbox).to_have_title(re.compile("Queues"))
+
+
+def test_a_letter_of_a_long_list_is_seen_beside_it(inbox: Page, post: Post) -> None:
+    for number in range(60):
+        post.lists.lpush("returns:dlq", json.dumps({"order": number, "error": {"type": "Refused", "message": "no"}}))
+    group(inbox, "returns:dlq").click(timeout=SLOWLY)
+    expect(group(inbox, "returns:dlq")).to_have_attribute("aria-current", "true")
+    rows = inbox.locator("table.letters tbody tr")
+    expect(rows).to_have_count(60, timeout=SLOWLY)
+    rows.nth(40).locator("a").click()
+    expect(inbox.locator("#letter .json")).to_contain_text('"order"', timeout=SLOWLY)
+    expect(inbox.locator("#letter [data-letter=facts]")).to_be_in_viewport()
+    expect(rows.nth(40)).to_be_in_viewport()
+
+
+def test_a_viewer_sees_causes_and_letters_and_nothing_of_what_is_in_them(post: Post, watched: Watched) -> None:
+    post.manage("create_user", "vic", "--role", "viewer", said="pass-word-of-vic\n")
+    page = watched.page
+    page.goto(f"{post.url}{urlsplit(post.manage('sign_in', 'vic').strip()).path}")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_title(re.compile("Queues"))
+    page.goto(f"{post.url}/dead-letters/")
+    live(page)
+    group(page, "TimeoutError").click(timeout=SLOWLY)
+    rows = page.locator("table.letters tbody tr")
+    expect(rows.first).to_contain_text("TimeoutError", timeout=SLOWLY)
+    assert not page.locator("table.letters input").first.is_visible(), "there is nothing to select them for"
+    rows.first.locator("a").click()
+    expect(page.locator("#letter")).to_contain_text("Withheld: what is in letters needs the role operator.")
+    expect(page.locator("#letter")).to_contain_text("orders:dlq on valkey")
+    assert page.locator("#letter [role=tab]").first.is_hidden() and page.locator("#export").is_hidden()
+    assert_accessible(page)
 
 
 def test_on_a_phone_it_goes_step_by_step(inbox: Page, post: Post) -> None:

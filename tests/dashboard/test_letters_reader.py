@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from collectors.errors import Unreachable
 from collectors.letters import Bounds
 from dashboard.access import Principal
-from dashboard.letters import bodies, choosing, deeds, looks, pruning, reader, taking
+from dashboard.letters import bodies, choosing, contents, counting, deeds, looks, pruning, reader, taking
 from dashboard.letters.columns import letters
 from dashboard.live import bus
 from dashboard.live.feed import fleet
@@ -160,6 +161,37 @@ def test_a_live_page_is_told_when_letters_came(box, monkeypatch):
         read_view({"view": "dead-letters", "filter": "body:x"}, VIEWER)
     with pytest.raises(BadView, match="group must be"):
         read_view({"view": "dead-letters", "group": "colour"}, VIEWER)
+
+
+def test_a_search_that_is_not_through_goes_on_by_itself_and_tells_live_pages(box, monkeypatch):
+    rests = []
+
+    class Rest:
+        """A thread that runs when the test says so."""
+
+        def __init__(self, target, args, **_):
+            self.work, self.done = lambda: target(*args), False
+            rests.append(self)
+
+        def start(self): ...
+
+        def is_alive(self):
+            return not self.done
+
+    monkeypatch.setattr(contents, "PATIENCE", -1.0)
+    monkeypatch.setattr(contents, "Thread", Rest)
+    monkeypatch.setattr(contents, "connection", SimpleNamespace(close=lambda: None))
+    through(reader.Reader())
+    sight, before = choosing.everything(), contents.progress()
+    for _ in range(2):
+        found = counting.count(fleet().snapshot(), "body:order", "cause", sight)
+        words = "searched in 0 of 25 kept letters so far, of 25; more are being read"
+        assert (found.summary["messages"], found.summary["searched"], len(rests)) == (0, words, 1)
+    rests[0].work()
+    rests[0].done = True
+    assert contents.progress() > before, "the hub makes a new frame"
+    found = counting.count(fleet().snapshot(), "body:order", "cause", sight)
+    assert (found.summary["messages"], len(rests)) == (25, 1) and "in 25 of 25 letters" in found.summary["searched"]
 
 
 def test_replays_choose_by_filter_and_cause_and_test_what_a_lease_takes(box):

@@ -190,9 +190,10 @@ class Looking:
         )
 
     def _letter(self, one: Held) -> Letter:
-        """What came here lives for the queue's own time, from its death on."""
+        """What came here lives for the queue's own time, from its death on. What outlived that was replaced by a copy,
+        since when is not known."""
         letter, kept = cut(one.letter(), self._bounds.body_bytes), self._rules.kept
-        if kept is None or letter.died_at is None:
+        if kept is None or letter.died_at is None or letter.died_at + kept < time.time():
             return letter
         return replace(letter, expires_at=letter.died_at + kept)
 

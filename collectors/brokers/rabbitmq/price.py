@@ -38,7 +38,7 @@ class Rules:
     by_closing letters are given back by closing the channel, which keeps their places
     price      what is said before a look
     timeout    seconds after which the broker takes back what is held
-    kept       seconds after which the broker drops what came here, where nothing that Weir does begins them anew
+    kept       seconds after which the broker drops what came here
     """
 
     kind: str
@@ -69,7 +69,7 @@ def rules_of(row: Mapping[str, Any], version: str, seconds: float) -> Rules:
         by_closing=kind == "quorum" and (limit is None or counts),
         price=_price(row, kind, settings, limit, counts, seconds),
         timeout=timeout / 1000 if isinstance(timeout, int) and timeout > 0 else 1800.0,
-        kept=ttl / 1000 if _is_number(ttl) and limit is None else None,  # a copy at the end lives anew
+        kept=ttl / 1000 if _is_number(ttl) else None,
     )
 
 
