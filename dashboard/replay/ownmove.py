@@ -14,7 +14,8 @@ from typing import Any
 from collectors.errors import BadAnswer, CollectorError, NotSupported
 from collectors.powers import MoveProgress, MovesByItself
 
-from ..models import Queue, Replay
+from ..letters import taking
+from ..models import Letter, Queue, Replay
 from ..refused import DeedRefused
 from . import clock, orders
 from .desks import RowDesk
@@ -125,6 +126,11 @@ class Follower:
             "none": "The broker had not begun.",
         }
         self._tell(_ENDS.get(told.state, Replay.State.STOPPED), words[told.state])
+        if told.state == "done" and self.replay.started_at is not None:  # the index need not look to know
+            known = Letter.objects.filter(
+                queue=self.queue, gone_at=None, first_seen__lt=self.replay.started_at.timestamp()
+            )
+            taking.removed(self.queue.pk, dict(known.values_list("key", "count")))
         self._over()
 
     def _over(self, **columns: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.db import connections
 
 from dashboard.live.bus import the_bus
-from dashboard.models import AuditEntry, Replay
+from dashboard.models import AuditEntry, Letter, Replay
 from dashboard.replay import ownmove
 from dashboard.replay.working import Replayer
 from tests.dashboard.letterbox import Watched
@@ -70,6 +70,8 @@ def reached(id: int, *states: str) -> Replay:
 
 
 def test_the_plan_offers_it_and_it_is_followed_to_its_end(shop: Shop, operator_api: Api, worker: Replayer) -> None:  # noqa: F811
+    operator_api.send("post", f"queues/{shop.queue('dead').pk}/looks", {"limit": 50}, 201)
+    assert Letter.objects.filter(gone_at=None).exists()
     plain = operator_api.send("post", "replays", body(shop), 201)
     assert "At most 500 a second" in plain["planned"]["own_move"] and plain["how"] == "weir"
     made = operator_api.send("post", "replays", body(shop, how="broker", rate=900), 201)
@@ -81,6 +83,7 @@ def test_the_plan_offers_it_and_it_is_followed_to_its_end(shop: Shop, operator_a
     assert (row.sent, row.removed, row.total) == (MESSAGES, MESSAGES, MESSAGES)
     assert shop.double.tasks[0]["MaxNumberOfMessagesPerSecond"] == 500
     assert len(everything(shop.peer, url_of(shop.peer, shop.peer.key("orders")), MESSAGES)) == MESSAGES
+    assert not Letter.objects.filter(gone_at=None).exists()
     told = operator_api.get(f"replays/{made['id']}")
     assert told["came_back"] is None and "does not tell" in told["reason"]
     assert operator_api.get(f"replays/{made['id']}/messages")["total"] == 0
