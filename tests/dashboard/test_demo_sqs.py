@@ -9,14 +9,20 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from random import Random
 
 import psutil
 import pytest
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.sqs.models import sqs_backends
 
 from collectors import registry
 from collectors.protocol import Poll
 from dashboard.demo import DemoSQS, sqs
+from dashboard.demo.flow import Moment
+from dashboard.demo.sqs_shop import flows
 
 ROOT = Path(__file__).parents[2]
 QUEUES = {"checkout-events", "image-resize", "ledger.fifo", "nightly-exports", "partner-hooks", "partner-hooks-dlq"}
@@ -129,3 +135,18 @@ def test_it_ends_with_a_process_that_is_killed() -> None:
     finally:
         parent.kill()
         parent.wait()
+
+
+def test_what_was_moved_on_while_the_machine_slept_does_not_end_the_traffic():
+    """Messages in hand become visible again while nothing runs, and are given up before the consumer is done."""
+    backend = sqs_backends[DEFAULT_ACCOUNT_ID][sqs.REGION]
+    flow = next(flow for flow in flows() if flow.name == "checkout-events")
+    moment = partial(Moment, dt=0.5, now=time.time(), dice=Random(1))
+    flow.begin(backend, moment(t=0.0))
+    for n in range(20):
+        flow.step(backend, moment(t=n / 2))
+    assert flow._in_hand
+    backend.get_queue(flow.name)._messages.clear()
+    for n in range(20, 80):
+        flow.step(backend, moment(t=n / 2))
+    assert backend.get_queue(flow.name)._messages
