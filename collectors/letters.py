@@ -158,7 +158,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"  # it cannot be told (a connection that broke): a copy may be there or not
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)  # not frozen: that would double what making one costs
 class Receipt:
     """What became of one letter of a lease: `tag` is its number there, `why` a sentence when it did not go well."""
 
@@ -199,7 +199,7 @@ class Taken(Protocol):
         """All of it, with its whole body."""
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Stamp:
     """What a copy says of its replay; `replay-count` is one more than the original's."""
 
@@ -217,7 +217,7 @@ class Destination:
     routing_key: str = ""
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Parcel:
     """A copy to be sent: of the letter `tag`, to a destination, byte for byte unless `body` gives another body.
 
@@ -269,9 +269,13 @@ class Lease(Protocol):
     def settled(self, seconds: float = 1.0) -> Sequence[Receipt]:
         """What became of copies since the last call, waiting at most so long for the first: each parcel once."""
 
-    def remove(self, tags: Sequence[int]) -> Sequence[Receipt]:
-        """Take originals out of the queue for good: REMOVED, or UNKNOWN with why. Only for what was sent, or is
-        to be deleted. May be pipelined: an UNKNOWN one comes back by itself."""
+    def remove(self, tags: Sequence[int], wait: bool = True) -> Sequence[Receipt]:
+        """Take originals out of the queue for good: REMOVED, or UNKNOWN with why: such a one comes back by itself.
+        Only for what was sent, or is to be deleted.
+
+        `wait` False: answers what is known by now, of earlier calls too; the rest is told by a later call, and all
+        of it by `remove([])`, which waits for it.
+        """
 
     def give_back(self, tags: Sequence[int]) -> None:
         """Let go of letters, in order, so that others see them again."""

@@ -141,7 +141,8 @@ class Journal:
         self._new.append((n, id, state, size, destination, why, time.time()))
         self.counts.total += 1
         self.counts.bytes += size
-        self._count(None, state, 1)
+        if state > State.SENDING:
+            self._count(None, state, 1)
         return n
 
     def move(self, numbers: Sequence[int], was: State, state: State) -> None:

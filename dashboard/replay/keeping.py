@@ -113,7 +113,7 @@ class KeepingLease:
         room = MOST_OF_ONE - _bytes(self._own)
         everything = MOST - all_bytes()
         for parcel in parcels:
-            taken = self._taken[parcel.tag]
+            taken = self._taken.pop(parcel.tag)  # so that its body leaves the memory with the lease's own
             secret = encrypt_bytes(_packed(taken.letter()))
             room, everything = room - len(secret), everything - len(secret)
             if min(room, everything) >= 0:
@@ -133,8 +133,8 @@ class KeepingLease:
         receipts, self._receipts = self._receipts, []
         return receipts
 
-    def remove(self, tags: Sequence[int]) -> Sequence[Receipt]:
-        return self._lease.remove(tags)
+    def remove(self, tags: Sequence[int], wait: bool = True) -> Sequence[Receipt]:
+        return self._lease.remove(tags, wait)
 
     def give_back(self, tags: Sequence[int]) -> None:
         self._lease.give_back(tags)

@@ -20,12 +20,16 @@ from .sorting import OVER, Batch, Sorter
 from .states import State
 from .tasks import End, Task
 
-BATCH = 250
-MOST_UNDERWAY = 1000  # copies that are being sent at one time
+BATCH = 500  # each costs a write to the disk, which takes milliseconds
+#: Copies that are being sent at one time: as many as were confirmed in half a second, RabbitMQ confirms durable ones
+#: every 0.2 seconds; but at least so many, and at most.
+LEAST_UNDERWAY, MOST_UNDERWAY, HALF = 1000, 4000, 0.5
 PATIENCE = 1.0  # seconds to wait for a letter before the queue counts as empty
 SLOW = 3.0  # seconds until the next copy may be sent, beyond which no lease is held meanwhile
 SETTLING = 30.0  # seconds to wait at the end for what became of copies
 RIPENS = 0.2  # seconds after which what was confirmed is written down, however little it is
+WRITES = 1.0  # seconds after which is written down what need not be before anything else is done
+LEAST = 0.2  # of a batch: for less room nothing is taken as long as more may come
 MARGIN = 5.0  # seconds before the end of a lease at which nothing more is taken
 
 
@@ -52,9 +56,13 @@ class Pass:
         self.why = ""
         self._sorter = Sorter(lease, journal, task, limit)
         self._underway: dict[int, int] = {}  # tag -> n
+        self._removing: dict[int, int] = {}  # tag -> n: the broker has not yet said that the original is gone
         self._removed: list[int] = []
         self._confirmed: list[int] = []  # tags of those underway that were confirmed, and are not written down yet
         self._confirmed_at = 0.0
+        self._written_at = clock.now()
+        self._most_underway = LEAST_UNDERWAY
+        self._counted, self._counted_at = 0, clock.now()  # confirmed since then
         self._ending = False
         self._unsure = self._refused = 0
         self._empty = self._hidden = False
@@ -118,10 +126,11 @@ class Pass:
         if self.task.keeps:
             self.held += len(removals)
             removals = {}
-        self._write(batch)
+        if batch.numbers or removals or clock.now() - self._written_at > WRITES:
+            self._write()
         if batch.parcels:
             self._send(batch)
-        if removals:
+        if removals or self._removing:
             self._remove(removals)
 
     def _write_confirmed(self) -> dict[int, int]:
@@ -136,17 +145,18 @@ class Pass:
         """Whether enough was confirmed to be written down and removed together."""
         confirmed = len(self._confirmed)
         late = clock.now() - self._confirmed_at > RIPENS
-        return confirmed > 0 and (confirmed >= BATCH // 2 or confirmed == len(self._underway) or late or self._ending)
+        return confirmed > 0 and (confirmed >= BATCH or confirmed == len(self._underway) or late or self._ending)
 
     def _patience(self) -> float:
         return min(0.5, max(0.01, self.pace.wait())) if self._underway else 0.0
 
-    def _write(self, batch: Batch) -> None:
+    def _write(self) -> None:
         """One transaction: removed, sent and sending reach the disk together."""
         if self._removed:
             self.journal.move(self._removed, State.SENT, State.REMOVED)
             self._removed = []
         self.journal.commit()
+        self._written_at = clock.now()
 
     def _send(self, batch: Batch) -> None:
         numbers = batch.numbers
@@ -167,15 +177,17 @@ class Pass:
         self._sorter.unsent(batch)
         self.held += len(batch.numbers)
 
-    def _remove(self, removals: Mapping[int, int]) -> None:
+    def _remove(self, removals: Mapping[int, int], wait: bool = False) -> None:
+        self._removing |= removals
         gone: list[int] = []
-        for receipt in self.lease.remove(list(removals)):
+        for receipt in self.lease.remove(list(removals), wait):
+            n = self._removing.pop(receipt.tag)
             if receipt.outcome is Outcome.REMOVED:
                 gone.append(receipt.tag)
+                self._removed += [n] if n != OVER else []
             else:
                 self._unsure += 1
                 self.why = receipt.why
-        self._removed += [removals[tag] for tag in gone if removals[tag] != OVER]
         if self._hidden:
             self.journal.let_go(gone)
 
@@ -186,8 +198,9 @@ class Pass:
         while self._underway and clock.now() < until and not self._unsure:
             self._round(Batch())
         self._round(Batch())  # what was confirmed by then
+        self._remove({}, wait=True)
         self._unsure += len(self._underway)
-        self._write(Batch())
+        self._write()
 
     # --- receipts ------------------------------------------------------------------------------------------------
     def _receipts(self, seconds: float) -> None:
@@ -199,6 +212,7 @@ class Pass:
             n = self._underway.get(receipt.tag)
             if n is None:
                 continue
+            self._counted += 1
             if receipt.outcome is Outcome.SENT:
                 if not self._confirmed:
                     self._confirmed_at = clock.now()
@@ -212,6 +226,9 @@ class Pass:
             self._refused = 0
         if moved:
             self.journal.move(moved, State.SENDING, State.REMOVED)
+        if (passed := clock.now() - self._counted_at) > HALF:
+            self._most_underway = max(LEAST_UNDERWAY, int(self._counted / passed * HALF))
+            self._counted, self._counted_at = 0, clock.now()
 
     def _went_wrong(self, receipt: Receipt, n: int) -> None:
         del self._underway[receipt.tag]
@@ -233,7 +250,10 @@ class Pass:
     # --- taking --------------------------------------------------------------------------------------------------
     def _batch(self) -> Batch:
         """The next letters to be sent, journalled as SENDING, as far as pace and room allow."""
-        room = min(BATCH, MOST_UNDERWAY - len(self._underway), self.lease.most_held - self.held - len(self._underway))
+        room = min(self._most_underway, MOST_UNDERWAY, self.lease.most_held - self.held) - len(self._underway)
+        room = min(BATCH, room)
+        if self._underway and room < LEAST * BATCH:
+            room = 0
         if self.limit is not None and not self._sorter.open.unresolved:
             room = min(room, self.limit - self._sorter.fresh)
         room = self.pace.allowed(room) if room > 0 else 0

@@ -29,6 +29,8 @@ SOURCE, TARGET = "dead", "orders"
 KEY, TO = f"/\x1f{SOURCE}", Destination(f"/\x1f{TARGET}")
 STAMP = Stamp("replay-7", "2026-11-25T12:00:00Z", "ana")
 BATCH = 250
+#: So many letters lie there for a while, as dead letters do, before they are moved.
+COUNTED = 10_000
 
 Way = Callable[[Node, int], None]
 
@@ -57,6 +59,18 @@ def fill(node: Node, count: int) -> None:
             body, properties = letter(number)
             channel.basic_publish("", SOURCE, body, properties)
     wait_for(node, SOURCE, count)
+    if count >= COUNTED:
+        wait_until_counted(node, SOURCE, count)
+
+
+def wait_until_counted(node: Node, queue: str, count: int) -> None:
+    """Until the management API tells the bytes in a queue, by which a lease knows how many it can hold: 5 seconds."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        row = node.api("GET", f"queues/%2F/{queue}")
+        if row.get("messages_ready") == count and row.get("message_bytes_ready"):
+            return
+        time.sleep(0.2)
 
 
 def wait_for(node: Node, queue: str, count: int) -> None:

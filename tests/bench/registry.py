@@ -61,7 +61,8 @@ BENCHES = {
     "live": ("the live view: clients × rows, with some that stopped reading", 75),
     "page": ("pages and API with 10,000 queues: first paint, long tasks, milliseconds of an answer", 70),
     "lease_rabbitmq": ("moving letters through a bare lease, beside RabbitMQ's shovel", 120),
-    "replay": ("replaying dead letters, beside RabbitMQ's shovel", 90),
+    "replay": ("replaying dead letters with a journal: RabbitMQ beside its shovel, Valkey, SQS", 110),
+    "replay_sizes": ("replays by a worker, 100 letters to 100,000: seconds beside the shovel, memory", 120),
     "lease_redis": ("moving letters on Redis by a lease, beside LMOVE in pipelines", 60),
     "lease_sqs": ("replaying letters of SQS and looking at them, beside plain boto3", 120),
     "up": ("from `manage.py up` to ready", 20),
@@ -75,7 +76,7 @@ BENCHES = {
 }
 
 #: Asked for by name, or with --all: what goes deeper than the quarter of an hour that the others take together.
-MORE = ("lag", "letters", "lease_rabbitmq", "lease_redis", "lease_sqs", "decode")
+MORE = ("lag", "letters", "replay_sizes", "lease_rabbitmq", "lease_redis", "lease_sqs", "decode")
 
 
 def run(name: str, short: bool) -> list[Table]:

@@ -1,20 +1,21 @@
-"""Whole replays, journal and all: on RabbitMQ beside its own shovel (same broker, same run, by turns), on Valkey.
+"""Whole replays, journal and all: on RabbitMQ beside its own shovel (same broker, same run, by turns), Valkey and SQS.
 
-`python -m tests.bench.replay [--messages 100000] [--rounds 3] [--only rabbitmq]`. On RabbitMQ persistent letters of
-1 KB go from one classic queue to another; a replay writes each of them down before it is sent, when it is confirmed
-and when the original is gone, with every commit on the disk.
+`python -m tests.bench.replay [--messages 100000] [--rounds 3] [--only rabbitmq] [--ministack DIR]`. Letters of 1 KB
+(500 bytes on Valkey) go from one queue to another, persistent where the broker has a choice; a replay writes each of
+them down before it is sent, when it is confirmed and when the original is gone, with every commit on the disk.
 """
 
 from __future__ import annotations
 
 import argparse
 import cProfile
-import json
 import pstats
 import resource
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,7 +29,9 @@ from dashboard.replay.tasks import Order, Task
 from tests.dashboard.replays import QUICK, Desk
 from tests.servers.rabbitmq import PLUGINS, Node, rabbitmq_available, rabbitmq_nodes
 from tests.servers.redis import available, running
+from tests.servers.sqs import ministack, moto
 
+from . import lease_sqs, report
 from .lease_rabbitmq import KEY, SOURCE, TARGET, TO, by_shovel, fill, wait_for
 from .registry import Missing, Table, Target
 
@@ -55,15 +58,9 @@ WAYS: dict[str, Way] = {
 
 def measure(node: Node, way: Way, count: int, folder: Path) -> dict[str, float]:
     fill(node, count)
-    own, broker, began = time.process_time(), node.processor_seconds(), time.monotonic()
-    way(node, count, folder)
-    seconds = time.monotonic() - began
+    found = timed(lambda: way(node, count, folder), node.processor_seconds, count)
     wait_for(node, TARGET, count)
-    return {
-        "msg/s": count / seconds,
-        "own CPU µs": (time.process_time() - own) / count * 1e6,
-        "broker CPU µs": (node.processor_seconds() - broker) / count * 1e6,
-    }
+    return found
 
 
 def rabbitmq(count: int, rounds: int, folder: Path) -> list[Table]:
@@ -76,13 +73,12 @@ def rabbitmq(count: int, rounds: int, folder: Path) -> list[Table]:
                 found[name].append(measure(node, way, count, folder))
         fill(node, count)
         dominates = profile(lambda: replay(node.url(), KEY, TO, folder, count), count)
-    rows = [
-        {"way": name, **{figure: median(one[figure] for one in figures) for figure in figures[0]}}
-        for name, figures in found.items()
-    ]
+    rows = [{"way": name, **medians(figures)} for name, figures in found.items()]
     ratios = [ours["msg/s"] / theirs["msg/s"] for theirs, ours in zip(*found.values(), strict=True)]
-    note = f"{count:,} persistent letters of 1 KB, {SOURCE} to {TARGET}; medians of {rounds}; ratios "
-    note += f"{[round(ratio, 2) for ratio in ratios]}; this process {peak():.0f} MB at most."
+    note = (
+        f"{count:,} persistent letters of 1 KB, {SOURCE} to {TARGET}; medians of {rounds}, by turns with the shovel; "
+    )
+    note += f"ratios {[round(ratio, 2) for ratio in ratios]}; this process {peak():.0f} MB at most. {SHARED}"
     targets = [] if rounds < 3 else [Target("replay beside the shovel, by turns", median(ratios), 1.0, at_least=True)]
     return [
         Table("Replays on RabbitMQ", rows, note, targets=targets),
@@ -103,25 +99,66 @@ def profile(work: Callable[[], None], count: int) -> list[dict[str, Any]]:
     ]
 
 
-def valkey(count: int, folder: Path) -> list[Table]:
+def valkey(count: int, rounds: int, folder: Path) -> list[Table]:
     if not available("valkey9"):
         raise Missing("valkey9 is not installed")
+    found: list[dict[str, float]] = []
     with running("valkey9") as server:
         client = server.client()
-        for at in range(0, count, 10_000):
-            client.lpush("orders:dlq", *(b"%09d" % n + b"x" * 500 for n in range(at, min(count, at + 10_000))))
-        began = time.monotonic()
-        replay(server.url, "orders:dlq", Destination("orders"), folder, count)
-        rate = count / (time.monotonic() - began)
-        assert client.llen("orders") == count and not client.exists("orders:dlq")
-    return [
-        Table(
-            "Replays on Valkey",
-            [{"way": "replay, one step each, with journal", "msg/s": rate}],
-            f"{count:,} elements of 500 bytes, one list to another.",
-            targets=[] if count < 50_000 else [Target("messages a second", rate, 20_000, at_least=True)],
-        )
-    ]
+        for _ in range(rounds):
+            client.flushall()
+            for at in range(0, count, 10_000):
+                client.lpush("orders:dlq", *(b"%09d" % n + b"x" * 500 for n in range(at, min(count, at + 10_000))))
+            work = partial(replay, server.url, "orders:dlq", Destination("orders"), folder, count)
+            found.append(timed(work, server.cpu_seconds, count))
+            assert client.llen("orders") == count and not client.exists("orders:dlq")
+    row = {"way": "replay, one step each, with journal", **medians(found)}
+    note = f"{count:,} elements of 500 bytes, one list to another; medians of {rounds}, {each(found)}. {SHARED}"
+    targets = [] if count < 50_000 else [Target("messages a second", row["msg/s"], 20_000, at_least=True)]
+    return [Table("Replays on Valkey", [row], note, targets=targets)]
+
+
+def sqs(count: int, rounds: int, folder: Path, home: Path | None) -> list[Table]:
+    """On ministack; without a folder for it on moto, which is slow and need not be installed first."""
+    found: list[dict[str, float]] = []
+    try:
+        with ministack(home) if home is not None else moto() as peer:
+            for _ in range(rounds):
+                source, to = lease_sqs.filled(peer, count)
+                work = partial(replay, peer.url(), peer.key(source), Destination(peer.key(to)), folder, count)
+                found.append(timed(work, peer.cpu_seconds, count))
+                assert lease_sqs.depth(peer, to) == count and lease_sqs.depth(peer, source) == 0
+    except RuntimeError as error:
+        raise Missing(str(error)) from None
+    row = {"way": "replay, with journal", **medians(found)}
+    note = (
+        f"{count:,} letters of 1 KB, one standard queue of {peer.name} to another; medians of {rounds}, {each(found)}. "
+    )
+    targets = [] if home is None else [Target("messages a second", row["msg/s"], 500, at_least=True)]
+    return [Table("Replays on SQS", [row], note + SHARED, targets=targets)]
+
+
+SHARED = "The server has the same two cores as this process."
+
+
+def timed(work: Callable[[], None], server: Callable[[], float], count: int) -> dict[str, float]:
+    own, theirs, began = time.process_time(), server(), time.monotonic()
+    work()
+    seconds = time.monotonic() - began
+    return {
+        "msg/s": count / seconds,
+        "own CPU µs": (time.process_time() - own) / count * 1e6,
+        "server CPU µs": (server() - theirs) / count * 1e6,
+    }
+
+
+def medians(found: list[dict[str, float]]) -> dict[str, float]:
+    return {figure: median(one[figure] for one in found) for figure in found[0]}
+
+
+def each(found: list[dict[str, float]]) -> str:
+    """The rates of all rounds, in words."""
+    return "of " + ", ".join(f"{one['msg/s']:,.0f}" for one in found) + " msg/s"
 
 
 def peak() -> float:
@@ -130,30 +167,55 @@ def peak() -> float:
 
 
 def bench(short: bool = False) -> list[Table]:
-    """Replays on RabbitMQ beside a shovel, and on Valkey."""
-    with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
-        count, rounds = (2_000, 1) if short else (20_000, 3)
-        return rabbitmq(count, rounds, Path(folder)) + valkey(2_000 if short else 100_000, Path(folder))
+    """Replays on RabbitMQ beside a shovel, on Valkey and on SQS."""
+    with tempfile.TemporaryDirectory(prefix="weir-bench-") as name:
+        folder = Path(name)
+        if short:
+            return those(
+                lambda: rabbitmq(2_000, 1, folder),
+                lambda: valkey(2_000, 1, folder),
+                lambda: sqs(50, 1, folder, None),
+            )
+        return those(
+            lambda: rabbitmq(20_000, 3, folder),
+            lambda: valkey(100_000, 3, folder),
+            lambda: sqs(3_000, 3, folder, folder / "ministack"),
+        )
+
+
+def those(*brokers: Callable[[], list[Table]]) -> list[Table]:
+    """The tables of the brokers that are there; raises Missing where none is."""
+    tables: list[Table] = []
+    left_out: list[str] = []
+    for broker in brokers:
+        try:
+            tables += broker()
+        except Missing as missing:
+            left_out.append(str(missing))
+    if not tables:
+        raise Missing("; ".join(left_out))
+    if left_out:
+        tables[-1].note += f" Left out: {'; '.join(left_out)}."
+    return tables
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--messages", type=int, default=100_000)
+    parser.add_argument("--messages", type=int, default=100_000, help="on RabbitMQ and Valkey; a tenth of it on SQS")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=("rabbitmq", "valkey"))
+    parser.add_argument("--only", choices=("rabbitmq", "valkey", "sqs"))
+    parser.add_argument("--ministack", type=Path, help="folder of its virtual environment (default: a temporary one)")
     options = parser.parse_args()
-    tables = []
-    with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
-        if options.only != "valkey":
-            tables += rabbitmq(options.messages, options.rounds, Path(folder))
-        if options.only != "rabbitmq":
-            tables += valkey(options.messages, Path(folder))
-    for table in tables:
-        print(table.title, table.note)
-        for row in table.rows:
-            print(json.dumps(row))
-        for target in table.targets:
-            print(target.words, round(target.value, 2), "held" if target.held else "MISSED")
+    count, rounds = options.messages, options.rounds
+    with tempfile.TemporaryDirectory(prefix="weir-bench-") as name:
+        folder = Path(name)
+        brokers: dict[str, Callable[[], list[Table]]] = {
+            "rabbitmq": lambda: rabbitmq(count, rounds, folder),
+            "valkey": lambda: valkey(count, rounds, folder),
+            "sqs": lambda: sqs(count // 10, rounds, folder, options.ministack or folder / "ministack"),
+        }
+        tables = those(*(broker for name, broker in brokers.items() if options.only in (None, name)))
+    print(report.text({"tables": [asdict(table) for table in tables], "seconds": 0}))
 
 
 if __name__ == "__main__":

@@ -132,9 +132,9 @@ def test_letters_held_by_a_connection_that_only_we_know_to_be_lost_are_waited_fo
     orders, path, desk = declare(rabbitmq_node, vhost, "orders"), tmp_path / "j", Desk()
     held: list[socket.socket] = []
 
-    def lost(lease: leases.RabbitLease, tags: object) -> object:
+    def lost(lease: leases.RabbitLease, tags: object, wait: bool = True) -> object:
         if held:
-            return remove(lease, tags)
+            return remove(lease, tags, wait)
         link = lease._source.link
         held.append(link.sock.dup())  # the kernel keeps the connection open: no good-bye reaches the broker
         link._failed = Unreachable("The network ended the connection.")

@@ -202,7 +202,9 @@ class MemoryLease:
             receipts, self._sent = self._sent, []
             return receipts
 
-    def remove(self, tags: Sequence[int]) -> Sequence[Receipt]:
+    def remove(self, tags: Sequence[int], wait: bool = True) -> Sequence[Receipt]:
+        if not tags:
+            return []
         self._alive()
         with self.world.still("remove", tags) as queues:
             queue = _queue(queues, self.key, self.world)

@@ -32,6 +32,8 @@ OPTIONS = {
 
 _COUNTS = frozenset((b"x-delivery-count", b"x-acquired-count", OFFSET))
 _STAMPS = frozenset(name.encode() for name in STAMPS)
+#: The stamp that is another in each copy, as a header of text without its text.
+_ID = bytes([len(REPLAY_ID)]) + REPLAY_ID.encode() + b"S"
 _COUNT, _CC = REPLAY_COUNT.encode(), b"CC"
 _DEATHS: tuple[bytes, ...] = (b"x-death", b"x-first-death-", b"x-last-death-", b"x-exception-", b"x-original-")
 _DEATHS += (b"MT-Fault-", b"NServiceBus.Retries", b"NServiceBus.FailedQ", b"NServiceBus.TimeOfFailure")
@@ -57,7 +59,8 @@ class Copier:
     def stamp(self, stamp: Stamp) -> None:
         """From now on copies bear this stamp, which differs from the one before in its id alone."""
         self._stamp = stamp
-        self._first = entry(REPLAY_ID, stamp.replay_id) + self._rest
+        raw = stamp.replay_id.encode("utf-8", "replace")
+        self._first = b"".join((_ID, len(raw).to_bytes(4, "big"), raw, self._rest))
 
     def copy(self, fields: Fields, headers: Mapping[str, Any] | None = None) -> bytes:
         """Properties as bytes. `headers`: changed ones (None removes one). Raises BadAnswer for what has no bytes."""

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from struct import Struct, pack, unpack_from
 from struct import error as StructError
-from struct import pack, unpack_from
 from typing import Any
 
 from collectors.errors import BadAnswer
@@ -30,6 +30,7 @@ DEEPEST = 32
 #: Bytes of a value after the letter of its type; -1 = it has its length in front.
 _SIZES = {**dict.fromkeys(b"tbB", 1), **dict.fromkeys(b"sUu", 2), **dict.fromkeys(b"Iif", 4), ord("V"): 0}
 _SIZES |= {**dict.fromkeys(b"lLdT", 8), ord("D"): 5, **dict.fromkeys(b"SxFA", -1)}
+_LONG = Struct(">I")
 _NUMBERS = {"b": ">b", "B": ">B", "s": ">h", "U": ">h", "u": ">H", "I": ">i", "i": ">I", "l": ">q", "L": ">Q"}
 _NUMBERS |= {"f": ">f", "d": ">d"}
 _RANGES = {"b": 7, "s": 15, "U": 15, "I": 31, "l": 63}
@@ -40,6 +41,8 @@ Header = tuple[bytes, bytes]
 #: The properties that each word of flags stands for, as it is met: (name, kind).
 _SET: dict[int, tuple[tuple[str, str], ...]] = {}
 _BEFORE_HEADERS = ("content_type", "content_encoding")
+#: By the names of properties (at most 2^13 sets of them): their flags, and how many come before the headers.
+_HEADS: dict[tuple[str, ...], tuple[int, int]] = {}
 
 
 @dataclass(slots=True)
@@ -100,12 +103,15 @@ class Fields:
 
 def written(parts: Mapping[str, bytes], headers: bytes | None) -> bytes:
     """Properties as bytes: `parts` in the order of FIELDS, and the bytes of all headers, None = no table."""
-    flags = sum([FLAGS[name] for name in parts])
+    names = tuple(parts)
+    known = _HEADS.get(names)
+    if known is None:
+        known = _HEADS[names] = (sum(FLAGS[name] for name in parts), sum(name in parts for name in _BEFORE_HEADERS))
+    flags, before = known
     values = list(parts.values())
     if headers is not None:
         flags |= FLAGS[HEADERS]
-        before = sum([name in parts for name in _BEFORE_HEADERS])
-        values[before:before] = (pack(">I", len(headers)), headers)
+        values[before:before] = (_LONG.pack(len(headers)), headers)
     return flags.to_bytes(2, "big") + b"".join(values)
 
 
@@ -124,12 +130,13 @@ def _fields_of(flags: int) -> tuple[tuple[str, str], ...]:
 
 
 def _entries(raw: bytes, at: int, end: int) -> list[Header]:
-    found = []
+    found: list[Header] = []
+    sizes, long_at = _SIZES, _LONG.unpack_from  # half of the time that a letter takes is spent here
     while at < end:
         name_end = at + 1 + raw[at]
-        stop = _SIZES[raw[name_end]]
+        stop = sizes[raw[name_end]]
         if stop < 0:
-            stop = 4 + int.from_bytes(raw[name_end + 1 : name_end + 5], "big")
+            stop = 4 + long_at(raw, name_end + 1)[0]
         stop += name_end + 1
         if stop > end:
             raise IndexError

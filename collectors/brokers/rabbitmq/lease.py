@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from struct import unpack_from
 from typing import Any
 
@@ -21,14 +22,14 @@ from .copies import Copier
 from .frames import Arrived
 from .inventory import queue_key, sample_name
 from .letters import Held, Places
-from .link import Link
+from .link import Link, wait_for
 from .price import Rules
 from .prometheus import QueueKey
 from .returning import Source
 from .sending import Posted, Sender, Target
 
 #: Letters that may be held at once, and bytes of their bodies by their mean size.
-MOST_HELD, MOST_BYTES = 2000, 64 << 20
+MOST_HELD, MOST_BYTES = 8000, 64 << 20
 TAG = "weir"
 TEND_EVERY = 5.0
 #: How much longer than asked for a broker may take to send what it has.
@@ -59,6 +60,7 @@ class RabbitLease:
         self._held: dict[int, Held] = {}  # everything unsettled, in the order of its tags
         self._fresh: deque[Held] = deque()  # of these, what nobody has taken yet
         self._let_go: set[int] = set()  # of these, what goes back as soon as it can
+        self._leaving: deque[list[int]] = deque()  # acknowledged together, and nobody was told yet that it was heard
         self._senders: dict[str, Sender] = {}
         self._renewer = Sender(url, where[0], lambda _: True)
         self._receipts: deque[Receipt] = deque()
@@ -87,6 +89,10 @@ class RabbitLease:
             self._read(max(0.0, left))
             if left <= 0 and (not seconds or self._fresh or not self._more_must_come(deadline)):
                 break
+        before = 0
+        while before < len(self._fresh) < room:  # what has come meanwhile
+            before = len(self._fresh)
+            self._read(0.0)
         return [self._fresh.popleft() for _ in range(min(room, len(self._fresh)))]
 
     def _more_must_come(self, deadline: float) -> bool:
@@ -101,6 +107,7 @@ class RabbitLease:
 
     def _consume(self) -> None:
         if not self._consuming:
+            self._hear_removed()
             link, channel = self._source.link, self._source.channel
             link.call(frames.prefetch(channel, self.most_held), channel, frames.QOS_OK)
             link.call(frames.consume(channel, self._where[1], TAG), channel, frames.CONSUME_OK)
@@ -141,13 +148,16 @@ class RabbitLease:
         self._alive()
         self._hear_first()
         batches: dict[str, list[Posted]] = {}
+        to: Destination | None = None
         for parcel in parcels:
             held = self._held.get(parcel.tag)
             if held is None:
                 self._refuse(parcel, "This letter is not in the hands of this lease.")
                 continue
             try:
-                vhost, target = self._target(parcel.to)
+                if parcel.to is not to:
+                    vhost, target = self._target(parcel.to)
+                    to = parcel.to
                 properties = self._copier(parcel).copy(held.fields, parcel.headers)
             except BadAnswer as error:
                 self._refuse(parcel, str(error))
@@ -207,10 +217,21 @@ class RabbitLease:
             left = deadline - time.monotonic()
             if self._receipts or left <= 0 or not busy:
                 break
-            busy[0].hear(min(left, 1.0 if len(busy) == 1 else 0.02))
+            self._listen(busy, min(left, 1.0))
         receipts = list(self._receipts)
         self._receipts.clear()
         return receipts
+
+    def _listen(self, senders: Sequence[Sender], seconds: float) -> None:
+        """Wait until there is something to hear; letters that come meanwhile are taken in, lest the broker has to wait.
+
+        A source that is lost is said by whatever asks it next.
+        """
+        links = [self._source.link, *(sender.link for sender in senders if sender.link is not None)]
+        wait_for([link for link in links if not link.lost], seconds)
+        if not self._source.link.lost:
+            with suppress(CollectorError):
+                self._source.link.read(0.0)
 
     def _gather(self) -> None:
         for sender in self._senders.values():
@@ -218,22 +239,43 @@ class RabbitLease:
             sender.receipts.clear()
 
     # --- settling ------------------------------------------------------------------------------------------------
-    def remove(self, tags: Sequence[int]) -> Sequence[Receipt]:
-        self._alive()
+    def remove(self, tags: Sequence[int], wait: bool = True) -> Sequence[Receipt]:
+        if tags:
+            self._alive()
         known = sorted(tag for tag in set(tags) if tag in self._held)
         receipts = [Receipt(tag, Outcome.UNKNOWN, "It is not held any more.") for tag in tags if tag not in self._held]
-        if not known:
-            return receipts
-        link, channel = self._source.link, self._source.channel
         try:
-            link.send(self._acks(known))
-            # an answer to anything said after them tells that the broker has heard them
-            link.call(frames.prefetch(channel, self.most_held), channel, frames.QOS_OK)
+            if known:
+                self._acknowledge(known)
+            if wait:
+                self._hear_removed()
         except CollectorError as error:
-            return receipts + [Receipt(tag, Outcome.UNKNOWN, str(error)) for tag in known]
-        for tag in known:
+            receipts += self._left()
+            unheard = [*(tag for batch in self._leaving for tag in batch), *(tag for tag in known if tag in self._held)]
+            receipts += [Receipt(tag, Outcome.UNKNOWN, str(error)) for tag in unheard]
+            self._leaving.clear()
+        return receipts + self._left()
+
+    def _acknowledge(self, tags: list[int]) -> None:
+        """An answer to anything said after the acknowledgements tells that the broker has heard them."""
+        link, channel = self._source.link, self._source.channel
+        link.send(self._acks(tags) + frames.prefetch(channel, self.most_held))
+        self._leaving.append(tags)
+        for tag in tags:
             del self._held[tag]
-        return receipts + [Receipt(tag, Outcome.REMOVED) for tag in known]
+
+    def _hear_removed(self) -> None:
+        """Wait until the broker has heard of all that was removed: it answers in order."""
+        if len(self._leaving) > self._source.link.prefetched:
+            self._source.ready()
+
+    def _left(self) -> list[Receipt]:
+        """Of what was removed, what the broker has heard of since this was last asked."""
+        link, receipts = self._source.link, []
+        while link.prefetched and self._leaving:
+            link.prefetched -= 1
+            receipts += [Receipt(tag, Outcome.REMOVED) for tag in self._leaving.popleft()]
+        return receipts
 
     def _acks(self, tags: Sequence[int]) -> bytes:
         """As few acknowledgements as can be: one for all that are held up to a tag, the rest one by one."""
@@ -247,6 +289,7 @@ class RabbitLease:
 
     def give_back(self, tags: Sequence[int]) -> None:
         """Where a queue keeps places only when a channel is closed, they go back once nothing else is held."""
+        self._hear_removed()
         self._let_go.update(tag for tag in tags if tag in self._held)
         self._stop_consuming()
         fresh = {held.tag for held in self._fresh}
@@ -278,6 +321,7 @@ class RabbitLease:
             return
         self._closed = True
         try:
+            self._hear_removed()
             self._stop_consuming()
             self._fresh.clear()
             self._return(list(self._held), everything=True)

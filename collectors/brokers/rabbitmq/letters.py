@@ -25,6 +25,7 @@ VOLATILE = frozenset(
 )
 COUNTS = (b"x-delivery-count", b"x-acquired-count")
 OFFSET = b"x-stream-offset"
+_REPLAY_ID, _REPLAY_COUNT = REPLAY_ID.encode(), REPLAY_COUNT.encode()
 #: What a calendar ends with.
 LAST_SECOND = 253402300800
 _REJECTED = ("rejected", "delivery_limit")
@@ -86,15 +87,15 @@ class Held:
 
     @property
     def stamped(self) -> bool:
-        return self.told(REPLAY_ID.encode()) is not None
+        return _REPLAY_ID in self.message.properties and self.told(_REPLAY_ID) is not None
 
     @property
     def replay_id(self) -> str:
-        return str(self.told(REPLAY_ID.encode()) or "")
+        return str(self.told(_REPLAY_ID) or "")
 
     @property
     def replayed(self) -> int:
-        count = self.told(REPLAY_COUNT.encode())
+        count = self.told(_REPLAY_COUNT)
         return max(0, count) if isinstance(count, int) else 0
 
     @property
@@ -150,16 +151,13 @@ def identity(fields: Fields, message: Arrived) -> str:
 
     RabbitMQ sorts the headers when it adds one, so that their order says nothing.
     """
-    digest = hashlib.sha256()
-    if fields.headers:
-        digest.update(b"".join(sorted([raw for name, raw in fields.headers if name not in VOLATILE])))
-    digest.update(b"\x00")
+    told = sorted([raw for name, raw in fields.headers or () if name not in VOLATILE])
+    told.append(b"\x00")
     for name, part in fields.parts.items():
         if name != "user_id":
-            digest.update(name.encode())
-            digest.update(part)
-    digest.update(message.digest or hashlib.sha256(message.body).digest())
-    return digest.hexdigest()[:32]
+            told += (name.encode(), part)
+    told.append(message.digest or hashlib.sha256(message.body).digest())
+    return hashlib.sha256(b"".join(told)).hexdigest()[:32]
 
 
 def shown(fields: Fields) -> tuple[tuple[str, str], ...]:

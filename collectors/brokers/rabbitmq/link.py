@@ -40,10 +40,11 @@ _AGAIN = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWr
 class Link:
     """A connection to one virtual host. Every method raises a CollectorError when it is lost.
 
-    events    what the broker said and nobody has taken yet, in order
-    closed    channels that the broker closed, and why
-    blocked   why the broker takes no messages now (memory, disk), "" = it does
-    reader    what is just arriving
+    events      what the broker said and nobody has taken yet, in order
+    prefetched  how many answers came to a prefetch for which nobody waited: they tell what was heard before it
+    closed      channels that the broker closed, and why
+    blocked     why the broker takes no messages now (memory, disk), "" = it does
+    reader      what is just arriving
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Link:
         self.place, self.vhost = place_of(url), vhost
         self.timeout = url.get_seconds("timeout", TIMEOUT)
         self.events: deque[Said | Arrived] = deque()
+        self.prefetched = 0
         self.closed: dict[int, CollectorError] = {}
         self.blocked = ""
         self._failed: CollectorError | None = None
@@ -198,6 +200,8 @@ class Link:
             self.blocked = ""
         elif self._awaited is not None and thing.channel == self._awaited[0] and name in self._awaited[1]:
             self._answer = thing
+        elif name == frames.QOS_OK:
+            self.prefetched += 1
         else:
             self.events.append(thing)
 
@@ -242,6 +246,16 @@ class Link:
         (code,) = unpack_from(">H", thing.arguments)
         text = frames.read_short(thing.arguments, 2)[0]
         return refusal(code, text, self.place)
+
+
+def wait_for(links: Sequence[Link], seconds: float) -> None:
+    """Until one of these has something to say, at most so long."""
+    poll = select.poll()
+    for link in links:
+        if link.ready():
+            return
+        poll.register(link.sock, select.POLLIN)
+    poll.poll(max(0.0, seconds) * 1000)
 
 
 def refusal(code: int, text: str, place: str) -> CollectorError:

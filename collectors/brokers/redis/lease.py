@@ -137,8 +137,10 @@ class RedisLease:
         receipts, self._receipts = self._receipts, []
         return receipts
 
-    def remove(self, tags: Sequence[int]) -> Sequence[Receipt]:
-        """What is gone already is removed, too."""
+    def remove(self, tags: Sequence[int], wait: bool = True) -> Sequence[Receipt]:
+        """What is gone already is removed, too. Redis answers at once."""
+        if not tags:
+            return []
         self._alive()
         receipts = [Receipt(tag, Outcome.REMOVED) for tag in tags if tag not in self._held]
         receipts += self._moves.remove([self._held[tag] for tag in tags if tag in self._held])

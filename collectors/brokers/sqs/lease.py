@@ -1,8 +1,8 @@
 """Letters of one queue in the hands of a replay.
 
 They are received and hidden for half a minute, then for two at a time while the lease goes on: when the process dies
-they come back by themselves, or sooner by their receipt handles. Copies are sent on a few threads; those of one message
-group of a FIFO queue follow one another, each after the confirmation of the one before it.
+they come back by themselves, or sooner by their receipt handles. Copies are sent, and originals deleted, on a few
+threads; those of one message group of a FIFO queue follow one another, each after the confirmation of the one before.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ class SQSLease:
         self._extend_at = math.inf
         self._lanes, self._next_lane = Lanes(), 0
         self._receipts: SimpleQueue[Receipt | BaseException] = SimpleQueue()
+        self._gone: SimpleQueue[Sequence[Receipt] | BaseException] = SimpleQueue()
+        self._leaving = 0  # letters that are being deleted, of which nobody was told yet
         self._stuck: set[tuple[str, str]] = set()  # FIFO groups in which a copy did not arrive, by queue
         self._closed = False
 
@@ -212,11 +214,43 @@ class SQSLease:
             return receipts
 
     # --- the end of a letter -------------------------------------------------------------------------------------
-    def remove(self, tags: Sequence[int]) -> Sequence[Receipt]:
-        self._alive()
+    def remove(self, tags: Sequence[int], wait: bool = True) -> Sequence[Receipt]:
+        if tags:
+            self._alive()
         self._extend()
-        receipts = receiving.delete(self._queue, [self._held[tag] for tag in tags])
-        self._forget(tags)
+        letters = [self._held[tag] for tag in tags]
+        if self._queue.fifo:
+            receipts = receiving.delete(self._queue, letters)
+        else:
+            for first in range(0, len(letters), receiving.BATCH):
+                self._next_lane += 1
+                self._lanes.put(self._next_lane, self._deleting(letters[first : first + receiving.BATCH]))
+            self._leaving += len(letters)
+            receipts = self._left(wait)
+        self._forget([receipt.tag for receipt in receipts])
+        return receipts
+
+    def _deleting(self, letters: Sequence[Received]) -> Job:
+        """As a job for a lane. A fault is raised where it is told what is gone."""
+
+        def job() -> None:
+            try:
+                self._gone.put(receiving.delete(self._queue, letters))
+            except BaseException as fault:
+                self._gone.put(fault)
+
+        return job
+
+    def _left(self, wait: bool) -> list[Receipt]:
+        """What became of letters that were to be deleted; `wait`: of all of them."""
+        receipts: list[Receipt] = []
+        with suppress(Empty):
+            while self._leaving and not self._closed:
+                told = self._gone.get(block=wait)
+                if isinstance(told, BaseException):
+                    raise told
+                self._leaving -= len(told)
+                receipts += told
         return receipts
 
     def give_back(self, tags: Sequence[int]) -> None:

@@ -184,7 +184,7 @@ class Target:
                 connect_timeout=min(CONNECT_SECONDS, timeout),
                 read_timeout=timeout,
                 retries={"mode": "standard", "total_max_attempts": tries},
-                max_pool_connections=MOST_THREADS,
+                max_pool_connections=2 * MOST_THREADS,  # receiving, and deleting meanwhile
                 parameter_validation=service != "sqs",  # a fifth of what a call costs; what is sent is typed here
                 user_agent_extra="weir",
             ),
