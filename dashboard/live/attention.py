@@ -64,7 +64,16 @@ def rows(snapshot: Snapshot, found: Troubles, limit: int, sparks_of: SparksOf) -
 
 def spark(start: float, values: Floats) -> dict[str, Any]:
     """A sparkline for JSON: epoch seconds of the first slot, seconds between slots, depths with null for gaps."""
-    return {"start": int(start), "step": int(SPARK_STEP), "values": [number(value) for value in values.tolist()]}
+    known = np.isfinite(values)
+    whole = np.where(known, values, 0.0)
+    told: list[Any]
+    if (whole == np.rint(whole)).all():  # as depths are, but for averages
+        told = whole.astype(np.int64).tolist()
+        for gap in np.flatnonzero(~known).tolist():
+            told[gap] = None
+    else:
+        told = [number(value) for value in values.tolist()]
+    return {"start": int(start), "step": int(SPARK_STEP), "values": told}
 
 
 def _queue(snapshot: Snapshot, i: int, more: float) -> dict[str, Any]:

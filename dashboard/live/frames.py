@@ -25,7 +25,7 @@ however many clients look at it.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,9 @@ class _Moment:
     newest: float
     orders: dict[tuple[str, str], Ints] = field(default_factory=dict)
     summaries: dict[str, bytes] = field(default_factory=dict)  # of wallboards, by filter
+    rows: dict[int, bytes] = field(default_factory=dict)  # queue id -> row as JSON
+    sparks: dict[int, bytes] = field(default_factory=dict)  # queue id -> the end of a row with a sparkline
+    slot: float = 0.0  # half minute of those sparklines
 
 
 class Frames:
@@ -169,7 +172,10 @@ class Frames:
     def _head(self, view: View) -> bytes:
         newest = self._now_at.newest
         age = None if np.isnan(newest) else max(0.0, round(self._now - newest, 1))
-        asked = view.asked() if isinstance(view, OtherView) else {"view": view.name, **asdict(view)}
+        if isinstance(view, OtherView):
+            asked = dict(view.asked())
+        else:
+            asked = {"view": view.name} | {one.name: getattr(view, one.name) for one in fields(view)}
         return orjson.dumps({"seq": self._seq, "at": iso(self._now), "age": age, "view": asked})[1:-1]
 
     def _join(self, view: View, total: int, rows: Sequence[bytes]) -> str:
@@ -190,12 +196,14 @@ class Frames:
         return moment.summaries[view.filter]
 
     def _fragments(self, rows: Ints, ids: Ints, flags: bytes) -> list[bytes]:
-        texts = [self._row(i, id) for i, id in zip(rows.tolist(), ids.tolist(), strict=True)]
+        made = self._now_at.rows
+        texts = [made.get(id) or self._row(i, id) for i, id in zip(rows.tolist(), ids.tolist(), strict=True)]
         drawn = [n for n, flag in enumerate(flags) if flag == _SPARK]
         if drawn:
-            start, values = self._now_at.sparks_of(ids[drawn].tolist())
-            for n, line in zip(drawn, values, strict=True):
-                texts[n] = texts[n][:-1] + b',"spark":' + orjson.dumps(attention.spark(start, line)) + b"}"
+            wanted = ids[drawn].tolist()
+            sparks = self._sparks(wanted)
+            for n, id in zip(drawn, wanted, strict=True):
+                texts[n] = texts[n][:-1] + sparks[id]
         if _POINT in flags:
             snapshot, depth = self._now_at.snapshot, self._now_at.snapshot.column("depth")
             for n in (n for n, flag in enumerate(flags) if flag == _POINT):
@@ -203,6 +211,18 @@ class Frames:
                 point = orjson.dumps([int(slot), number(float(depth[rows[n]]))])
                 texts[n] = texts[n][:-1] + b',"point":' + point + b"}"
         return texts
+
+    def _sparks(self, ids: Sequence[int]) -> dict[int, bytes]:
+        """The ends of rows with a sparkline, by queue: these at least."""
+        moment, slot = self._now_at, self._now // SPARK_STEP
+        if moment.slot != slot:
+            moment.slot, moment.sparks = slot, {}
+        missing = [id for id in ids if id not in moment.sparks]
+        if missing:
+            start, values = moment.sparks_of(missing)
+            for id, line in zip(missing, values, strict=True):
+                moment.sparks[id] = b',"spark":' + orjson.dumps(attention.spark(start, line)) + b"}"
+        return moment.sparks
 
     def _row(self, i: int, id: int) -> bytes:
         """A row as JSON, made again only when something about it changed; words on how long, twice a minute."""
@@ -224,6 +244,7 @@ class Frames:
             row = snapshot.row(i)
             row["quality"] = {name: q for name, q in row["quality"].items() if q not in ("exact", "unknown")}
             made = self._rows[id] = (key, orjson.dumps(row))
+        self._now_at.rows[id] = made[1]
         return made[1]
 
     def _about(self, id: int) -> bytes:

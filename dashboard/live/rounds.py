@@ -6,11 +6,11 @@ It also tells the collectors which queues are looked at, since it sees every vie
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from django.db import close_old_connections
 
 from ..fleet import Fleet
@@ -109,18 +109,25 @@ class Rounds:
 
     def _watch(self, snapshot: Snapshot, requests: list[Request], answers: dict[Request, Made | None]) -> None:
         """Say on the bus which queues are looked at, when that changed or was said long ago."""
-        wanted: dict[int, dict[int, None]] = defaultdict(dict)
+        looked: dict[int, int] = {}
         for request in sorted(requests, key=lambda one: not isinstance(one.view, QueueView)):
             made = answers[request]
             frame = request.last if made is None or made.frame is None else made.frame
-            for queue in frame.slots if frame is not None else ():
-                row = snapshot.index(queue)
-                if row is not None:
-                    wanted[int(snapshot.broker_ids[row])][queue] = None
+            looked |= frame.slots if frame is not None else {}
+        queues, brokers = _known(snapshot, np.fromiter(looked, np.int64, len(looked)))
         now = time.monotonic()
-        for broker, queues in wanted.items():
+        for broker in np.unique(brokers).tolist():
             said_at, said = self._watched.get(broker, (0.0, []))
-            ids = sorted(list(queues)[:MOST_WATCHED])
+            ids = sorted(queues[brokers == broker][:MOST_WATCHED].tolist())
             if ids != said or now - said_at > WATCH_EVERY:
                 self._watched[broker] = (now, ids)
                 self._bus.note("watch", broker=broker, queues=ids)
+
+
+def _known(snapshot: Snapshot, ids: Ints) -> tuple[Ints, Ints]:
+    """Those of some queues that are there, in their order, and the broker of each."""
+    if not len(snapshot):
+        return ids[:0], ids[:0]
+    rows = np.searchsorted(snapshot.ids, ids).clip(max=len(snapshot) - 1)
+    there = snapshot.ids[rows] == ids
+    return ids[there], snapshot.broker_ids[rows[there]]
