@@ -27,7 +27,7 @@ BUSY_SECONDS = 20.0
 LONGEST_WAY = 0.2
 PRAGMAS = (
     "synchronous = NORMAL",
-    "cache_size = -32768",
+    "cache_size = -8192",
     "temp_store = MEMORY",
     "journal_size_limit = 67108864",
     f"wal_autocheckpoint = {LONGEST_LOG}",
@@ -129,8 +129,11 @@ class Connections:
         self._way.give()
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection that sees one unchanging state of the file, given back afterwards."""
+    def reading(self, once: bool = False) -> Iterator[sqlite3.Connection]:
+        """A connection that sees one unchanging state of the file, given back afterwards.
+
+        `once`: much is read that nobody asks for again soon, and not kept in memory.
+        """
         with self.sentences("read"):
             try:
                 connection = self._idle.get_nowait()
@@ -143,6 +146,8 @@ class Connections:
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+                if once:
+                    connection.execute("PRAGMA shrink_memory")
                 self._idle.put(connection)
                 if self._closed:
                     self.close()

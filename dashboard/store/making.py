@@ -26,7 +26,7 @@ log = logging.getLogger("weir.store")
 
 ALL = range(len(METRICS))
 #: Numbers held at a time while a seal is made: some tens of megabytes.
-NUMBERS_AT_ONCE = 1_500_000
+NUMBERS_AT_ONCE = 1_000_000
 #: Queues whose chunks are encoded at once: some milliseconds, for which a tick may have to wait.
 ENCODED_AT_ONCE = 32
 
@@ -61,19 +61,18 @@ class Hour:
         for ids in portions(self.connections, self.broker, len(self.times)):
             values = np.full((len(METRICS), len(ids), len(self.times)), np.nan)
             status = np.full(values.shape, chunks.NOT_KNOWN, np.uint8)
-            with self.connections.reading() as reader:
+            with self.connections.reading(once=True) as reader:
                 self._add_hot(reader, ids, values, status)
                 if self.before:
                     self._add_sealed(reader, self.before, ids, values, status)
-            said = (status != chunks.NOT_KNOWN).any(axis=(0, 2))
-            if said.any():
-                yield from self._encoded(ids[said], values[:, said], status[:, said])
+            yield from self._encoded(ids, values, status)
 
     def _encoded(self, ids: Ints, values: Floats, status: Bytes) -> Iterator[tuple[int, bytes]]:
-        """(queue, chunk), few queues at a time."""
-        for i in range(0, len(ids), ENCODED_AT_ONCE):
+        """(queue, chunk) of each that said something, few queues at a time."""
+        said = np.flatnonzero((status != chunks.NOT_KNOWN).any(axis=(0, 2)))
+        for i in range(0, len(said), ENCODED_AT_ONCE):
             self.connections.give_way()
-            some = slice(i, i + ENCODED_AT_ONCE)
+            some = said[i : i + ENCODED_AT_ONCE]
             yield from zip(ids[some].tolist(), chunks.encode(values[:, some], status[:, some]), strict=True)
 
     def _add_hot(self, reader: sqlite3.Connection, ids: Ints, values: Floats, status: Bytes) -> None:
@@ -131,7 +130,7 @@ class Rollup:
             found: dict[int, list[Stats]] = {}
             parts = [(self.before, self._old_length)] if self.before else []
             parts += [(seal, self._length[seal.id]) for seal in self.below]
-            with self.connections.reading() as reader:
+            with self.connections.reading(once=True) as reader:
                 for number, (seal, length) in enumerate(parts):
                     self._add(reader, seal, length, number, ids, found)
             for some in _alike(found):
