@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--history", type=float, default=0.0, help="seconds of past, a tick every ten")
     parser.add_argument("--silent", help="the broker that stopped answering five minutes ago")
     parser.add_argument("--step", type=float, default=0.0, help="seconds between two polls by their own clock, which "
-                        "begins ten minutes before an hour is full; 0: the real one")  # fmt: skip
+                        "begins five minutes before an hour is full; 0: the real one")  # fmt: skip
     parser.add_argument("--tidy", type=float, default=0.0, help="seconds between rounds of sealing; 0: none")
     options = parser.parse_args()
     django.setup()
@@ -83,7 +83,7 @@ def feeds_of(options: argparse.Namespace) -> list[tuple[int, Any, Any]]:
     from .scene import lives, many, shop
 
     scene = shop() if options.scene == "shop" else {}
-    now = (time.time() // 3600 - 1) * 3600 - 600 if options.step else time.time()
+    now = (time.time() // 3600 - 1) * 3600 - 300 if options.step else time.time()
     feeds = []
     for name, actors in {**scene, **(many(options.queues) if options.queues else {})}.items():
         url = f"memory://{name}"
