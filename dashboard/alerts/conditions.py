@@ -253,7 +253,7 @@ _WEIR = {
     "worker": "no worker of Weir is at work",
     "notifier": "Weir cannot tell people",
 }
-_EVENT = {"cause": "dead letters of a new cause arrive", "replay": "a replay fails or its messages come back"}
+EVENTS = {"cause": "dead letters of a new cause arrive", "replay": "a replay fails or its messages come back"}
 _WORDS = {
     "threshold": _threshold,
     "change": _change,
@@ -263,5 +263,5 @@ _WORDS = {
     "stuck": lambda one: _STUCK[one.value].format(window=ago(one.window_seconds)),
     "broker": lambda one: "a broker is silent" if one.value == "silent" else "a broker answers with errors",
     "weir": lambda one: _WEIR[one.value],
-    "event": lambda one: _EVENT[one.value],
+    "event": lambda one: EVENTS[one.value],
 }

@@ -52,13 +52,15 @@ def closed(incidents: Sequence[Incident]) -> None:
         fresh = telling.state == Waiting and not telling.attempts
         if not (fresh and _take_out(telling, some)):
             told.setdefault(telling.notifier_id, set()).update(some)
-    due = timezone.now() + GROUPING
+    now = timezone.now()
+    quiet = {rule.pk: quiet_until(rule, now) for rule in Rule.objects.filter(pk__in={one.rule_id for one in incidents})}
     for notifier, over in told.items():
-        by_broker: dict[int, list[Incident]] = {}
+        together: dict[tuple[int, datetime], list[Incident]] = {}
         for id in sorted(over):
-            by_broker.setdefault(ids[id].broker_id or 0, []).append(ids[id])
-        for broker, together in by_broker.items():
-            _put(notifier, "closed", f"closed {broker}", due, together)
+            due = max(now + GROUPING, quiet.get(ids[id].rule_id or 0, now))
+            together.setdefault((ids[id].broker_id or 0, due), []).append(ids[id])
+        for (broker, due), ended in together.items():
+            _put(notifier, "closed", f"closed {broker}", due, ended)
     _wake(bool(told))
 
 

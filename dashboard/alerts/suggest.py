@@ -64,6 +64,8 @@ TEMPLATES: Sequence[Template] = (
         "",
         {"kind": "change", "metric": "dead_letters", "value": 0, "window_seconds": 600},
     ),
+    Template("cause", "Dead letters of a new cause", "", {"kind": "event", "value": "cause"}),
+    Template("replay", "A replay ends badly", "", {"kind": "event", "value": "replay"}),
     Template(
         "expiry",
         "Dead letters about to expire",
@@ -110,6 +112,8 @@ def for_fleet(snapshot: Snapshot) -> list[tuple[Template, str]]:
 def _shown(template: Template, snapshot: Snapshot) -> tuple[int, str]:
     """2 = it would be about something now, 1 = queues tell it, 0 = none does; and that in words."""
     condition, shown = template.condition, ~snapshot.aside
+    if condition.get("kind") == "event":
+        return 1, "It is told when it happens."
     metric = condition.get("metric", "lag_messages")
     if metric == "state":
         now = int((snapshot.state[shown] == State[condition["value"].upper()]).sum())

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from ..access import require
 from ..alerts import deeds, suggest
-from ..alerts.conditions import DERIVED, METRICS, OPS, WORDS
+from ..alerts.conditions import DERIVED, EVENTS, METRICS, OPS, WORDS
 from ..alerts.incidents import sentence
 from ..insight.vocabulary import State
 from ..live.feed import fleet
@@ -26,6 +26,7 @@ KINDS = (
     ("unusual", "a number that is not as usual at this hour of the week"),
     ("state", "a state"),
     ("stuck", "consumers that are stuck"),
+    ("event", "something that happens"),
 )
 _EMPTY: dict[str, Any] = {"name": "", "filter": "", "severity": "warning", "per": "queue", "enabled": True}
 
@@ -63,7 +64,7 @@ def rule(request: HttpRequest, id: int) -> HttpResponse:
 
 
 def _form(request: HttpRequest, given: dict[str, Any], row: Rule | None, why: str, queue: Queue | None) -> HttpResponse:
-    clock = given["condition"].get("kind") in ("broker", "weir", "event")
+    clock = given["condition"].get("kind") in ("broker", "weir")
     managed = row is not None and row.managed_by == "apply"
     context = {
         "nav": "alerts",
@@ -81,6 +82,7 @@ def _form(request: HttpRequest, given: dict[str, Any], row: Rule | None, why: st
         "ops": OPS,
         "states": [state.name.lower() for state in State],
         "stuck": WORDS["stuck"],
+        "events": EVENTS,
         "severities": Severity.values,
         "notifiers": Notifier.objects.all(),
         "templates": suggest.for_fleet(fleet().snapshot()) if row is None else (),

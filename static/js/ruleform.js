@@ -63,7 +63,7 @@ function show() {
   if (clock) return;
   const kind = condition.kind ?? (condition.metric === "state" ? "state" : "threshold");
   part("kind").value = kind;
-  if (kind === "state" || kind === "stuck") part(kind).value = condition.value;
+  if (["state", "stuck", "event"].includes(kind)) part(kind).value = condition.value;
   else {
     part("metric").value = condition.metric;
     part("value").value = inWords(kind === "unusual" ? "" : condition.metric, condition.value);
@@ -90,6 +90,7 @@ function condition() {
   const timing = { for_seconds: seconds("for"), clear_seconds: seconds("clear") };
   if (clock) return { ...given.condition, ...timing };
   const kind = part("kind").value;
+  if (kind === "event") return { kind, value: part("event").value, clear_seconds: timing.clear_seconds };
   const common = { kind, ...timing, unknown: part("unknown").value };
   if (kind === "state") return { ...common, value: part("state").value };
   if (kind === "stuck") return { ...common, value: part("stuck").value, window_seconds: seconds("window") };
@@ -108,6 +109,8 @@ function whole() {
   const to = [...form.querySelectorAll("[name=notifier]:checked")].map((box) => Number(box.value));
   const [from, until] = [part("quiet_from").value, part("quiet_to").value];
   const next = part("escalate_to")?.value;
+  const [first, ...later] = given.escalation ?? []; // the form shows the first step, and who is told first in it
+  const told = first && next === String(first.notifiers[0]) ? first.notifiers : [Number(next)];
   return {
     name: part("name").value,
     filter: clock ? given.filter : part("filter").value,
@@ -116,7 +119,7 @@ function whole() {
     per: clock ? given.per : part("per").value,
     notifiers: to,
     quiet: from && until ? { from, to: until, timezone: place("zone").dataset.zone } : {},
-    escalation: next ? [{ after_seconds: seconds("escalate"), notifiers: [Number(next)] }] : [],
+    escalation: next ? [{ after_seconds: seconds("escalate"), notifiers: told }, ...later] : [],
   };
 }
 
@@ -143,6 +146,7 @@ let timer = 0;
 
 async function preview() {
   const turn = ++asked;
+  if (part("kind").value === "event") return nothingToTry();
   try {
     const body = { filter: part("filter").value, condition: condition(), per: part("per").value, hours: Number(place("hours").value) };
     place("found").classList.add("old");
@@ -156,6 +160,12 @@ async function preview() {
     place("found").textContent = "Nothing to try as it stands.";
   }
   place("found").classList.remove("old");
+}
+
+function nothingToTry() {
+  complain(null);
+  place("found").textContent = "What happens once has no history to try it on.";
+  for (const name of ["shown", "notes", "plot", "firings"]) place(name).replaceChildren();
 }
 
 function tell(found) {
@@ -198,6 +208,7 @@ function firing(one, metric) {
 
 form.addEventListener("input", (event) => {
   if (clock) return;
+  if (event.target.name === "kind" && event.target.value === "event" && part("clear").value === "2m") part("clear").value = "1h";
   if (event.target.name === "metric" && event.target.value === "retention_left_seconds") part("op").value = "<"; // it runs out
   fit();
   clearTimeout(timer);
