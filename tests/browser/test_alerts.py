@@ -20,6 +20,7 @@ def test_from_add_alert_to_an_incident_that_closes(another: Starts, watched: Wat
     live(page)
     page.click(f"{row_of(page, 'orders.fulfil')} a")
     page.click("text=Add alert")
+    page.wait_for_url("**/alerts/rules/add/**", timeout=LATE)
     add_the_rule(page)
     page.goto(f"{weir.url}/")
     expect(page.locator("nav a[data-go=a] .badge")).to_have_text("1", timeout=LATE)
