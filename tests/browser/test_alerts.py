@@ -64,11 +64,11 @@ def see_the_incident(page: Page) -> None:
     assert_accessible(page)
     page.fill("[name=note]", "looking at it")
     page.click("#acknowledge")
-    expect(page.locator(".story")).to_contain_text("acknowledged: looking at it")
+    expect(page.locator(".story")).to_contain_text("acknowledged: looking at it", timeout=LATE)
     page.set_viewport_size({"width": 390, "height": 844})
     page.fill("[name=reason]", "deploying the fix")
-    page.click("text=30 min")
-    expect(page.locator(".chip", has_text="silenced")).to_be_visible()
+    page.click("button:text-is('30 min')")
+    expect(page.locator(".chip", has_text="silenced")).to_be_visible(timeout=LATE)
     page.set_viewport_size({"width": 1440, "height": 900})
 
 
