@@ -135,12 +135,11 @@ function show(frame) {
   latest = null;
   if (frame.view.filter !== view.filter || frame.view.group !== view.group) return;
   if (box.error && box.text === frame.view.filter) box.fail(null);
-  const first = !groups.drawn;
-  groups.drawn = true;
   groups.show(frame.rows, view.group, view.key, frame.total);
   summary(frame.summary, frame.rows.length);
   const of = row();
-  if (!of && view.key === null && frame.rows.length && matchMedia("(min-width: 761px)").matches && first) return go({ key: frame.rows[0].key }, false);
+  const blank = part("messages").hidden && part("choose").hidden;
+  if (!of && view.key === null && frame.rows.length && blank && matchMedia("(min-width: 761px)").matches) return go({ key: frame.rows[0].key }, false);
   if (of && part("messages").hidden) return chosen();
   if (!of && view.key !== null) chosen();
   if (!of) return;
@@ -161,10 +160,10 @@ function summary(said, shown) {
     if (said.taken) words.push(said.taken.sentence);
     if (said.searched) words.push(said.searched);
   }
-  part("under").textContent = words.join(" · ");
+  const none = !shown && !view.filter;
+  part("under").textContent = none && !said.problem ? "" : words.join(" · ");
   const expiry = said.oldest_expires_at ? (Date.parse(said.oldest_expires_at) - Date.now()) / 1000 : null;
   part("expiry").textContent = expiry === null ? "" : `oldest expires in ${duration(Math.max(0, expiry))}`;
-  const none = !shown && !view.filter;
   part("calm").hidden = !none;
   part("inbox").hidden = none;
   part("nothing").hidden = Boolean(shown) || none;
@@ -172,7 +171,7 @@ function summary(said, shown) {
   part("calm-title").textContent = lying ? "Nothing was looked at yet" : "No dead letters";
   part("calm-look").hidden = !lying;
   if (lying) part("calm-words").textContent = `${count(lying)} dead letters lie in ${count(said.holders)} ${said.holders === 1 ? "queue" : "queues"}. What is in them shows when somebody looks; the price is said first.`;
-  else part("calm-words").textContent = said.holders ? `${count(said.holders)} ${said.holders === 1 ? "queue holds" : "queues hold"} dead letters, and all are empty.` : "No queue of dead letters is known yet.";
+  else part("calm-words").textContent = said.holders ? `${said.holders === 1 ? "One queue is there for them, and it is" : `${count(said.holders)} queues are there for them, and all are`} empty.` : "No queue of dead letters is known yet.";
   part("snoozed").textContent = said.snoozed ? `${count(said.snoozed)} snoozed` : "";
   part("snoozed").hidden = !said.snoozed;
 }
