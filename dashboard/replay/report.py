@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -135,16 +134,15 @@ class Reading:
 
     def by_time(self, points: int = 120) -> list[tuple[float, int, int]]:
         """(epoch seconds, sent until then, came back until then) for a chart, at most so many."""
-        rows = self._db.execute("select at, came_back from message where state in (3, 4) order by at").fetchall()
-        if not rows:
+        there = "from message where state in (3, 4)"
+        first, last = self._db.execute(f"select min(at), max(at) {there}").fetchone()
+        if first is None:
             return []
-        first, last = rows[0][0], rows[-1][0]
-        step = max((last - first) / points, 1e-9)
+        slots = f"select max(at), count(*), sum(came_back) {there} group by cast((at - ?) / ? as int) order by 1"
         line: list[tuple[float, int, int]] = []
         sent = back = 0
-        for _, group in groupby(rows, key=lambda row: int((row[0] - first) / step)):
-            for at, returned in group:  # noqa: B007 - the last one counts
-                sent, back = sent + 1, back + returned
+        for at, more, returned in self._db.execute(slots, (first, max((last - first) / points, 1e-9))):
+            sent, back = sent + more, back + returned
             line.append((at, sent, back))
         return line
 

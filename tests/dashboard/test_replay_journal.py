@@ -103,3 +103,16 @@ def test_a_newer_journal_is_left_alone(tmp_path):
     db.close()
     with pytest.raises(JournalError, match="was written by a newer Weir"):
         Journal(tmp_path / "j", "me")
+
+
+def test_a_chart_has_few_points_of_many_messages_and_ends_with_all(tmp_path):
+    with Journal(tmp_path / "j", "me") as journal:
+        for _ in range(30):
+            numbers = [journal.add("id", State.SENDING, 1, "orders") for _ in range(10)]
+            journal.commit()
+            journal.move(numbers, State.SENDING, State.SENT)
+            journal.came_back(numbers[:2])
+            journal.commit()
+    with Reading(tmp_path / "j") as reading:
+        line = reading.by_time(points=5)
+    assert 1 <= len(line) <= 6 and line[-1][1:] == (300, 60) and line == sorted(line)
