@@ -67,7 +67,13 @@ def conditions(rules: int) -> list[Condition]:
     ]
     made = []
     for i in range(rules):
-        limit = {"metric": metrics[i % len(metrics)], "value": 700 + i, "clear_value": 500, "for_seconds": 10 * (i % 7)}
+        limit = {
+            "metric": metrics[i % len(metrics)],
+            "op": ">",
+            "value": 700 + i,
+            "clear_value": 500,
+            "for_seconds": 10 * (i % 7),
+        }
         made.append(Condition.read(kinds[i % 10] if i % 10 < 3 else limit))
     return made
 
