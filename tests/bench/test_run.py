@@ -45,6 +45,10 @@ def test_a_wrong_name_is_said():
     assert done.returncode == 2 and "no benchmark nonsense" in done.stderr and "ingest" in done.stderr
 
 
+def test_the_usual_ones_take_a_quarter_of_an_hour():
+    assert sum(seconds for name, (_, seconds) in registry.BENCHES.items() if name not in registry.MORE) <= 900
+
+
 def test_a_report_says_what_was_aimed_at_and_what_failed(tmp_path):
     rows = [{"n": 1, "ms": 0.5, "peer": None}, {"n": 1000, "ms": 20.0, "peer": 3.0}]
     targets = [Target("a thousand", 20, 10), Target("share", 0.9, 0.8, at_least=True)]
