@@ -21,9 +21,17 @@ def record(who: str, action: str, target: str = "", result: str = "done", **deta
 
     Nothing secret may be passed: entries are shown to administrators as they stand.
     """
-    return AuditEntry.objects.create(
-        who=who[:150], action=action[:64], target=target[:300], result=result[:300], details=details
-    )
+    texts = {"who": who[:150], "action": action[:64], "target": target[:300], "result": result[:300]}
+    return AuditEntry.objects.create(**without_nul(texts), details=without_nul(details))
+
+
+def without_nul(value: Any) -> Any:
+    """A JSON value without the one character that PostgreSQL has not."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, dict):
+        return {without_nul(name): without_nul(one) for name, one in value.items()}
+    return [without_nul(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True, slots=True)

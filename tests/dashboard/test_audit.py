@@ -114,3 +114,9 @@ def test_what_others_wrote_is_text_and_details_are_words(client_admin):
 def test_settings_lead_administrators_there(client_admin, client_operator):
     assert 'href="/audit/"' in text(client_admin.get("/settings/"))
     assert 'href="/audit/"' not in text(client_operator.get("/settings/"))
+
+
+def test_an_entry_holds_no_nul_which_postgresql_could_not_keep():
+    entry = audit.record("ni\0na", "export letters", "body:\0", selection={"filter": "\0a", "ids": ["\0b", 1]})
+    assert (entry.who, entry.target) == ("nina", "body:")
+    assert entry.details == {"selection": {"filter": "a", "ids": ["b", 1]}}
