@@ -260,6 +260,19 @@ class LettersContract:
         lease.close()
         assert self.same(bodies(queue), [b"one", b"three"])
 
+    def test_what_is_removed_without_waiting_is_told_once_and_in_the_end(
+        self, lease: Lease, queue: str, put: Puts, bodies: Bodies
+    ) -> None:
+        for n in range(8):
+            put(b"%d" % n)
+        tags = [one.tag for one in self.take(lease, 8)]
+        told = [receipt for tag in tags for receipt in lease.remove([tag], wait=False)]
+        told += lease.remove([])
+        assert sorted((one.tag, one.outcome) for one in told) == [(tag, Outcome.REMOVED) for tag in sorted(tags)]
+        assert not lease.remove([])
+        lease.close()
+        assert bodies(queue) == []
+
     def test_a_copy_bears_stamps_where_it_can(
         self, broker: Any, lease: Lease, queue: str, other: str, put: Puts
     ) -> None:
