@@ -1,9 +1,10 @@
-"""New causes of dead letters, for rules that wait for them."""
+"""New causes of dead letters, told at once to rules that wait for them; `happenings` finds what a death left untold."""
 
 from __future__ import annotations
 
 from ..letters import news
 from ..models import Queue
+from .happenings import key_of
 from .incidents import happened
 
 
@@ -13,4 +14,5 @@ def register() -> None:
 
 
 def _heard(queue: Queue, cause: news.NewCause) -> None:
-    happened("cause", cause.sentence(queue.name), cause.fingerprint, queue=queue.pk, values={"count": cause.count})
+    key = key_of(cause.fingerprint, queue.pk)
+    happened("cause", cause.sentence(queue.name), key, queue=queue.pk, values={"count": cause.count})

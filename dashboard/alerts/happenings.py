@@ -55,7 +55,12 @@ def _tell_causes(queue: int, some: list[tuple[Cause, int, str]]) -> None:
     for cause, letters, _ in some:
         many = "1 letter" if letters == 1 else f"{letters} letters"
         reason = f"Dead letters of a new cause in {name}: {cause.title} ({many} so far)."
-        happened("cause", reason, f"cause {cause.fingerprint} {queue}", queue=queue)
+        happened("cause", reason, key_of(cause.fingerprint, queue), queue=queue)
+
+
+def key_of(fingerprint: str, queue: int) -> str:
+    """By which a new cause in a queue is one incident, whoever is first to tell of it."""
+    return f"cause {fingerprint} {queue}"
 
 
 def _replays() -> None:

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from dashboard.alerts import clock, silences
-from dashboard.models import Broker, Cause, Fact, Incident, Letter, Notifier, Replay, Rule, Silence, Telling
+from dashboard.alerts import causes, clock, silences
+from dashboard.letters.news import NewCause
+from dashboard.models import Broker, Cause, Fact, Incident, Letter, Notifier, Queue, Replay, Rule, Silence, Telling
 
 from .fleets import made_up_broker
 from .polled import Polled, rule, story
@@ -190,6 +191,7 @@ def test_new_causes_of_dead_letters_and_bad_ends_of_replays_are_told_once():
     letter("Old", orders)
     looks(1)
     letter("Card", orders)
+    causes._heard(Queue.objects.get(pk=orders), NewCause("Card", "CardError", 1))  # as whoever read it says at once
     letter("Smtp", mail)
     Replay.objects.create(queue_id=orders, queue_name="orders.dlq", broker_name="prod", made_by="ann", state="failed",
                           sent=3, came_back=2, reason="Too many came back.", ended_at=timezone.now())  # fmt: skip
@@ -197,6 +199,6 @@ def test_new_causes_of_dead_letters_and_bad_ends_of_replays_are_told_once():
                           sent=3, ended_at=timezone.now())  # fmt: skip
     looks(2, 10)
     assert sorted(one.reason for one in Incident.objects.all()) == [
-        "Dead letters of a new cause in orders.dlq: CardError (1 letter so far).",
+        "CardError is new in orders.dlq: 1 dead letter.",
         "The replay of orders.dlq is failed: 3 sent, 2 came back. Too many came back.",
     ]
