@@ -240,6 +240,7 @@ class Lease(Protocol):
     random     letters can be taken by their ids; what is taken is not out of the sight of others
     own_ids    ids are the broker's own: no two letters of this queue ever share one
     atomic     `send` moves in one step that is either done or not (Redis): its receipts say REMOVED at once
+    keeps      nothing can be removed: originals stay, in everybody's sight (streams); `remove` raises NotSupported
     most_held  how many letters may be held at once
     """
 
@@ -251,6 +252,8 @@ class Lease(Protocol):
     def own_ids(self) -> bool: ...
     @property
     def atomic(self) -> bool: ...
+    @property
+    def keeps(self) -> bool: ...
     @property
     def most_held(self) -> int: ...
 

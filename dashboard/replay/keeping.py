@@ -90,7 +90,7 @@ class KeepingLease:
         self._taken: dict[int, Taken] = {}
         self._receipts: list[Receipt] = []
         self.until, self.random, self.own_ids = lease.until, lease.random, lease.own_ids
-        self.atomic = False
+        self.atomic = self.keeps = False
 
     @property
     def most_held(self) -> int:

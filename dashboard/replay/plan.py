@@ -27,6 +27,7 @@ from ..snapshot import iso
 from . import estimate, keeping, orders, room, wide
 from .passes import MOST_UNDERWAY
 from .planned import Plan, changed_by
+from .tasks import KEEPS
 
 #: Seconds of the lease that a plan tries.
 TRIED = 10.0
@@ -67,6 +68,7 @@ def fill(plan: Plan, replay: Replay) -> None:
     if queue is None:
         raise DeedRefused("queue_id", f"{replay.queue_name} is no longer known here.")
     broker = orders.adapter(queue.broker)
+    stays = False
     try:
         price = broker.price(queue.key)
         look = broker.look(queue.key, Bounds(messages=0))
@@ -85,10 +87,14 @@ def fill(plan: Plan, replay: Replay) -> None:
         beside = isinstance(broker, MakesQueues) and not broker.not_beside(queue.key)
         if replay.how == Replay.How.WEIR:
             _stamps(plan, replay, queue, broker, to)
-            broker.lease(queue.key, TRIED).close()  # takes nothing; says at once what can never be taken, or may not be
+            lease = broker.lease(queue.key, TRIED)  # takes nothing; says at once what can never, or may not be taken
+            stays = lease.keeps
+            lease.close()
     finally:
         broker.close()
     _mind(plan, replay, queue, price, beside)
+    if stays:
+        _staying(plan, replay)
     _trial(plan, replay)
     _time(plan, replay, queue)
     _confirm(plan, replay)
@@ -254,6 +260,16 @@ def _mind(plan: Plan, replay: Replay, queue: Queue, price: Price, beside: bool) 
             "Each is kept until the broker confirms its copy. After a crash it resumes; at most "
             f"{MOST_UNDERWAY:,} may be sent twice, and those are named."
         )
+
+
+def _staying(plan: Plan, replay: Replay) -> None:
+    """From a queue that keeps its messages: copies only."""
+    if replay.deed in (Replay.Deed.MOVE, Replay.Deed.DELETE):
+        plan.refused = plan.refused or KEEPS
+    plan.safety = (
+        "The originals stay where they are: this queue removes none before their time. After a crash the replay "
+        f"resumes; at most {MOST_UNDERWAY:,} may be sent twice, and those are named."
+    )
 
 
 def _room(plan: Plan, replay: Replay) -> None:

@@ -23,7 +23,7 @@ from .guards import Pace, too_many_back
 from .journal import Journal
 from .passes import Pass
 from .states import Fenced, JournalError, State
-from .tasks import End, Order
+from .tasks import KEEPS, End, Order
 from .telling import Desk, Halted, Voice
 
 LEASE, LONG_LEASE = 60.0, 600.0  # seconds; the long one where letters are held that were not chosen
@@ -261,7 +261,12 @@ class Runner:
         seconds = self.order.lease_seconds or (LONG_LEASE if self.order.holds else LEASE)
         self._free_the_held()
         lease: Lease = self.broker.lease(self.order.key, seconds)
-        self._atomic, self._hides = lease.atomic, not lease.random
+        self._atomic, self._hides = lease.atomic, not (lease.random or lease.keeps)
+        if lease.keeps and not self.task.keeps:
+            if not self.order.judges:
+                lease.close()
+                raise Stopped("failed", KEEPS)
+            self.task = replace(self.task, keeps=True)
         if self.wrap is not None:
             lease = self.wrap(lease, self.journal)
         before = float(self.journal.said("held_until", "0"))
@@ -301,7 +306,7 @@ class Runner:
 
     @property
     def _check_due(self) -> bool:
-        return self.order.judges and not self.order.holds and clock.now() - self._checked > CHECK
+        return self.order.judges and not (self.order.holds or self.task.keeps) and clock.now() - self._checked > CHECK
 
     def _working(self) -> None:
         """A word from inside a pass."""

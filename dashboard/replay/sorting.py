@@ -44,7 +44,7 @@ class Sorter:
         self.fresh = 0
         self._resent: set[int] = set()
         self._unmarked = Unmarked(journal)
-        self._repeats = lease.own_ids and not lease.random  # SQS may hand out again what was deleted
+        self._repeats = lease.own_ids and not (lease.random or lease.keeps)  # SQS may hand out again what was deleted
         if self._repeats:
             journal.index_ids()
         self._gone: set[str] = set()

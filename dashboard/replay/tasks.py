@@ -11,6 +11,8 @@ from collectors.letters import Destination, Taken
 
 from .guards import Limits
 
+KEEPS = "This queue keeps its messages: none can be moved out of it, or deleted. Replay or copy them."
+
 
 class End(StrEnum):
     """Why a pass ended."""

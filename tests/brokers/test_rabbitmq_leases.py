@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from collectors.brokers.rabbitmq.sending import Posted, Sender
-from collectors.errors import AccessRefused, NotSupported
+from collectors.errors import AccessRefused
 from collectors.letters import Bounds, Destination, Outcome, Parcel, Stamp
 from collectors.registry import parse
 from tests.brokers.rabbitmq_letters import (
@@ -214,18 +214,6 @@ def test_what_is_given_back_is_not_taken_again_before_the_rest(
         lease.remove([one.tag for one in taken[::2]])
         lease.give_back([one.tag for one in taken[1::2]])
     assert drained(rabbitmq_node, vhost, "dead", 50) == [*BODIES[1:20:2], *BODIES[20:]]
-
-
-def test_a_queue_that_ends_with_its_last_consumer_is_looked_at_and_not_leased(rabbitmq_node: Node, vhost: str) -> None:
-    with rabbitmq_node.connect(vhost) as connection:
-        connection.channel().queue_declare("fleeting", durable=True, auto_delete=True)
-    put(rabbitmq_node, vhost, "fleeting", [b"one"])
-    with polling(rabbitmq_node.url(vhost=vhost)) as broker:
-        for _ in range(2):
-            assert len(broker.look(key(vhost, "fleeting"), Bounds()).letters) == 1
-        with pytest.raises(NotSupported, match="last consumer leaves"):
-            broker.lease(key(vhost, "fleeting"), 60.0)
-    assert waiting(rabbitmq_node, vhost, "fleeting") == 1
 
 
 # --- what a destination reaches --------------------------------------------------------------------------------------

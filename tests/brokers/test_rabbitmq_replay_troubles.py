@@ -170,14 +170,15 @@ def test_confirmations_that_come_too_late_name_what_is_sent_again(
     with Proxy(rabbitmq_node.amqp) as proxy:
         desk.rate = 100.0
         slow = when(desk, 20, lambda: setattr(proxy, "weather", Weather("late", delay=1.5)))
-        fair = when(desk, 40, lambda: setattr(proxy, "weather", FAIR))
+        fair = threading.Timer(8.0, lambda: setattr(proxy, "weather", FAIR))
+        fair.start()
         one = threading.Thread(
             target=run, args=(path, order(dead, orders, lease_seconds=6.0), desk, through(rabbitmq_node, proxy, vhost))
         )
         one.start()
         slow.join()
-        one.join(100)
-        fair.join(1)
+        one.join()
+        fair.join()
     assert desk.state in ("done", "failed")
     arrived = bodies(rabbitmq_node, vhost, "orders")
     left = drained(rabbitmq_node, vhost, "dead", len(BODIES) - desk.counts.removed)

@@ -110,7 +110,7 @@ class RabbitMQ:
         return self._letters.look(key, bounds, after, stop)
 
     def lease(self, key: str, seconds: float) -> RabbitLease:
-        """At most half of the queue's consumer timeout. Streams have no leases: raises NotSupported."""
+        """At most half of the queue's consumer timeout. Originals stay in a stream."""
         return self._letters.lease(key, seconds)
 
     def send_new(self, to: Destination, body: bytes, headers: Mapping[str, Any], properties: Mapping[str, str]) -> str:

@@ -21,6 +21,7 @@ from .look import Looking
 from .making import make_beside
 from .management import Management
 from .new import send_new
+from .odd_leases import GettingLease, StreamLease
 from .places import NEEDS, Surroundings
 from .returning import Source
 from .streams import StreamLook
@@ -60,19 +61,18 @@ class Letters:
 
     def lease(self, key: str, seconds: float) -> RabbitLease:
         where, rules, row = self._around.rules(key, seconds)
-        if rules.kind == "stream":
-            raise NotSupported("A stream keeps its messages: none can be taken out of it, or removed.")
         if rules.price.refused:
             raise NotSupported(rules.price.refused)
-        if row.get("auto_delete"):
-            raise NotSupported("This queue is deleted when its last consumer leaves: a lease would be its end.")
+        lease = GettingLease if row.get("auto_delete") else StreamLease if rules.kind == "stream" else RabbitLease
         until = time.time() + min(seconds, rules.timeout / 2)
         around = self._around
-        return RabbitLease(self._url, where, rules, mean_size(row), until, around, around.refuses_when_full)
+        return lease(self._url, where, rules, mean_size(row), until, around, around.refuses_when_full)
 
     def held(self, key: str) -> bool:
         """Whether the queue has consumers: a lease is one for as long as the broker takes its connection for alive."""
-        where, rules, _ = self._around.rules(key, Bounds().seconds)
+        where, rules, row = self._around.rules(key, Bounds().seconds)
+        if row.get("auto_delete"):  # a lease is no consumer there
+            return True
         link = Link(self._url, where[0])
         try:
             return Source(link, link.open_channel(), where[1], rules).ready()[1] > 0

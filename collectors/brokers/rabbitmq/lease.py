@@ -41,7 +41,8 @@ RefusesWhenFull = Callable[[QueueKey], bool]
 class RabbitLease:
     """Letters of one classic or quorum queue (`collectors.letters.Lease`)."""
 
-    random, own_ids, atomic = False, False, False
+    random, own_ids, atomic, keeps = False, False, False, False
+    _as: type[Held] = Held
 
     def __init__(
         self,
@@ -67,7 +68,8 @@ class RabbitLease:
         self._targets: dict[Destination, tuple[str, Target]] = {}
         self._ordered: tuple[tuple[str, str] | None, frozenset[str]] = (None, frozenset())
         self._copying = Copier()
-        self._consuming = self._closed = False
+        self._consuming = self._closed = self._empty = False
+        self._asked = 0  # answers to basic.get that have not come
         self._tended_at = time.monotonic()
         link = Link(url, where[0])
         try:
@@ -136,9 +138,13 @@ class RabbitLease:
         while events:
             event = events.popleft()
             if isinstance(event, Arrived):
-                (tag,) = unpack_from(">Q", event.arguments, 1 + event.arguments[0])
-                self._held[tag] = held = Held(tag, event, self._where[0], self._places)
+                at = 1 + event.arguments[0] if event.name == frames.DELIVER else 0
+                (tag,) = unpack_from(">Q", event.arguments, at)
+                self._held[tag] = held = self._as(tag, event, self._where[0], self._places)
                 self._fresh.append(held)
+                self._asked -= 1
+            elif event.name == frames.GET_EMPTY:
+                self._asked, self._empty = self._asked - 1, True
             elif event.name == frames.CANCEL:
                 raise BadAnswer(f"RabbitMQ no longer delivers from '{self._name}': the queue is gone, or its node.")
 

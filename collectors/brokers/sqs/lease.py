@@ -42,7 +42,7 @@ ENDING = 30.0
 class SQSLease:
     """`until` as `collectors.letters.Lease` has it. `most_held` shrinks to what is held when the letters are large."""
 
-    random, own_ids, atomic = False, True, False
+    random, own_ids, atomic, keeps = False, True, False, False
 
     def __init__(self, queue: Queue, a: Attributes, places: Places, seconds: float) -> None:
         self._queue, self._places = queue, places
