@@ -60,7 +60,7 @@ def test_a_broker_that_is_silent_is_said(web):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--filter", "depth>>1"), "--filter: at 7"),
+        (("--filter", "depth>>1"), "--filter: At position 7: '>1' cannot be compared"),
         (("--sort", "colour"), "--sort must be one of attention"),
         (("--limit", "-1"), "--limit must be 0 or more"),
         (("--watch", "soon"), "'soon' is not a number of seconds"),
