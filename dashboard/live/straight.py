@@ -18,6 +18,7 @@ from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet.tcp import Connection
 
 _TEXT = 0x81  # a whole message of text
+_KNOWN = ("writeSomeData", "dataBuffer", "_tempDataLen")  # of Twisted's connections: another version may have others
 
 
 def framed(payload: bytes) -> bytes:
@@ -42,7 +43,8 @@ class Straight:
     def of(cls, send: Any) -> Straight | None:
         """Of the `send` that a server gives to the outermost application; None where it is not Daphne's."""
         protocol = send.args[0] if isinstance(send, partial) and send.args else None
-        return cls(protocol) if isinstance(protocol, WebSocketProtocol) else None
+        known = isinstance(protocol, WebSocketProtocol) and all(hasattr(protocol.transport, name) for name in _KNOWN)
+        return cls(protocol) if known else None
 
     def write(self, wire: bytes) -> bool:
         """Write what `framed` made, or leave it to the usual way (False). Raises Disconnected."""
