@@ -27,6 +27,8 @@ from .receiving import BATCH, NOT_SAID
 BATCH_BYTES = 256 * 1024
 #: Times that a copy is sent which AWS refused for being one too many, and seconds to wait before the second.
 TIMES, WAIT = 6, 0.1
+#: Tries of which the answers may be lost, on a FIFO queue.
+FIFO_TIMES = 3
 
 
 @dataclass(slots=True, frozen=True)
@@ -89,30 +91,38 @@ def batches(copies: Sequence[Copy]) -> Iterator[list[Copy]]:
 
 def send(queue: Queue, batch: Sequence[Copy]) -> list[Receipt]:
     """Send one batch: SENT, REFUSED or UNKNOWN for each of it."""
-    call = queue.target.call if queue.fifo else queue.target.call_once
-    left, why = list(batch), ""
+    left, why, doubt = list(batch), "", False  # doubt: an answer was lost, so that a later refusal says little
     receipts: list[Receipt] = []
     for turn in range(TIMES):
         if turn:
             time.sleep(WAIT * 2 ** (turn - 1) * random.uniform(0.5, 1.5))
         entries = [{"Id": str(n), **copy.entry} for n, copy in enumerate(left)]
         try:
-            answer = call("sqs", "send_message_batch", QueueUrl=queue.url, Entries=entries)
+            answer = queue.target.call_once("sqs", "send_message_batch", QueueUrl=queue.url, Entries=entries)
         except Throttled as error:
             why = str(error)
             continue
         except CollectorError as error:
-            return [*receipts, *(Receipt(copy.tag, _outcome(error, queue), str(error)) for copy in left)]
-        told = _judged(answer, left)
+            outcome, why = _outcome(error), str(error)
+            if outcome is Outcome.UNKNOWN and queue.fifo and turn < FIFO_TIMES - 1:
+                doubt = True
+                continue
+            return [*receipts, *_refused(left, outcome, why, doubt)]
+        told = _judged(answer, left, doubt)
         receipts += [receipt for receipt in told if receipt is not None]
         left = [copy for copy, receipt in zip(left, told, strict=True) if receipt is None]
         if not left:
             return receipts
         why = "SQS refused it because too many calls were made."
-    return [*receipts, *(Receipt(copy.tag, Outcome.REFUSED, why) for copy in left)]
+    return [*receipts, *_refused(left, Outcome.REFUSED, why, doubt)]
 
 
-def _judged(answer: Mapping[str, Any], batch: Sequence[Copy]) -> list[Receipt | None]:
+def _refused(copies: Sequence[Copy], outcome: Outcome, why: str, doubt: bool) -> list[Receipt]:
+    """Where a try before may have arrived, a refusal of this one does not say that no copy is anywhere."""
+    return [Receipt(copy.tag, Outcome.UNKNOWN if doubt else outcome, why) for copy in copies]
+
+
+def _judged(answer: Mapping[str, Any], batch: Sequence[Copy], doubt: bool) -> list[Receipt | None]:
     """What the answer says of each copy; None = it may be sent again."""
     sent = {one["Id"]: one for one in answer.get("Successful") or ()}
     failed = {one["Id"]: one for one in answer.get("Failed") or ()}
@@ -124,7 +134,7 @@ def _judged(answer: Mapping[str, Any], batch: Sequence[Copy]) -> list[Receipt | 
             judged.append(Receipt(copy.tag, Outcome.SENT if fine else Outcome.UNKNOWN, why))
         elif one := failed.get(str(n)):
             code = str(one.get("Code", "no reason given"))
-            ours = one.get("SenderFault") is True
+            ours = one.get("SenderFault") is True and not doubt
             outcome = Outcome.REFUSED if ours else Outcome.UNKNOWN
             again = code.rpartition(".")[2] in THROTTLED
             judged.append(None if again else Receipt(copy.tag, outcome, f"SQS refused it: {code}."))
@@ -142,13 +152,13 @@ def as_sent(told: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
     return all(told.get(name) in (None, "", digest) for name, digest in expected.items())
 
 
-def _outcome(error: CollectorError, queue: Queue) -> Outcome:
-    """REFUSED only where no copy can be anywhere."""
+def _outcome(error: CollectorError) -> Outcome:
+    """REFUSED only where this call left no copy anywhere."""
     cause = error.__cause__
     if isinstance(cause, aws.ClientError):
         status = int(cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
         return Outcome.REFUSED if 400 <= status < 500 else Outcome.UNKNOWN
     if isinstance(error, AccessRefused | NotSupported | BadURL):
         return Outcome.REFUSED
-    never_left = isinstance(cause, aws.EndpointConnectionError | aws.ConnectTimeoutError) and not queue.fifo
+    never_left = isinstance(cause, aws.EndpointConnectionError | aws.ConnectTimeoutError)
     return Outcome.REFUSED if never_left else Outcome.UNKNOWN
