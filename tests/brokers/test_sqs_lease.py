@@ -201,6 +201,22 @@ def test_a_send_whose_answer_is_lost_is_not_called_sent_nor_made_twice(moving: M
     assert moving.proxy.calls["SendMessageBatch"] == (3 if kind else 1)
 
 
+def test_a_refusal_after_a_try_whose_answer_was_lost_is_no_refusal(moving: Moving) -> None:
+    """On a FIFO queue a send is tried again; the copy of the first try is there, whatever is said of the second."""
+    dead, orders = moving.queue("dead.fifo"), moving.queue("orders.fifo")
+    put(moving.peer, dead, "x")
+    first = iter([True])
+    moving.proxy.loses = lambda action: action == "SendMessageBatch" and next(first, False)
+    moving.proxy.entries = lambda action, _: (
+        "InternalError" if action == "SendMessageBatch" and moving.proxy.calls[action] > 1 else ""
+    )
+    held = moving.broker.lease(dead, 60)
+    [receipt] = sent(held, orders, stamp=STAMP)
+    assert receipt.outcome is Outcome.UNKNOWN and "InternalError" in receipt.why
+    held.close()
+    assert len(moving.found(orders)) == 1 and len(moving.found(dead)) == 1
+
+
 def test_a_copy_that_was_stored_otherwise_is_not_called_sent(moving: Moving) -> None:
     dead, orders = moving.queue("dead"), moving.queue("orders")
     put(moving.peer, dead, "x")
