@@ -56,6 +56,8 @@ class Worker:
                 if self._claim():
                     self.tidy()
             except Exception:  # a locked database or a full disk now: the next round tries again
+                if self._stopped.is_set():  # what it works on is closed by now
+                    return
                 log.exception("Tidying up failed; trying again in %d s.", EVERY)
             self._stopped.wait(EVERY)
 
@@ -70,6 +72,8 @@ class Worker:
                 clock.worker_is_here(time.time())
                 clock.turn()
             except Exception:  # a locked database now: the next look finds the same
+                if self._stopped.is_set():
+                    return
                 log.exception("The clock's rules could not be judged; trying again in %d s.", clock.EVERY)
             self._stopped.wait(clock.EVERY)
 

@@ -39,9 +39,10 @@ class Checkpoints:
 
     def note(self, total: int) -> None:
         """`total` rows were written since the file was opened. Only for whoever holds the lock of the writer."""
-        if self._thread is None:
-            self._thread = Thread(target=self._run, name="store-checkpoints", daemon=True)
-            self._thread.start()
+        if self._thread is None and not self._stopped:
+            thread = Thread(target=self._run, name="store-checkpoints", daemon=True)
+            thread.start()
+            self._thread = thread  # only now: one that was not started cannot be waited for
         self._some.set()
         if total - self._before >= ROWS:
             self._before = total
@@ -61,6 +62,8 @@ class Checkpoints:
                 while self._wait():
                     self._move(connection)
         except (StoreError, sqlite3.Error) as error:  # commits do it then
+            if self._stopped:  # the file was closed before this got to it
+                return
             log.warning("What is written to the samples is put in its place while ticks wait: %s", error)
 
     def _wait(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from threading import Event, Thread
 import pytest
 
 from dashboard.store import FILE_NAME
+from dashboard.store.checkpoints import Checkpoints
 from dashboard.store.embedded import EmbeddedStore
 
 from .store_contract import START, tick
@@ -78,6 +80,21 @@ def test_long_work_gives_way_to_a_tick_but_not_for_ever(tmp_path: Path) -> None:
         assert not went.wait(0.02)
     assert went.wait(30)
     store.close()
+
+
+def test_an_end_beside_the_first_write_waits_for_no_thread_that_never_began(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for n in range(100):
+        checkpoints = Checkpoints(lambda: sqlite3.connect(tmp_path / FILE_NAME))
+        writer = Thread(target=checkpoints.note, args=(n,))
+        writer.start()
+        checkpoints.stop()
+        writer.join()
+        checkpoints.stop()
+    checkpoints.note(10_000)
+    assert checkpoints._thread is None or not checkpoints._thread.is_alive()
+    assert caplog.text == ""
 
 
 @pytest.mark.slow
