@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -33,6 +34,23 @@ def worlds_of_its_own():
     memory.forget_all()
     yield
     memory.forget_all()
+
+
+#: Files of which the quick part takes nothing, because each of them takes many seconds as a whole.
+LONG = (
+    "brokers/test_sqs_", "brokers/test_redis_letters", "collectors/test_poller", "collectors/test_rabbitmq_http",
+    "dashboard/test_access_urls", "dashboard/test_api_hostile", "dashboard/test_demo.py", "dashboard/test_history",
+    "dashboard/test_processes",
+    "dashboard/test_replay_api", "dashboard/test_replay_command", "dashboard/test_replay_runner",
+    "dashboard/test_telling",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here) and str(item.path.relative_to(here)).startswith(LONG):
+            item.add_marker(pytest.mark.slow)
 
 
 PASSWORD = "correct horse battery staple"
