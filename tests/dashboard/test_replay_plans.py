@@ -18,15 +18,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 LIMITS = Limits(trial_wait=30.0)
 
 
-@pytest.fixture
-def box(web):
-    box = Letterbox()
-    box.put(40)
-    box.put(5, error="Timeout")
-    box.poll()
-    return box
-
-
 def body(box, **more) -> dict:
     return {"queue_id": box.dlq.pk, "selection": {"all": True}} | more
 
