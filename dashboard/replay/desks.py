@@ -17,6 +17,7 @@ from ..models.replays import ACTIVE, OVER
 from . import clock, guards, orders
 from .states import Counts
 
+LOOK_EVERY = 5.0  # seconds between two looks at which queues there are
 LONGEST_STEP = 5.0  # seconds between two words of a runner, beyond which it was not at work
 
 log = logging.getLogger("weir.replay")
@@ -34,12 +35,16 @@ class RowDesk:
         self.over = False
         self._sent, self._told = replay.sent, clock.now()
         self._limits = orders.limits_of(replay)
-        self._targets = _targets(replay)
+        self._broker = replay.queue.broker_id if replay.queue is not None else 0
+        self._keys = _keys(replay)
+        self._targets: dict[int, str] = {}
+        self._looked = float("-inf")
 
     def go_on(self) -> bool:
         return clock.now() < self.until and self.ordered in ACTIVE and not self.ending
 
     def crowded(self, yielding: bool) -> str:
+        self._look()
         snapshot = fleet().snapshot() if self._targets else None
         for id, name in self._targets.items():
             row = snapshot.index(id) if snapshot is not None else None
@@ -50,6 +55,16 @@ class RowDesk:
             if why:
                 return why
         return ""
+
+    def _look(self) -> None:
+        """Which queues copies go to, anew now and then: an empty list of Redis is none until something is sent."""
+        if clock.now() - self._looked < LOOK_EVERY or not self._keys:
+            return
+        self._looked = clock.now()
+        with suppress(DatabaseError):
+            close_old_connections()
+            there = Queue.objects.filter(broker=self._broker, key__in=self._keys, gone_at=None)
+            self._targets = dict(there.values_list("pk", "name"))
 
     def tell(self, state: str, reason: str, counts: Counts, total: int | None) -> None:
         now = timezone.now()
@@ -87,14 +102,13 @@ class RowDesk:
             self.bus.note("replay_told", replay=self.id)
 
 
-def _targets(replay: Replay) -> dict[int, str]:
-    """The queues that copies go to, as far as they are known: id -> name."""
+def _keys(replay: Replay) -> list[str]:
+    """Keys of the queues that copies go to, as far as they are known."""
     if replay.deed in (Replay.Deed.DELETE, Replay.Deed.RESTORE) or replay.queue is None:
-        return {}
+        return []
     if replay.to is None:
-        return {queue.pk: queue.name for queue in orders.sources_of(replay.queue)}
-    target = Queue.objects.filter(pk=replay.to.get("queue_id", 0)).first()
-    return {target.pk: target.name} if target is not None else {}
+        return list(orders.homes_of(replay.queue))
+    return list(Queue.objects.filter(pk=replay.to.get("queue_id", 0)).values_list("key", flat=True))
 
 
 def _known(value: float) -> float | None:

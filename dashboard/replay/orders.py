@@ -24,7 +24,9 @@ from .tasks import Order, Task
 
 GUARD = 3  # letters that were replayed so often are left out, unless allowed
 
-__all__ = ["adapter", "destination", "limits_of", "named_letters", "order_of", "sources_of", "stamped"]
+MOST_TOLD = 100  # places to which letters of one queue go back that are known by name
+
+__all__ = ["adapter", "destination", "homes_of", "limits_of", "named_letters", "order_of", "sources_of", "stamped"]
 
 
 def adapter(broker: Broker) -> Any:
@@ -64,6 +66,16 @@ def sources_of(queue: Queue) -> list[Queue]:
     return list(Queue.objects.filter(pk__in=ids - {queue.pk}, gone_at=None).order_by("name"))
 
 
+def homes_of(queue: Queue) -> dict[str, Queue | None]:
+    """Where letters of a queue go back to, by key: its sources, and where its letters say that they died, as far as
+    they are known. None: no such queue is seen now, as an empty list of Redis is not; a copy makes it."""
+    homes: dict[str, Queue | None] = {one.key: one for one in sources_of(queue)}
+    told = Letter.objects.filter(queue=queue, gone_at=None).exclude(origin="")
+    keys = [key for key in told.values_list("origin", flat=True).distinct()[:MOST_TOLD] if key not in homes]
+    found = Queue.objects.filter(broker=queue.broker, key__in=keys, gone_at=None)
+    return homes | dict.fromkeys(keys) | {one.key: one for one in found}
+
+
 def limits_of(replay: Replay) -> Limits:
     """The limits that were chosen, else the usual ones."""
     return replace(Limits(), **replay.limits)
@@ -94,7 +106,7 @@ def order_of(replay: Replay, broker: HoldsLetters) -> Order:
     to, sources, selection = destination(replay.to, queue), sources_of(queue), replay.selection
     planned = None if selection.get("others") else named_letters(queue, selection)
     edit = orjson.loads(decrypt(replay.secret_edit)) if replay.secret_edit else {}
-    stamps = stamped(replay) and not room.refused(broker, queue, to, sources)
+    stamps = stamped(replay) and not room.refused(broker, queue, to, homes_of(queue))
     deletes = replay.deed == Replay.Deed.DELETE
     task = Task(
         own=replay.own,

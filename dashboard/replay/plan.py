@@ -13,6 +13,7 @@ from django.db import close_old_connections
 from django.utils import timezone
 
 from collectors import registry
+from collectors.decoding import visible
 from collectors.errors import CollectorError
 from collectors.letters import Bounds, Destination, HoldsLetters, Price
 from collectors.powers import MakesQueues, MovesByItself
@@ -35,6 +36,8 @@ TRIED = 10.0
 HOLDS = 10_000
 #: Deleting more, purging, and every wide replay ask for the count to be typed.
 MANY = 100
+#: Places that no poll shows of which the broker is asked.
+MOST_UNSEEN = 5
 #: Letters of an unknown size of which copies fit for sure.
 UNWEIGHED = 2_000
 
@@ -153,26 +156,34 @@ def _known(queue: Queue, selection: Mapping[str, Any]) -> dict[str, tuple[int, i
 # --- where to --------------------------------------------------------------------------------------------------------
 def _destinations(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters, to: Destination | None) -> None:
     wide.offer(plan, queue, broker)
+    homes = orders.homes_of(queue)
     if to is not None and to.exchange is not None:
-        wide.describe(plan, queue, broker, to, {one.name for one in _origins(queue)})
+        wide.describe(plan, queue, broker, to, {one.name if one else key for key, one in homes.items()})
         return
-    targets = list(Queue.objects.filter(broker=queue.broker, key=to.queue)) if to is not None else _origins(queue)
-    if not targets and to is None:
+    if to is not None:
+        homes = {one.key: one for one in Queue.objects.filter(broker=queue.broker, key=to.queue)}
+    elif not homes:
         plan.warnings.append(
             f"From which queue letters come into {queue.name} is not known: such as do not tell it are left out."
         )
-    plan.destinations = [{"queue_id": one.pk, "name": one.name} for one in targets]
+    plan.destinations = [
+        {"queue_id": one.pk if one else None, "name": one.name if one else visible(key)} for key, one in homes.items()
+    ]
+    _unseen(plan, queue, broker, [key for key, one in homes.items() if one is None])
+    targets = [one for one in homes.values() if one is not None]
     _shared(plan, broker, targets)
     _at_the_other_end(plan, replay, targets)
 
 
-def _origins(queue: Queue) -> list[Queue]:
-    """Where letters of a queue died: by its sources, and by what the letters say that Weir knows."""
-    targets = orders.sources_of(queue)
-    told = Letter.objects.filter(queue=queue, gone_at=None).exclude(origin="")
-    keys = set(told.values_list("origin", flat=True).distinct()[:100])
-    found = Queue.objects.filter(broker=queue.broker, key__in=keys).exclude(pk__in=[one.pk for one in targets])
-    return targets + list(found)
+def _unseen(plan: Plan, queue: Queue, broker: HoldsLetters, keys: Sequence[str]) -> None:
+    """Say of places in which letters died and which no poll shows what a copy meets there."""
+    for key in keys[:MOST_UNSEEN]:
+        if broker.receivers(Destination(key), queue.key) == []:
+            plan.warnings.append(
+                f"{visible(key)} is not there any more: what died in it fails, unless you say where to."
+            )
+        else:
+            plan.warnings.append(f"{visible(key)} is empty now: it begins anew with the first copy.")
 
 
 def _shared(plan: Plan, broker: HoldsLetters, targets: Sequence[Queue]) -> None:
@@ -201,7 +212,7 @@ def _at_the_other_end(plan: Plan, replay: Replay, targets: Sequence[Queue]) -> N
 def _stamps(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters, to: Destination | None) -> None:
     if not orders.stamped(replay):
         return
-    plan.stamps = room.refused(broker, queue, to, orders.sources_of(queue))
+    plan.stamps = room.refused(broker, queue, to, orders.homes_of(queue))
     if plan.stamps:
         plan.warnings.append(f"{plan.stamps} What comes back is recognised by its contents.")
     elif some := room.foreseen(queue, broker.most_headers):

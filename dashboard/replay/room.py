@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from collectors.letters import STAMPS, Destination, HoldsLetters
 
@@ -15,10 +15,11 @@ MOST_PLACES = 20  # destinations that are asked for their room
 MOST_KNOWN = 1000  # letters that are counted
 
 
-def refused(broker: HoldsLetters, queue: Queue, to: Destination | None, sources: Sequence[Queue]) -> str:
+def refused(broker: HoldsLetters, queue: Queue, to: Destination | None, homes: Iterable[str]) -> str:
     """Why no copy is marked, a sentence; "" = they are. Where one of the places has no room, none is: all are known by
-    their contents then."""
-    places = [to] if to is not None else [Destination(one.key) for one in sources[:MOST_PLACES]] or [Destination("")]
+    their contents then. `homes`: keys of where letters go back to; without any, the queue itself stands for them."""
+    keys = list(homes)[:MOST_PLACES] or [queue.key]
+    places = [to] if to is not None else [Destination(key) for key in keys]
     return next((why for place in places if (why := broker.stamps(queue.key, place))), "")
 
 

@@ -1,0 +1,74 @@
+"""Replays on a real server whose source list ran empty, so that no poll shows it: Redis removes an emptied list."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from django.db import connections
+
+from dashboard.live.bus import the_bus
+from dashboard.models import Replay
+from dashboard.replay.desks import RowDesk
+from dashboard.replay.working import Replayer
+from tests.dashboard.letterbox import Watched
+from tests.dashboard.web import Api, operator_api, web  # noqa: F401
+from tests.servers.redis import Server
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+
+@pytest.fixture
+def box(web: None, valkey: Server) -> Iterator[Watched]:  # noqa: F811
+    client = valkey.client()
+    client.flushall()
+    client.lpush("orders:dlq", *[f'{{"order": {n}}}' for n in range(12)])
+    box = Watched("valkey", "redis", valkey.url)
+    box.poll()
+    worker = Replayer(the_bus())
+    worker.start()
+    yield box
+    worker.stop()
+    connections.close_all()
+
+
+def until(true: object, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_what_comes_back_is_seen_where_the_source_was_empty(box: Watched, valkey: Server, operator_api: Api) -> None:  # noqa: F811
+    client, dead = valkey.client(), box.queue("orders:dlq")
+    operator_api.send("post", f"queues/{dead.pk}/looks", {"limit": 50}, 201)
+    asked = {"queue_id": dead.pk, "selection": {"all": True}, "trial": 4, "limits": {"trial_wait": 6, "watch": 0}}
+    made = operator_api.send("post", "replays", asked, 201)
+    planned = made["planned"]
+    assert planned["destinations"] == [{"queue_id": None, "name": "orders"}]
+    assert "orders is empty now: it begins anew with the first copy." in planned["warnings"]
+    assert "no room for stamps" in planned["stamps"]
+    operator_api.send("post", f"replays/{made['id']}/start")
+    until(lambda: client.llen("orders") == 4)
+    client.lmove("orders", "orders:dlq", "RIGHT", "LEFT")  # a worker fails one again
+    until(lambda: operator_api.get(f"replays/{made['id']}")["state"] == "stopped")
+    told = operator_api.get(f"replays/{made['id']}")
+    assert (told["sent"], told["came_back"], told["reason"]) == (4, 1, "1 of the trial of 4 came back.")
+
+
+def test_it_yields_to_a_queue_that_is_there_only_since_its_first_copy(
+    box: Watched,
+    valkey: Server,
+    operator_api: Api,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dashboard.replay.desks.LOOK_EVERY", 0.0)
+    dead = box.queue("orders:dlq")
+    operator_api.send("post", f"queues/{dead.pk}/looks", {"limit": 50}, 201)
+    asked = {"queue_id": dead.pk, "selection": {"all": True}, "limits": {"depth": 3}}
+    desk = RowDesk(Replay.objects.get(pk=operator_api.send("post", "replays", asked, 201)["id"]), "me", the_bus())
+    assert desk.crowded(False) == ""
+    valkey.client().lpush("orders", *"abcdef")
+    box.poll()
+    assert desk.crowded(False) == "orders holds 6 messages; the limit is 3."
