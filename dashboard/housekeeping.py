@@ -9,7 +9,7 @@ from threading import Event, Thread
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
-from django.db import close_old_connections
+from django.db import OperationalError, close_old_connections
 from django.utils import timezone
 
 from .alerts import clock, outbox
@@ -53,7 +53,7 @@ class Worker:
         while not self._stopped.is_set():
             try:
                 close_old_connections()
-                if self._claim():
+                if self._is_due():
                     self.tidy()
             except Exception:  # a locked database or a full disk now: the next round tries again
                 if self._stopped.is_set():  # what it works on is closed by now
@@ -78,19 +78,29 @@ class Worker:
             self._stopped.wait(clock.EVERY)
 
     def tidy(self) -> None:
-        """One round of everything."""
-        now = timezone.now()
+        """One round of everything. What frees the disk comes first, and what fails keeps nothing else from its turn:
+        a full disk lets files go when it takes no row. Raises the first failure in the end."""
+        failures: list[Exception] = []
+        for step in (self._tidy_samples, keeping.prune, pruning.prune, self._drop_rows, self._trim_archive):
+            try:
+                step()
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def _drop_rows(self) -> None:
+        now, kept = timezone.now(), timedelta(seconds=settings.WEIR_RETENTION_HOUR)
         Session.objects.filter(expire_date__lt=now).delete()
         SignInLink.objects.filter(expires_at__lt=now - timedelta(days=1)).delete()
-        Note.objects.filter(at__lt=now - timedelta(seconds=settings.WEIR_RETENTION_HOUR)).delete()
-        trimmed = trim(self.store, now, max(settings.WEIR_RETENTION_RAW, settings.WEIR_RETENTION_HOUR))
+        Note.objects.filter(at__lt=now - kept).delete()
+        outbox.prune(now, kept)
+        letters.prune(now.timestamp(), self._stopped.is_set)
+
+    def _trim_archive(self) -> None:
+        trimmed = trim(self.store, timezone.now(), max(settings.WEIR_RETENTION_RAW, settings.WEIR_RETENTION_HOUR))
         if trimmed:
             log.info("Archive: %d queues that are gone for long were deleted.", trimmed)
-        outbox.prune(now, timedelta(seconds=settings.WEIR_RETENTION_HOUR))
-        keeping.prune()
-        pruning.prune()
-        letters.prune(now.timestamp(), self._stopped.is_set)
-        self._tidy_samples()
 
     def _tidy_samples(self) -> None:
         """Sealing may take a minute or more; it ends early when the worker is asked to."""
@@ -104,6 +114,13 @@ class Worker:
                 "Samples: %d hours sealed, %d spans rolled up; dropped %d past their retention, %d over the budget.",
                 done.sealed, done.rolled, done.expired, done.evicted,
             )  # fmt: skip
+
+    def _is_due(self) -> bool:
+        try:
+            return self._claim()
+        except OperationalError as error:  # a full disk: samples and files can go without the database
+            log.warning("The database cannot be written; what can be tidied up without it is: %s.", error)
+            return True
 
     def _claim(self) -> bool:
         """Whether it is this worker's turn: of several, one moves the time forward by a conditional update."""

@@ -26,8 +26,17 @@ LONGEST_LOG = 25_000
 PATIENCE = 20.0
 
 
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether it says that the disk is full; when a file is opened, there is no room for what its readers share."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE
+
+
 class Checkpoints:
-    """The thread of one file. It begins with the first thing that is written."""
+    """The thread of one file. It begins with the first thing that is written.
+
+    full    whether the disk had no room for what is in the log, when it was last tried
+    """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._connect = connect
@@ -35,6 +44,7 @@ class Checkpoints:
         self._before = 0
         self._stopped = False
         self._problem = ""
+        self.full = False
         self._thread: Thread | None = None
 
     def note(self, total: int) -> None:
@@ -75,11 +85,12 @@ class Checkpoints:
 
     def _move(self, connection: sqlite3.Connection) -> None:
         """Waits for nobody: what a reader still needs, or another process is at, comes next time."""
-        problem = ""
+        problem, full = "", False
         try:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        except sqlite3.Error as error:  # a full disk: the next ticks go into the log, as long as that can grow
-            problem = str(error)
+        except sqlite3.Error as error:
+            problem, full = str(error), is_full(error)
+        self.full = full
         if problem and problem != self._problem:
             log.warning("What was written to the samples cannot be put in its place, and is tried again: %s.", problem)
         self._problem = problem

@@ -18,7 +18,8 @@ from queue import Empty, SimpleQueue
 
 from . import layout, salvage
 from .base import StoreError
-from .checkpoints import LONGEST_LOG, Checkpoints
+from .checkpoints import LONGEST_LOG, Checkpoints, is_full
+from .spare import Spare
 
 log = logging.getLogger("weir.store")
 
@@ -37,6 +38,10 @@ _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 class DamagedError(StoreError):
     """The file is Weir's and damaged: opening the store again sets it aside and keeps what can be read."""
+
+
+class FullError(StoreError):
+    """The disk is full."""
 
 
 class Way:
@@ -76,6 +81,7 @@ class Connections:
         self._closed = False
         self._checkpoints = Checkpoints(self._connect)
         self._way = Way()
+        self.spare = Spare(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -88,6 +94,10 @@ class Connections:
             if not salvage.is_weirs(path):
                 raise
             self._salvage()
+            self._open()
+        except FullError:
+            if not self.spare.give():
+                raise
             self._open()
         self._file = path.stat().st_ino
 
@@ -127,6 +137,18 @@ class Connections:
     def give_way(self) -> None:
         """For long work, between its small steps: let whoever keeps a tick go first."""
         self._way.give()
+
+    def move_log(self) -> None:
+        """Move what was written from the log into the file, here and now. FullError when that has no room to grow."""
+        with self._lock, self.sentences("written"):
+            self.writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            self._checkpoints.full = False
+
+    def need_room(self) -> None:
+        """For what makes the file larger. FullError while the log cannot be moved: the last room on the disk is left
+        to what makes it smaller, and the log must not grow beyond what is kept aside for it."""
+        if self._checkpoints.full:
+            self.move_log()
 
     @contextmanager
     def reading(self, once: bool = False) -> Iterator[sqlite3.Connection]:
@@ -196,4 +218,4 @@ class Connections:
                 raise DamagedError(
                     f"{sentence}. Restart Weir: it keeps what can be read, and sets the file aside."
                 ) from error
-            raise StoreError(f"{sentence}.") from error
+            raise (FullError if is_full(error) else StoreError)(f"{sentence}.") from error

@@ -21,6 +21,8 @@ CHUNKS_AT_ONCE = 500
 #: an hour that is sealed frees room that the next hour needs.
 PAGES_AT_ONCE = 500
 FREE_PAGES, FREE_SHARE = 65_536, 0.5
+#: Pages given back per transaction on a full disk, where the log has little room.
+PAGES_WHEN_FULL = 50
 
 
 def breathe(held: float) -> None:
@@ -132,9 +134,10 @@ def used_bytes(connections: Connections) -> int:
     return int((pages - free) * size)
 
 
-def shrink(connections: Connections, stopped: Callable[[], bool]) -> None:
+def shrink(connections: Connections, stopped: Callable[[], bool], full: bool = False) -> None:
     """Give free pages back to the file system when they are a large part of the file; they are used again otherwise.
 
+    `full`: the disk is, so that others need them more: all are given back.
     A file that began under layout 1 keeps its size: SQLite can do this only for files that were made for it.
     """
     while not stopped():
@@ -144,8 +147,9 @@ def shrink(connections: Connections, stopped: Callable[[], bool]) -> None:
                 writer.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("page_count", "freelist_count", "auto_vacuum")
             )
-            if auto != 2 or free < max(FREE_PAGES, pages * FREE_SHARE):
+            if auto != 2 or free < (1 if full else max(FREE_PAGES, pages * FREE_SHARE)):
                 return
-            for _ in range(PAGES_AT_ONCE):  # Python steps the statement once, which gives back one page
+            # Python steps the statement once, which gives back one page
+            for _ in range(PAGES_WHEN_FULL if full else PAGES_AT_ONCE):
                 writer.execute("PRAGMA incremental_vacuum(1)")
         breathe(time.monotonic() - began)

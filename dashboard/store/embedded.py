@@ -32,6 +32,7 @@ class EmbeddedStore(Reading):
 
     def append(self, tick: Tick) -> None:
         new = np.empty(0, np.int64)
+        self.connections.need_room()
         with self.connections.first(), self.connections.writing() as writer:
             new = self._new_queues(writer, tick)
             writer.executemany("INSERT INTO queue VALUES(?, ?)", ((i, tick.broker) for i in new.tolist()))

@@ -12,11 +12,12 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from . import dropping, layout, making
 from .base import Retention, StoreError, Tidied
-from .connections import Connections
+from .connections import Connections, FullError
 from .levels import HOUR, IN_USE, LEVELS, MAKING, MINUTE, RAW, REMOVED, SEAL_COLUMNS, Level, Seal, pack_times, seal_of
 
 #: Newest ticks of a broker that stay hot: its ring is refilled with them.
@@ -25,6 +26,11 @@ HOT_TICKS = 60
 LEASE_SECONDS = 60.0
 #: Chunks written per transaction.
 CHUNKS_AT_ONCE = 250
+
+
+def _forget_unfinished(writer: sqlite3.Connection) -> None:
+    """Put seals out of use whose making came to no end."""
+    writer.execute("UPDATE seal SET state = ? WHERE state = ?", (REMOVED, MAKING))
 
 
 class Stopped(Exception):
@@ -62,8 +68,7 @@ class Round:
                 if owner != self.token and time.time() < float(until) < time.time() + 2 * LEASE_SECONDS:
                     return False
             writer.execute("INSERT OR REPLACE INTO about VALUES('tidying', ?)", (self._lease(),))
-            orphans = (REMOVED, MAKING)
-            writer.execute("UPDATE seal SET state = ? WHERE state = ?", orphans)
+            _forget_unfinished(writer)
         return True
 
     def give_back(self) -> None:
@@ -150,27 +155,57 @@ def tidy(
 ) -> Tidied | None:
     """`Store.tidy`."""
     this = Round(connections, now, retention, stopped)
-    if not this.take_lease():
-        return None
     try:
-        dropping.remove(connections, this.resting)
-        for broker in _brokers(connections):
+        held = _tidy(this)
+    except FullError as error:
+        if not connections.spare.give():
+            raise
+        this.done.problems.append(f"{error} What is past its retention makes room.")
+        connections.move_log()
+        held = _tidy(this)
+    return this.done if held else None
+
+
+def _tidy(this: Round) -> bool:
+    """One round, from the lease to its end; False when another process is at it."""
+    if not this.take_lease():
+        return False
+    try:
+        _let_go(this)
+        for broker in _brokers(this.connections):
             try:
                 _seal_hours(this, broker)
                 _roll_up(this, broker, RAW, MINUTE)
                 _roll_up(this, broker, MINUTE, HOUR)
             except StoreError as error:  # a full disk: what is old can still go, and makes room
                 this.done.problems.append(str(error))
-        _expire(this)
+                this.write(_forget_unfinished)  # it took room, too
+        _let_go(this)
         _evict(this)
-        dropping.remove(connections, this.resting)
-        dropping.shrink(connections, this.resting)
+        _give_back_room(this)
     except Stopped:
         this.done.problems.append("Tidying up the samples was stopped before it was done; it goes on later.")
     finally:
-        this.give_back()
-    this.done.bytes = dropping.used_bytes(connections)
-    return this.done
+        with suppress(FullError):  # it ends by itself, LEASE_SECONDS from now
+            this.give_back()
+    this.done.bytes = dropping.used_bytes(this.connections)
+    return True
+
+
+def _let_go(this: Round) -> None:
+    """Put out of sight what is past its retention, and remove all that is out of sight."""
+    _expire(this)
+    dropping.remove(this.connections, this.resting)
+
+
+def _give_back_room(this: Round) -> None:
+    """To the file system, where it is much, or where it is too full for some to be kept aside."""
+    dropping.shrink(this.connections, this.resting)
+    if this.connections.spare.keep():
+        return
+    dropping.shrink(this.connections, this.resting, full=True)
+    this.connections.move_log()  # which makes the file shorter
+    this.connections.spare.keep()
 
 
 def _brokers(connections: Connections) -> list[int]:
