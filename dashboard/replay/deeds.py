@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from threading import Thread
 from typing import Any
@@ -38,6 +39,7 @@ MOST_IDS = 100_000
 FASTEST = 100_000.0
 NEEDS = {Replay.Deed.DELETE: "delete_letters", Replay.Deed.RESTORE: "delete_letters"}
 PATIENCE = 10.0  # seconds to wait for a plan
+_UNDER_WAY = (*ACTIVE, Replay.State.PAUSED)
 
 
 def make(
@@ -116,13 +118,7 @@ def start(principal: Principal, replay: Replay, confirm: int | None = None) -> R
     columns: dict[str, Any] = {"state": state, "started_at": timezone.now(), "started_by": principal.who}
     if replay.deed == Replay.Deed.DELETE:
         columns["undone_until"] = timezone.now() + timedelta(days=keeping.DAYS)
-    with transaction.atomic():
-        Queue.objects.select_for_update().filter(pk=replay.queue_id).first()
-        other = Replay.objects.filter(queue=replay.queue_id, state__in=ACTIVE).exclude(pk=replay.pk).first()
-        if other is not None:
-            raise DeedRefused(
-                "", f"{other.deed.capitalize()} {other.pk} is at work on {replay.queue_name}: one at a time.", True
-            )
+    with _alone_on(replay):
         if not Replay.objects.filter(pk=replay.pk, state=Replay.State.PLANNED).update(**columns):
             raise DeedRefused("", "Somebody else has just started or stopped it.", conflict=True)
     return _done(principal, replay, "start")
@@ -142,10 +138,8 @@ def resume(principal: Principal, replay: Replay) -> Replay:
         raise DeedRefused("", "It never started: make a new one.", conflict=True)
     if gone := pruning.sentence(replay):
         raise DeedRefused("", f"{gone} Make a new one.", conflict=True)
-    other = Replay.objects.filter(queue=replay.queue_id, state__in=ACTIVE).exclude(pk=replay.pk).first()
-    if other is not None and replay.queue_id is not None:
-        raise DeedRefused("", f"{other.deed.capitalize()} {other.pk} is at work on {replay.queue_name}.", True)
-    return _order(principal, replay, "resume", states, Replay.State.RUNNING, reason="", trouble="", ended_at=None)
+    with _alone_on(replay):
+        return _order(principal, replay, "resume", states, Replay.State.RUNNING, reason="", trouble="", ended_at=None)
 
 
 def stop(principal: Principal, replay: Replay) -> Replay:
@@ -195,25 +189,40 @@ def restore(principal: Principal, deletion: Replay) -> Replay:
     principal.must("delete_letters")
     if deletion.deed != Replay.Deed.DELETE or deletion.started_at is None:
         raise DeedRefused("", "This is no deletion.", conflict=True)
-    if deletion.active or deletion.state == Replay.State.PAUSED:
-        raise DeedRefused("", "It is still being deleted: stop that first.", conflict=True)
     if deletion.undone_until is None or deletion.undone_until < timezone.now():
         raise DeedRefused("", "Its copies are no longer kept.", conflict=True)
     kept = keeping.counts(deletion.own)
     left = kept["kept"] - kept["restored"]
     if not left:
         raise DeedRefused("", "Everything that was kept of it has been restored.", conflict=True)
-    if Replay.objects.filter(repeats=deletion, deed=Replay.Deed.RESTORE, state__in=ACTIVE).exists():
-        raise DeedRefused("", "It is being restored.", conflict=True)
-    made = Replay.objects.create(
-        deed=Replay.Deed.RESTORE, queue=deletion.queue, queue_name=deletion.queue_name, repeats=deletion,
-        broker_name=deletion.broker_name, selection={"all": True}, state=Replay.State.RUNNING, total=left,
-        made_by=principal.who, started_by=principal.who, started_at=timezone.now(), place=deletion.place,
-    )  # fmt: skip
+    with _alone_on(deletion):
+        if Replay.objects.filter(pk=deletion.pk, state__in=_UNDER_WAY).exists():
+            raise DeedRefused("", "It is still being deleted: stop that first.", conflict=True)
+        if Replay.objects.filter(repeats=deletion, deed=Replay.Deed.RESTORE, state__in=_UNDER_WAY).exists():
+            raise DeedRefused("", "It is being restored.", conflict=True)
+        made = Replay.objects.create(
+            deed=Replay.Deed.RESTORE, queue=deletion.queue, queue_name=deletion.queue_name, repeats=deletion,
+            broker_name=deletion.broker_name, selection={"all": True}, state=Replay.State.RUNNING, total=left,
+            made_by=principal.who, started_by=principal.who, started_at=timezone.now(), place=deletion.place,
+        )  # fmt: skip
     return _done(principal, made, "start")
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
+@contextmanager
+def _alone_on(replay: Replay) -> Iterator[None]:
+    """Nobody else begins on its queue meanwhile. Raises DeedRefused where somebody is at work there."""
+    with transaction.atomic():
+        Queue.objects.select_for_update().filter(pk=replay.queue_id).first()
+        there = Replay.objects.filter(queue=replay.queue_id, state__in=ACTIVE).exclude(pk=replay.pk)
+        other = there.first() if replay.queue_id is not None else None
+        if other is not None:
+            raise DeedRefused(
+                "", f"{other.deed.capitalize()} {other.pk} is at work on {replay.queue_name}: one at a time.", True
+            )
+        yield
+
+
 def _order(
     principal: Principal, replay: Replay, verb: str, states: tuple[Any, ...], state: str, **columns: Any
 ) -> Replay:
@@ -227,8 +236,8 @@ def _order(
 
 def _done(principal: Principal, replay: Replay, verb: str, **details: Any) -> Replay:
     audit.record(principal.who, f"{verb} {replay.deed}", _target(replay), **details)
-    the_bus().note("replays_changed")
-    the_bus().note("replay_told", replay=replay.pk)
+    transaction.on_commit(lambda: the_bus().note("replays_changed"))
+    transaction.on_commit(lambda: the_bus().note("replay_told", replay=replay.pk))
     replay.refresh_from_db()
     return replay
 

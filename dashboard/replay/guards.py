@@ -51,8 +51,11 @@ class Pace:
         return min(most, int(self._left))
 
     def spent(self, count: int) -> None:
-        """So many were sent."""
-        self._left -= count
+        """So many were sent. Without a limit nothing is owed: one that is set later holds from then on."""
+        if self.current is None:
+            self._left, self._at = 0.0, self._now()
+        else:
+            self._left -= count
 
     def wait(self) -> float:
         """Seconds until the next one may be sent."""

@@ -9,7 +9,7 @@ import pytest
 
 from collectors.errors import Unreachable
 from collectors.letters import Death
-from dashboard.replay.guards import Limits
+from dashboard.replay.guards import Limits, Pace
 from dashboard.replay.journal import Journal
 from dashboard.replay.passes import BATCH
 from dashboard.replay.report import Reading
@@ -209,6 +209,20 @@ def test_the_rate_is_kept_and_can_be_changed(tmp_path):
     thread.join(20)
     assert not thread.is_alive() and desk.counts.removed == 60
     one.journal.close()
+
+
+@pytest.mark.parametrize("ramp", [False, True])
+def test_a_rate_that_is_set_late_owes_nothing_for_what_went_before(ramp):
+    """What was sent without a limit does not have to be waited off at the new one."""
+    now = 0.0
+    pace = Pace(None, ramp, now=lambda: now)
+    for _ in range(300):
+        now += 0.1
+        pace.spent(pace.allowed(500))
+    pace.rate = 50.0
+    assert pace.wait() < 0.1 and pace.allowed(500) <= 25
+    now += 0.1
+    assert pace.allowed(500) in range(4, 26)
 
 
 def test_a_full_destination_is_yielded_to_without_a_lease(tmp_path):
