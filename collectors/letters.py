@@ -242,6 +242,8 @@ class Lease(Protocol):
     atomic     `send` moves in one step that is either done or not (Redis): its receipts say REMOVED at once
     keeps      nothing can be removed: originals stay, in everybody's sight (streams); `remove` raises NotSupported
     most_held  how many letters may be held at once
+    lost_until epoch seconds until which letters may be out of sight that nobody can give back: of a take whose answer
+               was lost, or of a removal that did not go well; 0 = there are none
     """
 
     @property
@@ -256,6 +258,8 @@ class Lease(Protocol):
     def keeps(self) -> bool: ...
     @property
     def most_held(self) -> int: ...
+    @property
+    def lost_until(self) -> float: ...
 
     def take(self, most: int, seconds: float = 1.0) -> Sequence[Taken]:
         """The next letters, oldest first, waiting for them at most so long; none = the queue has no more now."""

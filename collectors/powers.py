@@ -15,7 +15,8 @@ class GivesBack(Protocol):
 
     def give_back(self, key: str, handles: Sequence[str]) -> float:
         """Let go of letters of a lease whose worker is dead, by `Taken.handle`: others see them at once. Handles that
-        are not valid any more are passed over. The seconds for which what it was just taking may still be hidden."""
+        are not valid any more are passed over. The seconds for which what it was just taking, or what could not be let
+        go of, may still be hidden."""
 
 
 @runtime_checkable

@@ -97,6 +97,10 @@ class KeepingLease:
         """As many as the lease can hold now: where letters are large, fewer than at its beginning."""
         return self._lease.most_held
 
+    @property
+    def lost_until(self) -> float:
+        return self._lease.lost_until
+
     def take(self, most: int, seconds: float = 1.0) -> Sequence[Taken]:
         return self._noted(self._lease.take(most, seconds))
 

@@ -53,6 +53,7 @@ class Pass:
         self.go_on, self.tell = go_on, tell
         self.limit = limit
         self.sent = self.held = 0
+        self.met = False  # whether there were letters to send or to remove
         self.why = ""
         self._sorter = Sorter(lease, journal, task, limit)
         self._underway: dict[int, int] = {}  # tag -> n
@@ -115,8 +116,8 @@ class Pass:
 
     @property
     def short(self) -> bool:
-        """Whether fewer letters were met than there should be."""
-        return self._sorter.left is not None and self._sorter.left > 0
+        """Whether fewer letters were met than there should be: of all, where none are named."""
+        return not self.task.named and self._sorter.left is not None and self._sorter.left > 0
 
     def _round(self, batch: Batch) -> None:
         self._receipts(0.0 if batch.parcels else self._patience())
@@ -267,6 +268,7 @@ class Pass:
             self.journal.hold(handles)
         batch = self._sorter.sort(taken)
         self.held += len(taken) - len(batch.parcels) - len(batch.removals)
+        self.met |= bool(batch.parcels or batch.removals)
         return batch
 
     def _take(self, room: int) -> Sequence[Taken]:

@@ -16,10 +16,10 @@ from typing import Any
 
 from collectors.errors import CollectorError, Expired
 from collectors.letters import Bounds, Lease
-from collectors.powers import GivesBack, TellsHolders
 
 from . import clock, returns
 from .guards import Pace, too_many_back
+from .hidden import Hidden
 from .journal import Journal
 from .passes import Pass
 from .states import Fenced, JournalError, State
@@ -31,10 +31,6 @@ CHECK = 15.0  # seconds of sending between two looks whether something came back
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)  # seconds between tries while a broker is away
 GIVEN_UP = 900.0  # seconds of trying in vain after which a replay fails; it can be resumed
 MOST_BROKEN = 5  # passes in a row that left it open what became of copies, and moved nothing: each may send them again
-#: Seconds after the end of a dead worker's lease at which its letters are back for certain: a connection that says
-#: nothing (its process is stopped) is given up by RabbitMQ after two heartbeats. Letters that are hidden for a time
-#: (SQS) are back at its end, but for a call that was on its way.
-HELD_ON, SLOWEST = 130.0, 10.0
 
 
 class Stopped(Exception):
@@ -60,6 +56,7 @@ class Runner:
         self.task = order.task
         self.pace = Pace(desk.rate, order.ramp)
         self.broker: Any = None
+        self.hidden = Hidden(journal, order.key)
         self.voice = Voice(desk, order, journal)
         self._checked = clock.now()
         self._crowded_at, self._crowded = 0.0, ""
@@ -192,14 +189,10 @@ class Runner:
     def _resolved(self) -> bool:
         """After a whole pass: what was not met again is brought to an end, once nobody else can still hold it."""
         found = self.journal.open_messages()
-        held_until = float(self.journal.said("held_until", "0"))
-        if held_until and self._hides and (self._short or found.planned or (found.unresolved and not self.task.keeps)):
-            held_on = HELD_ON if not isinstance(self.broker, GivesBack) else SLOWEST
-            if time.time() < held_until + held_on and self._still_held():
-                self.voice.wait(time.time() + 2.0, "Waiting for letters that a connection that is lost may still hold.")
-            else:
-                self.journal.say("held_until", "0")
-            return False  # one more look
+        missing = self._short or found.planned or (found.unresolved and not self.task.keeps)
+        if missing and self._hides and (look := self.hidden.wait(self.broker)) is not None:
+            self.voice.wait(*look)
+            return False
         for numbers in found.planned.values():
             for n in numbers:
                 self.journal.end(n, State.PLANNED, State.SKIPPED, "It is no longer in the queue.")
@@ -209,18 +202,6 @@ class Runner:
             self._lost_sight(found.sending)
         self.journal.commit()
         return True
-
-    def _free_the_held(self) -> None:
-        """Let others, us too, see at once what a worker held that is gone, where its letters stay hidden else."""
-        if isinstance(self.broker, GivesBack) and (handles := self.journal.handles()):
-            seconds = self.broker.give_back(self.order.key, handles)
-            until = min(float(self.journal.said("held_until", "0")), time.time() + seconds)
-            self.journal.say("held_until", str(until))
-            self.journal.hands_empty()
-
-    def _still_held(self) -> bool:
-        """Whether letters may be in the hands of a worker that is gone, or of our own connection that was lost."""
-        return not isinstance(self.broker, TellsHolders) or self.broker.held(self.order.key)
 
     def _lost_sight(self, sending: dict[str, list[int]]) -> None:
         for numbers in sending.values():
@@ -259,7 +240,7 @@ class Runner:
     # --- passes --------------------------------------------------------------------------------------------------
     def _pass(self, limit: int | None = None) -> End:
         seconds = self.order.lease_seconds or (LONG_LEASE if self.order.holds else LEASE)
-        self._free_the_held()
+        self.hidden.free(self.broker)
         lease: Lease = self.broker.lease(self.order.key, seconds)
         self._atomic, self._hides = lease.atomic, not (lease.random or lease.keeps)
         if lease.keeps and not self.task.keeps:
@@ -269,21 +250,17 @@ class Runner:
             self.task = replace(self.task, keeps=True)
         if self.wrap is not None:
             lease = self.wrap(lease, self.journal)
-        before = float(self.journal.said("held_until", "0"))
-        self.journal.say("held_until", str(max(lease.until, before)))
-        self.journal.commit()
+        self.hidden.begins(lease)
         try:
             one = Pass(lease, self.journal, self.task, self.pace, self._may, limit, self._working)
             sent = self.journal.counts.sent
             end = one.run()
             self._why, self._short = one.why, one.short
             self._broken *= self.journal.counts.sent == sent
+            if one.met:
+                self.hidden.met()
         finally:
-            with suppress(CollectorError):  # else what was held comes back when the lease ends by itself
-                lease.close()
-                self.journal.say("held_until", str(before))
-                if isinstance(self.broker, GivesBack):
-                    self.journal.hands_empty()
+            self.hidden.ends(lease, self.broker)
         self.journal.commit()
         if end is End.TIME and self.order.holds and one.held and not one.sent:
             raise Stopped(

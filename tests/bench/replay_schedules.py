@@ -28,7 +28,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
 from collectors.brokers import memory  # noqa: E402
-from dashboard.replay import passes, runner  # noqa: E402
+from dashboard.replay import hidden, passes  # noqa: E402
 from tests.brokers.rabbitmq_letters import QUORUM, declare, put  # noqa: E402
 from tests.brokers.test_replay_schedules import House, restarts_of_valkey, schedule  # noqa: E402
 from tests.dashboard.replay_child import DONE, begin  # noqa: E402
@@ -41,7 +41,8 @@ from tests.servers.sqs import ministack  # noqa: E402
 
 def on_memory(first: int, many: int) -> None:
     """Schedules first to first + many."""
-    passes.BATCH, passes.MOST_UNDERWAY, passes.PATIENCE, runner.HELD_ON = 7, 20, 0.0, -1000.0
+    passes.BATCH, passes.MOST_UNDERWAY, passes.PATIENCE = 7, 20, 0.0
+    hidden.HELD_ON = hidden.LOOKED_AT = -1000.0
     began, lives, messages, double = time.monotonic(), 0, 0, 0
     for seed in range(first, first + many):
         memory.forget_all()

@@ -10,5 +10,6 @@ from tests.servers.sqs import ministack_peer, moto_server, sqs_peer  # noqa: F40
 @pytest.fixture(autouse=True)
 def short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Letters that a dead worker held are waited for as long as leases last here: seconds, not minutes."""
-    monkeypatch.setattr("dashboard.replay.runner.HELD_ON", 8.0)
-    monkeypatch.setattr("dashboard.replay.runner.SLOWEST", 2.0)
+    monkeypatch.setattr("dashboard.replay.hidden.HELD_ON", 8.0)
+    monkeypatch.setattr("dashboard.replay.hidden.SLOWEST", 2.0)
+    monkeypatch.setattr("dashboard.replay.hidden.LOOKED_AT", 1.0)

@@ -9,11 +9,10 @@ import pytest
 from collectors.brokers.rabbitmq import lease as leases
 from collectors.errors import NotSupported
 from collectors.letters import Bounds
-from dashboard.replay.journal import Journal
 from dashboard.replay.report import Reading
 from tests.brokers.rabbitmq_letters import STREAM, declare, drain, key, put, waiting
 from tests.brokers.rabbitmq_polls import polling
-from tests.dashboard.replays import Crash, check_nothing_lost, order, run, runner
+from tests.dashboard.replays import Crash, FailingJournal, check_nothing_lost, order, run, runner
 from tests.servers.rabbitmq import Node
 
 pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq]
@@ -36,16 +35,6 @@ def stream(rabbitmq_node: Node, vhost: str) -> str:
     return where
 
 
-class DyingJournal(Journal):
-    left = 0
-
-    def commit(self) -> None:
-        super().commit()
-        self.left -= 1
-        if self.left == 0:
-            raise Crash("after a commit")
-
-
 def test_letters_of_a_stream_are_replayed_and_stay(
     rabbitmq_node: Node, vhost: str, stream: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,10 +42,7 @@ def test_letters_of_a_stream_are_replayed_and_stay(
     monkeypatch.setattr("dashboard.replay.passes.BATCH", 20)
     monkeypatch.setattr("dashboard.replay.passes.MOST_UNDERWAY", 20)
     orders, path, url = declare(rabbitmq_node, vhost, "orders"), tmp_path / "j", rabbitmq_node.url(vhost=vhost)
-    one = runner(path, order(stream, orders), url=url)
-    one.journal.close()
-    one.journal = DyingJournal(path, "me")
-    one.journal.left = 6
+    one = runner(path, order(stream, orders), url=url, journal=FailingJournal(path, 6, after=True))
     with pytest.raises(Crash):
         one.run()
     one.journal.close()

@@ -14,10 +14,11 @@ import pytest
 
 from collectors.brokers.rabbitmq import lease as leases
 from collectors.errors import Unreachable
-from collectors.letters import Destination
+from collectors.letters import Bounds, Destination
 from dashboard.replay.report import Reading
 from dashboard.replay.runner import MOST_BROKEN
 from tests.brokers.rabbitmq_letters import declare, drain, drained, put, through, waiting
+from tests.brokers.rabbitmq_polls import polling
 from tests.dashboard.replays import Desk, check_nothing_lost, order, run, runner
 from tests.servers.proxy import FAIR, Proxy, Weather
 from tests.servers.rabbitmq import Node
@@ -124,11 +125,41 @@ def test_an_exchange_of_which_one_queue_is_full_is_not_sent_to_for_ever(
     assert len(arrived) <= sum(1 + row.again for row in rows)
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_letters_that_somebody_is_looking_at_are_waited_for(
+    rabbitmq_node: Node, vhost: str, dead: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """The queue looks empty meanwhile: neither is the rest of it forgotten, nor are chosen letters called gone."""
+    monkeypatch.setattr("dashboard.replay.hidden.LOOKED_AT", 8.0)
+    orders, path, url = declare(rabbitmq_node, vhost, "orders"), tmp_path / "j", rabbitmq_node.url(vhost=vhost)
+    with polling(url) as broker:
+        chosen = [letter.id for letter in broker.look(dead, Bounds(messages=50)).letters]
+    planned = {"planned": dict.fromkeys(chosen, 1), "named": True} if named else {}
+    connection = rabbitmq_node.connect(vhost)
+
+    def look() -> None:
+        channel = connection.channel()
+        for _ in range(40):
+            channel.basic_get("dead")
+
+    one = runner(path, order(dead, orders, **planned), desk := Desk(), url=url)
+    began = one._rest
+    monkeypatch.setattr(one, "_rest", lambda: (look(), began()))
+    back = threading.Timer(4.0, connection.close)
+    back.start()
+    one.run()
+    one.journal.close()
+    back.join()
+    assert desk.state == "done" and desk.counts.removed == (50 if named else len(BODIES)), desk.counts
+    left, arrived = bodies(rabbitmq_node, vhost, "dead"), bodies(rabbitmq_node, vhost, "orders")
+    assert check_nothing_lost(path, BODIES, left, arrived) == {}
+
+
 def test_letters_held_by_a_connection_that_only_we_know_to_be_lost_are_waited_for(
     rabbitmq_node: Node, vhost: str, dead: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The broker still takes it for alive: it holds letters whose copies are confirmed. They are not written off."""
-    monkeypatch.setattr("dashboard.replay.runner.HELD_ON", 130.0)
+    monkeypatch.setattr("dashboard.replay.hidden.HELD_ON", 130.0)
     orders, path, desk = declare(rabbitmq_node, vhost, "orders"), tmp_path / "j", Desk()
     held: list[socket.socket] = []
 

@@ -14,30 +14,15 @@ from typing import Any
 
 import pytest
 
-from dashboard.replay.journal import Journal
 from dashboard.replay.report import Reading
 from tests.brokers.rabbitmq_letters import QUORUM, declare, drain, put, through, unread, waiting
-from tests.dashboard.replays import Crash, Desk, check_nothing_lost, order, run, runner
+from tests.dashboard.replays import Crash, Desk, check_nothing_lost, failing, order, run, runner
 from tests.servers.proxy import FAIR, Proxy, Weather
 from tests.servers.rabbitmq import Node
 
 pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq]
 
 BODIES = [b"letter %d" % n for n in range(400)]
-
-
-class FailingJournal(Journal):
-    """Dies at one of its commits, before or after it is on the disk."""
-
-    left, after = 0, False
-
-    def commit(self) -> None:
-        self.left -= 1
-        if self.left == 0 and not self.after:
-            raise Crash("before a commit")
-        super().commit()
-        if self.left == 0:
-            raise Crash("after a commit")
 
 
 @pytest.fixture(params=[{}, {**QUORUM, "x-delivery-limit": 20}], ids=["classic", "quorum"])
@@ -69,10 +54,7 @@ def test_a_replay_in_trouble_names_what_may_be_there_twice(
     chance, path, what = random.Random(seed), tmp_path / "journal", order(*shop, lease_seconds=6.0)
     with Proxy(rabbitmq_node.amqp) as proxy:
         for _ in range(6):
-            one = runner(path, what, url=through(rabbitmq_node, proxy, vhost))
-            one.journal.close()
-            one.journal = FailingJournal(path, "me")
-            one.journal.left, one.journal.after = chance.randint(1, 12), chance.random() < 0.5
+            one = runner(path, what, url=through(rabbitmq_node, proxy, vhost), journal=failing(path, chance))
             proxy.weather = Weather("slow", delay=0.01) if chance.random() < 0.3 else FAIR
             cut = threading.Timer(chance.uniform(0.0, 0.5), proxy.hang_up)
             cut.start()

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.replay.journal import Journal
 from dashboard.replay.report import Reading
-from tests.dashboard.replays import Crash, Desk, check_nothing_lost, order, run, runner
+from tests.dashboard.replays import Crash, Desk, check_nothing_lost, failing, order, run, runner
 from tests.servers.aws_proxy import in_front_of
 from tests.servers.sqs import Peer
 
@@ -39,20 +38,6 @@ def peer(ministack_peer: Peer, kind: str) -> Iterator[Peer]:
     yield ministack_peer
     for name in names:
         ministack_peer.client().delete_queue(QueueUrl=url_of(ministack_peer, ministack_peer.key(name)))
-
-
-class FailingJournal(Journal):
-    """Dies at one of its commits, before or after it is on the disk."""
-
-    left, after = 0, False
-
-    def commit(self) -> None:
-        self.left -= 1
-        if self.left == 0 and not self.after:
-            raise Crash("before a commit")
-        super().commit()
-        if self.left == 0:
-            raise Crash("after a commit")
 
 
 def bodies(peer: Peer, key: str) -> list[bytes]:
@@ -80,10 +65,7 @@ def test_a_replay_in_trouble_names_what_may_be_there_twice(peer: Peer, kind: str
     with in_front_of(peer.port) as proxy:
         troubled(proxy, chance)
         for _ in range(3):
-            one = runner(path, what, url=peer.url("timeout=5s", endpoint=proxy.endpoint))
-            one.journal.close()
-            one.journal = FailingJournal(path, "me")
-            one.journal.left, one.journal.after = chance.randint(1, 12), chance.random() < 0.5
+            one = runner(path, what, url=peer.url("timeout=5s", endpoint=proxy.endpoint), journal=failing(path, chance))
             try:
                 one.run()
             except Crash:
@@ -123,6 +105,19 @@ def test_a_replay_that_is_killed_goes_on_when_its_letters_are_back(peer: Peer, k
     os.kill(child.pid, signal.SIGKILL)
     child.wait(10)
     desk = run(path, order(dead, orders, lease_seconds=8.0), url=peer.url())
+    assert desk.state == "done", desk.reason
+    check_nothing_lost(path, [b"%d" % n for n in range(LETTERS)], bodies(peer, dead), bodies(peer, orders))
+    with Reading(path) as journal:
+        assert journal.counts().removed == LETTERS
+
+
+def test_letters_behind_a_lost_receive_are_waited_for(peer: Peer, kind: str, tmp_path: Path) -> None:
+    """The answer of a receive is lost: ten letters are hidden, of which nobody knows, and the queue looks empty."""
+    dead, orders, path = peer.key(f"dead{kind}"), peer.key(f"orders{kind}"), tmp_path / "journal"
+    with in_front_of(peer.port) as proxy:
+        lost = iter([True])
+        proxy.loses = lambda action: action == "ReceiveMessage" and next(lost, False)
+        desk = run(path, order(dead, orders, lease_seconds=4.0), url=peer.url("timeout=5s", endpoint=proxy.endpoint))
     assert desk.state == "done", desk.reason
     check_nothing_lost(path, [b"%d" % n for n in range(LETTERS)], bodies(peer, dead), bodies(peer, orders))
     with Reading(path) as journal:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.servers.redis import valkey
 
 from .letterbox import box, looked
 from .web import admin_api, operator_api, viewer_api, web
 
 __all__ = ["admin_api", "box", "looked", "operator_api", "valkey", "viewer_api", "web"]
+
+
+@pytest.fixture(autouse=True)
+def short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks into the queues of these tests for long."""
+    monkeypatch.setattr("dashboard.replay.hidden.LOOKED_AT", 0.2)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from collectors import registry
-from dashboard.replay import passes, runner
+from dashboard.replay import hidden, passes, runner
 from dashboard.replay.journal import Journal
 from dashboard.replay.runner import Runner
 
@@ -94,7 +94,7 @@ def live(url: str, key: str, to: str, path: Path, last: int, by: int, lease_seco
 
     what = order(key, to, lease_seconds=lease_seconds, judges=False)
     runner.PAUSES = (0.2,)
-    runner.HELD_ON, runner.SLOWEST = held_on, 2.0
+    hidden.HELD_ON, hidden.SLOWEST, hidden.LOOKED_AT = held_on, 2.0, held_on
     Runner(desk, connect, what, journal).run()
     journal.close()
     sys.exit({"done": DONE, "failed": FAILED}.get(desk.state, HALTED))

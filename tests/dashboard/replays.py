@@ -71,11 +71,38 @@ def order(key: str = "orders.dead", to: str | None = None, limits: Limits = QUIC
     return Order(key, made, limits=limits, lease_seconds=more.pop("lease_seconds", 30.0), **more)
 
 
-def runner(path: Path, what: Order, desk: Desk | None = None, url: str = "memory://shop", owner: str = "me") -> Runner:
+class Crash(BaseException):
+    """The process was killed here."""
+
+
+class FailingJournal(Journal):
+    """Dies at the commit that comes so many from now (0 = never), right before or right after it is on the disk."""
+
+    def __init__(self, path: Path, left: int, after: bool) -> None:
+        self.left, self.after = left, after
+        super().__init__(path, "me")
+
+    def commit(self) -> None:
+        self.left -= 1
+        if self.left == 0 and not self.after:
+            raise Crash("before a commit")
+        super().commit()
+        if self.left == 0:
+            raise Crash("after a commit")
+
+
+def failing(path: Path, chance: random.Random) -> FailingJournal:
+    """A journal that dies soon, before a commit or after it."""
+    return FailingJournal(path, chance.randint(1, 12), chance.random() < 0.5)
+
+
+def runner(
+    path: Path, what: Order, desk: Desk | None = None, url: str = "memory://shop", journal: Journal | None = None
+) -> Runner:
     def connect():
         return registry.connect(registry.parse(url))
 
-    return Runner(desk or Desk(), connect, what, Journal(path, owner))
+    return Runner(desk or Desk(), connect, what, journal or Journal(path, "me"))
 
 
 def run(path: Path, what: Order, desk: Desk | None = None, url: str = "memory://shop") -> Desk:
@@ -106,10 +133,6 @@ def check_nothing_lost(path: Path, bodies: list[bytes], left: list[bytes], arriv
     assert len(bodies) - gone - twins <= len(left) <= len(bodies) - gone, (len(left), len(bodies), gone, counts)
     assert counts.sent <= len(arrived) <= counts.sent + again + twins, (counts, len(arrived))
     return double
-
-
-class Crash(BaseException):
-    """The process was killed here."""
 
 
 def crash_at(shop: World, steps: int, chance: random.Random) -> None:

@@ -15,7 +15,7 @@ from .replays import Desk, check_nothing_lost, fill, in_queue, order, run, runne
 
 def test_a_full_disk_stops_before_anything_is_sent_and_is_resumed(tmp_path, monkeypatch):
     """The journal may not grow at some moment: what was not written down was not sent."""
-    monkeypatch.setattr("dashboard.replay.runner.HELD_ON", -1000.0)
+    monkeypatch.setattr("dashboard.replay.hidden.HELD_ON", -1000.0)
     bodies, path, desk = fill(shop(), 4000), tmp_path / "j", Desk()
     one = runner(path, order(), desk)
     (pages,) = one.journal._db.execute("pragma page_count").fetchone()

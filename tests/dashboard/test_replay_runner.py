@@ -244,11 +244,11 @@ def test_a_full_destination_is_yielded_to_without_a_lease(tmp_path):
 
 
 def test_a_worker_that_was_taken_over_sends_nothing_more(tmp_path, monkeypatch):
-    monkeypatch.setattr("dashboard.replay.runner.HELD_ON", 1.0)
+    monkeypatch.setattr("dashboard.replay.hidden.HELD_ON", 1.0)
     bodies = fill(shop(), 300)
     desk = Desk()
     desk.rate = 40.0
-    old = runner(tmp_path / "j", order(lease_seconds=4.0), desk, owner="old")
+    old = runner(tmp_path / "j", order(lease_seconds=4.0), desk, journal=Journal(tmp_path / "j", "old"))
     thread = threading.Thread(target=old.run)
     thread.start()
     while old.journal.counts.sent < 20:
@@ -301,7 +301,7 @@ def test_an_equal_letter_is_not_taken_for_one_that_was_sent(tmp_path, monkeypatc
     """The original of the first is gone, which was not written down: the second, its twin, must not go unsent."""
     monkeypatch.setattr("dashboard.replay.passes.BATCH", 1)
     monkeypatch.setattr("dashboard.replay.passes.MOST_UNDERWAY", 1)
-    monkeypatch.setattr("dashboard.replay.runner.HELD_ON", 0.5)
+    monkeypatch.setattr("dashboard.replay.hidden.HELD_ON", 0.5)
     bodies, world = fill(shop(), 2, equal=2), shop()
     done = []
 

@@ -12,27 +12,12 @@ from pathlib import Path
 import pytest
 
 from collectors.errors import Unreachable
-from dashboard.replay.journal import Journal
 from dashboard.replay.report import Reading
 from dashboard.replay.states import State
 
-from .replays import Crash, Desk, check_nothing_lost, fill, in_queue, order, runner, shop
+from .replays import Crash, Desk, check_nothing_lost, failing, fill, in_queue, order, runner, shop
 
 SCHEDULES = 300
-
-
-class FailingJournal(Journal):
-    """Dies right before, or right after, one of its commits reaches the disk."""
-
-    left, after = 0, False
-
-    def commit(self) -> None:
-        self.left -= 1
-        if self.left == 0 and not self.after:
-            raise Crash("before a commit")
-        super().commit()
-        if self.left == 0:
-            raise Crash("after a commit")
 
 
 def disturbed(chance: random.Random, world, desk: Desk):
@@ -58,13 +43,10 @@ def disturbed(chance: random.Random, world, desk: Desk):
 def one_life(path, what, chance: random.Random, disturb: bool) -> str:
     """A worker's life, until it is over, paused or killed; the state of the replay then."""
     world, desk = shop(), Desk()
-    one = runner(path, what, desk)
+    dies = disturb and chance.random() < 0.3
+    one = runner(path, what, desk, journal=failing(path, chance) if dies else None)
     one._wait_out = lambda error: desk.going  # no pauses between tries
     if disturb:
-        if chance.random() < 0.3:
-            one.journal.close()
-            one.journal = FailingJournal(path, "me")
-            one.journal.left, one.journal.after = chance.randint(1, 12), chance.random() < 0.5
         world.interrupt = disturbed(chance, world, desk)
     try:
         one.run()
@@ -81,7 +63,8 @@ def test_after_any_schedule_every_message_is_where_the_journal_says(tmp_path, fi
     monkeypatch.setattr("dashboard.replay.passes.BATCH", 7)
     monkeypatch.setattr("dashboard.replay.passes.MOST_UNDERWAY", 20)
     monkeypatch.setattr("dashboard.replay.passes.PATIENCE", 0.0)
-    monkeypatch.setattr("dashboard.replay.runner.HELD_ON", -1000.0)
+    monkeypatch.setattr("dashboard.replay.hidden.HELD_ON", -1000.0)
+    monkeypatch.setattr("dashboard.replay.hidden.LOOKED_AT", -1000.0)
     for seed in range(first, first + 50):
         one_schedule(tmp_path / str(seed), seed)
 

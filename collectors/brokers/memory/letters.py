@@ -145,7 +145,7 @@ class Held:
 class MemoryLease:
     """Letters of one queue of a world."""
 
-    random, own_ids, atomic, keeps, most_held = False, False, False, False, 10_000
+    random, own_ids, atomic, keeps, most_held, lost_until = False, False, False, False, 10_000, 0.0
 
     def __init__(self, world: World, key: str, until: float) -> None:
         self.world, self.key, self.until = world, key, until

@@ -41,7 +41,7 @@ RefusesWhenFull = Callable[[QueueKey], bool]
 class RabbitLease:
     """Letters of one classic or quorum queue (`collectors.letters.Lease`)."""
 
-    random, own_ids, atomic, keeps = False, False, False, False
+    random, own_ids, atomic, keeps, lost_until = False, False, False, False, 0.0
     _as: type[Held] = Held
 
     def __init__(

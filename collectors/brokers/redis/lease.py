@@ -35,7 +35,7 @@ MOST, HELD_BYTES = 20_000, 128 << 20
 class RedisLease:
     """`collectors.letters.Lease`."""
 
-    random, keeps = True, False
+    random, keeps, lost_until = True, False, 0.0
 
     def __init__(self, wire: AnyWire, shelf: Shelf, until: float) -> None:
         self._wire, self._shelf, self.until = wire, shelf, until

@@ -40,7 +40,7 @@ ENDING = 30.0
 
 
 class SQSLease:
-    """`until` as `collectors.letters.Lease` has it. `most_held` shrinks to what is held when the letters are large."""
+    """`collectors.letters.Lease`. `most_held` shrinks to what is held when the letters are large."""
 
     random, own_ids, atomic, keeps = False, True, False, False
 
@@ -48,6 +48,7 @@ class SQSLease:
         self._queue, self._places = queue, places
         self._attributes = a
         self.until = time.time() + min(seconds, LONGEST)
+        self.lost_until = 0.0
         self._once = uuid4().hex
         self._held: dict[int, Received] = {}
         self._tags: dict[str, int] = {}  # message id -> tag
@@ -90,7 +91,7 @@ class SQSLease:
         calls = 1 if self._queue.fifo else max(1, min(MOST_THREADS, math.ceil(most / receiving.BATCH), room))
         hidden = self._hidden(FIRST, wait)
 
-        def one(share: int) -> tuple[Sequence[Mapping[str, object]], float]:
+        def one(share: int) -> receiving.Handed:
             return receiving.receive(self._queue, share, hidden, wait)
 
         shares = [min(receiving.BATCH, most - n * receiving.BATCH) for n in range(calls)]
@@ -98,8 +99,10 @@ class SQSLease:
         taken: list[Received] = []
         weights = []
         for _, answer in answers:
+            if isinstance(answer, CollectorError) or answer.tried_again:
+                self._lose_sight(time.time() + hidden)
             if not isinstance(answer, CollectorError):
-                kept = self._keep(*answer)
+                kept = self._keep(answer.messages, answer.until)
                 weights.append(sum(letter.size for letter in kept))
                 taken += kept
         self._heaviest = max(weights, default=0) or self._heaviest
@@ -227,6 +230,9 @@ class SQSLease:
                 self._lanes.put(self._next_lane, self._deleting(letters[first : first + receiving.BATCH]))
             self._leaving += len(letters)
             receipts = self._left(wait)
+        for receipt in receipts:
+            if receipt.outcome is not Outcome.REMOVED:
+                self._lose_sight(self._held[receipt.tag].hidden_until)
         self._forget([receipt.tag for receipt in receipts])
         return receipts
 
@@ -254,8 +260,11 @@ class SQSLease:
         return receipts
 
     def give_back(self, tags: Sequence[int]) -> None:
-        with suppress(CollectorError):  # they come back by themselves
+        last = max((self._held[tag].hidden_until for tag in tags), default=0.0)
+        try:
             self._give_back(tags)
+        except CollectorError:  # they come back by themselves
+            self._lose_sight(last)
 
     def _give_back(self, tags: Sequence[int]) -> None:
         letters = [self._held[tag] for tag in sorted(tags)]
@@ -286,6 +295,9 @@ class SQSLease:
             del self._tags[letter.message_id]
             self._bytes -= letter.size
 
+    def _lose_sight(self, until: float) -> None:
+        self.lost_until = max(self.lost_until, until)
+
     # --- time ----------------------------------------------------------------------------------------------------
     def _alive(self) -> None:
         if self._closed or time.time() >= self.until:
@@ -302,6 +314,8 @@ class SQSLease:
             return
         enough = min(now + LEFT + 1.0, self.until - MOST_WAIT - 1.0)
         due = [letter for letter in self._held.values() if now < letter.hidden_until < enough]
-        receiving.hide(self._queue, due, self._hidden(LONGER))
+        longer = self._hidden(LONGER)
+        if receiving.hide(self._queue, due, longer)[0]:
+            self._lose_sight(time.time() + longer)  # for so long, if only the answer was lost
         soonest = min((letter.hidden_until for letter in self._held.values()), default=math.inf)
         self._extend_at = max(soonest - LEFT, now + 1.0)

@@ -13,7 +13,7 @@ from .asking import attributes_of
 from .attributes import Attributes
 from .copying import send_new
 from .failures import Gone
-from .lease import FIRST, SQSLease
+from .lease import FIRST, LONGER, SQSLease
 from .looking import Looking, price_of
 from .message import MOST_ATTRIBUTES
 from .places import Places
@@ -52,8 +52,7 @@ class KeepsLetters:
 
     def give_back(self, key: str, handles: Sequence[str]) -> float:
         """Those of another worker, which is dead."""
-        receiving.let_go(self._places.queue(key), handles)
-        return FIRST
+        return FIRST if receiving.let_go(self._places.queue(key), handles) else LONGER
 
     def stamps(self, key: str, to: Destination) -> str:
         """Copies bear as many as there is room for: a letter with ten attributes of its own bears none."""

@@ -113,10 +113,10 @@ class Looking:
                 self._notes.append(f"The look ended after {self._bounds.seconds:g} s; there may be more.")
                 return
             wait = 0 if self._all_seen() else min(WAIT, int(left))
-            messages, until = receiving.receive(self._queue, most - len(self._seen), hidden, wait)
+            handed = receiving.receive(self._queue, most - len(self._seen), hidden, wait)
             before = len(self._seen)
-            for message in messages:
-                received = Received.of(len(self._seen) + 1, message, self._a, until)
+            for message in handed.messages:
+                received = Received.of(len(self._seen) + 1, message, self._a, handed.until)
                 if received.message_id not in self._seen:
                     self._room -= min(received.size, self._bounds.body_bytes)
                 self._seen[received.message_id] = received

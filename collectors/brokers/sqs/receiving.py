@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -17,11 +18,23 @@ from .queue import Queue
 BATCH = 10
 #: Times that a delete is tried: done twice it is the same.
 TIMES = 3
+#: Errors of a receipt handle by which nothing can be hidden or shown any more (ChangeMessageVisibility).
+NOT_HELD = {"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"}
 NOT_SAID = "SQS did not say what became of it."
 
 
-def receive(queue: Queue, most: int, hidden: int, wait: int) -> tuple[list[Mapping[str, Any]], float]:
-    """At most ten messages, hidden for so many seconds, after a wait of at most so many; and until when they are.
+@dataclass(slots=True, frozen=True)
+class Handed:
+    """Messages as SQS handed them out, hidden until `until`; `tried_again`: the answer of a call before was lost, and
+    with it, maybe, messages that it hid."""
+
+    messages: list[Mapping[str, Any]]
+    until: float
+    tried_again: bool = False
+
+
+def receive(queue: Queue, most: int, hidden: int, wait: int) -> Handed:
+    """At most ten messages, hidden for so many seconds, after a wait of at most so many.
 
     On a FIFO queue a call whose answer was lost is made again as the same attempt, which gives the same messages.
     """
@@ -36,7 +49,7 @@ def receive(queue: Queue, most: int, hidden: int, wait: int) -> tuple[list[Mappi
     for message in messages:
         if not message.get("MessageId") or not message.get("ReceiptHandle"):
             raise BadAnswer(f"{queue.target.place()} handed out a message without an id or a receipt handle.")
-    return messages, until
+    return Handed(messages, until, bool((answer.get("ResponseMetadata") or {}).get("RetryAttempts")))
 
 
 def hide(queue: Queue, letters: Sequence[Received], seconds: int) -> tuple[list[Received], CollectorError | None]:
@@ -61,14 +74,21 @@ def hide(queue: Queue, letters: Sequence[Received], seconds: int) -> tuple[list[
     return failed, why
 
 
-def let_go(queue: Queue, handles: Sequence[str]) -> None:
-    """Show others at once what somebody had received. Handles that are not valid any more are passed over."""
+def let_go(queue: Queue, handles: Sequence[str]) -> bool:
+    """Show others at once what somebody had received; whether it worked for all handles that are still valid."""
 
     def work(batch: Sequence[str]) -> Answer:
         entries = [{"Id": str(n), "ReceiptHandle": one, "VisibilityTimeout": 0} for n, one in enumerate(batch)]
         return queue.target.call("sqs", "change_message_visibility_batch", QueueUrl=queue.url, Entries=entries)
 
-    Round(work, lambda: True).run([handles[n : n + BATCH] for n in range(0, len(handles), BATCH)])
+    answers = Round(work, lambda: True).run([handles[n : n + BATCH] for n in range(0, len(handles), BATCH)])
+    return all(not isinstance(answer, CollectorError) and _only_invalid(answer) for _, answer in answers)
+
+
+def _only_invalid(answer: Answer) -> bool:
+    """Whether each entry that failed did so because its letter is in nobody's hands any more, or in others."""
+    codes = [str(one.get("Code", "")).rpartition(".")[2] for one in answer.get("Failed") or ()]
+    return all(code in NOT_HELD for code in codes)
 
 
 def delete(queue: Queue, letters: Sequence[Received]) -> list[Receipt]:
