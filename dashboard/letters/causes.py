@@ -1,7 +1,8 @@
 """Causes as rows: new ones are written, and letters that are known are given the cause that they are read to have now.
 
 Readers of causes improve, and masks change: a letter bears the `version` of the reading that gave it its cause, and one
-of another version is read again when it is looked at again. What people said of a cause goes with its letters.
+of another version is read again when it is looked at again. What people said of a cause goes with its letters. A new
+mask does not wait for that: what causes say obeys it at once (`mask_texts`).
 """
 
 from __future__ import annotations
@@ -9,18 +10,25 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 
+from django.db import transaction
+from django.db.models import Exists, Max, Min, OuterRef
+
 from collectors.causes import VERSION
 from collectors.causes import Cause as Why
 from collectors.causes.message import coarse
 
-from ..models import Cause, Letter
+from ..models import Cause, Letter, LetterBody
+from . import bodies
+from .columns import next_revision
 from .masking import Masking
-from .reading import Read
+from .reading import Read, read
 
 _BATCH = 400
 #: Causes of an installation. What comes beyond them is one cause more, and says so.
 MOST_CAUSES = 20_000
 TOO_MANY = Why("f" * 16, "One of very many causes")
+#: What a cause says whose letters would have to be looked at before anybody knows what of it is masked.
+WITHHELD = "Not shown since a mask was added; a look at its letters tells what of it may be"
 
 
 def version_of(masking: Masking) -> int:
@@ -81,13 +89,52 @@ def given_anew(again: Mapping[str, Read], known: Mapping[str, Letter], version: 
         _inherit(old, sorted(new), revision)
 
 
+def mask_texts(masking: Masking, now: float) -> None:
+    """Let causes say what their letters are read to say under these masks, and little where no letter is kept that
+    could be read. Their letters get the cause that is theirs now with the next look."""
+    samples = _samples(version_of(masking), now)
+    letters = bodies.find([letter for pair in samples.values() for letter in pair], now)
+    with transaction.atomic():
+        revision = next_revision()
+        for row in Cause.objects.exclude(fingerprint=TOO_MANY.fingerprint):
+            if row.pk not in samples:
+                continue
+            kept = [letters[letter] for letter in samples[row.pk] if letter in letters]
+            whys = [read(letter, masking, row.queue).cause for letter in kept]
+            masked = next((_columns(why) for why in whys if _differs(row, why)), None)
+            if not whys and (row.error_class or row.message or row.frame):
+                masked = {"title": WITHHELD, "error_class": "", "message": "", "frame": ""}
+            if masked:
+                Cause.objects.filter(pk=row.pk).update(revision=revision, **masked)
+
+
+def _samples(version: int, now: float) -> dict[int, tuple[int, ...]]:
+    """By cause, its oldest and its newest letter whose contents are kept; none where nothing is. Without causes all of
+    whose letters were read under these masks before."""
+    other = Letter.objects.filter(cause=OuterRef("pk")).exclude(read_as=version)
+    some = Letter.objects.filter(cause=OuterRef("pk"))
+    asked = Cause.objects.filter(Exists(other) | ~Exists(some)).values_list("id", flat=True)
+    found: dict[int, tuple[int, ...]] = dict.fromkeys(asked, ())
+    kept = Exists(LetterBody.objects.filter(letter=OuterRef("pk"), expires_at__gt=now))
+    rows = Letter.objects.filter(kept).exclude(read_as=version).values_list("cause_id")
+    for cause, oldest, newest in rows.annotate(Min("id"), Max("id")):
+        found[cause] = (oldest, newest)
+    return found
+
+
 def _retitle(whys: Mapping[str, Why], revision: int) -> None:
-    """Causes that keep their fingerprint say what they are read to be now. An id that may look like a number or not,
-    from letter to letter, is no change."""
+    """Causes that keep their fingerprint say what they are read to be now."""
     for row in Cause.objects.filter(fingerprint__in=list(whys)):
         why = whys[row.fingerprint]
-        if (coarse(row.title), coarse(row.message), row.source) != (coarse(why.title), coarse(why.message), why.source):
+        if _differs(row, why):
             Cause.objects.filter(pk=row.pk).update(revision=revision, **_columns(why))
+
+
+def _differs(row: Cause, why: Why) -> bool:
+    """Whether a cause says something else than it is read to be. An id that may look like a number or not, from letter
+    to letter, is no change."""
+    said = (coarse(row.title), coarse(row.message), row.source)
+    return said != (coarse(column_text(why.title, 200)), coarse(column_text(why.message, 2000)), why.source)
 
 
 def _inherit(old: int, heirs: Sequence[int], revision: int) -> None:

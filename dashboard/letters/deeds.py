@@ -11,7 +11,7 @@ from ..access import Principal
 from ..live.bus import the_bus
 from ..models import Cause, MaskRule, Place, Queue
 from ..refused import DeedRefused
-from . import looks, masking
+from . import causes, looks, masking
 from .columns import next_revision
 
 LONGEST_NOTE = 2000
@@ -67,7 +67,7 @@ def look_by_itself(principal: Principal, queue: Queue, on: bool) -> Place:
 
 
 def add_mask(principal: Principal, kind: str, pattern: str) -> MaskRule:
-    """A rule for what nobody is shown from now on. Raises Refused, DeedRefused."""
+    """A rule for what nobody is shown from now on, nor told by causes. Raises Refused, DeedRefused."""
     principal.must("change_masking")
     if kind not in ("path", "header"):
         raise DeedRefused("kind", "A rule masks a path or a header.")
@@ -80,6 +80,7 @@ def add_mask(principal: Principal, kind: str, pattern: str) -> MaskRule:
     except IntegrityError:
         raise DeedRefused("pattern", f"There is a rule {pattern} already.", conflict=True) from None
     audit.record(principal.who, "add mask", f"{kind} {pattern}")
+    causes.mask_texts(masking.Masking.load(), time.time())
     the_bus().note("letters_changed")
     return rule
 

@@ -15,6 +15,7 @@ export class Deeds {
     this.plan = new ReplayPlan(aside.querySelector("#replay-plan"), base, { queues: (id) => others(api, id), started, closed: () => (aside.hidden = true) });
     this.editor = new Editor(page.querySelector("#edit"), api, (edited) => this.open([edited.queue_id], { ids: [edited.id] }, "replay", "1 edited", { body: edited.body }));
     this.which = this.bar.querySelector("select");
+    this.which.addEventListener("change", () => this.show(this.shown));
     this.bar.addEventListener("click", (event) => {
       const deed = event.target.closest("[data-deed]")?.dataset.deed;
       if (deed === "edit") this.editor.open(this.one.id);
@@ -28,16 +29,15 @@ export class Deeds {
   }
 
   /** What is chosen: a group with its scope, letters that are ticked, the letter that is open. */
-  show({ group, by, scope, letters, open }) {
+  show(chosen) {
     if (!this.bar) return;
-    Object.assign(this, { group, by, scope, letters });
+    const { group, by, scope, letters, open } = (this.shown = chosen);
+    Object.assign(this, { by, scope, letters });
     this.one = letters.length === 1 ? letters[0] : open;
     this.bar.hidden = !group;
     if (!group) return;
     const queues = letters.length ? [...new Map(letters.map((one) => [one.queue_id, { id: one.queue_id, name: one.queue }])).values()] : group.queues;
-    const kept = this.which.value;
-    this.which.replaceChildren(...queues.map((queue) => new Option(queue.name, queue.id)));
-    if (queues.some((queue) => String(queue.id) === kept)) this.which.value = kept;
+    this.offer(queues);
     this.which.hidden = queues.length < 2;
     const unlooked = !group.count && group.taken?.as_of === null; // all that lie there: nobody knows which
     const number = letters.length ? letters.filter((one) => queues.length < 2 || String(one.queue_id) === this.which.value).length : group.queue_count === 1 && !unlooked ? group.count : null;
@@ -47,6 +47,15 @@ export class Deeds {
       if (edit) button.hidden = !this.one;
       else button.disabled = !letters.length && !group.count && !unlooked;
     }
+  }
+
+  /** The queues to choose from. One that is chosen stays so; a list that is open stays as it is while nothing changes. */
+  offer(queues) {
+    const options = [...this.which.options];
+    if (options.length === queues.length && queues.every((queue, i) => options[i].value === String(queue.id))) return;
+    const kept = this.which.value;
+    this.which.replaceChildren(...queues.map((queue) => new Option(queue.name, queue.id)));
+    if (queues.some((queue) => String(queue.id) === kept)) this.which.value = kept;
   }
 
   begin(deed) {

@@ -144,6 +144,7 @@ function show(frame) {
   if (!of && view.key !== null) chosen();
   if (!of) return;
   showHeading();
+  ticked();
   const now = [of.count, of.last_at].join();
   if (now !== counted) {
     list.stale(of.count - Number(counted?.split(",")[0]));

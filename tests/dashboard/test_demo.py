@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -10,18 +11,24 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
 import pytest
 import redis
 
+import dashboard.demo
 from collectors import registry
-from dashboard.demo import Demo, DemoUnavailable, server
+from dashboard import nearby
+from dashboard.demo import Demo, DemoUnavailable, server, sqs
 from dashboard.demo.flow import Bucket, Moment, cycle
 from dashboard.insight.states import Judge, State
+from dashboard.management.commands import up
+from dashboard.models import Broker
 from dashboard.ticks import Ring, Tick
 from tests.servers.redis import ENGINES, binary
 
@@ -81,6 +88,33 @@ def test_it_starts_in_a_moment_with_queues_of_every_kind(demo):
 def test_its_url_says_that_it_is_a_demo(demo):
     assert re.fullmatch(r"redis://127\.0\.0\.1:\d+/0\?name=demo&interval=2s&tags=demo", demo.url)
     assert "invented" in demo.describe()
+
+
+@pytest.mark.django_db
+def test_a_later_start_has_the_same_brokers_and_no_start_without_it_has_any(monkeypatch):
+    ports = iter((4001, 4002))
+
+    @contextmanager
+    def demo_sqs(ready, unavailable):
+        port = next(ports, None)
+        yield ready(sqs.url_of(port)) if port else unavailable("The demo goes without SQS.")
+
+    monkeypatch.setattr(dashboard.demo, "DemoSQS", demo_sqs)
+    monkeypatch.setattr(up, "connection", SimpleNamespace(close=lambda: None))  # there it is a thread's own
+    monkeypatch.setattr(nearby, "find", lambda: iter(()))
+
+    def start(demo: bool | None) -> dict[str, tuple[int, str, bool]]:
+        with ExitStack() as stack:
+            up.Command(stderr=io.StringIO())._offer(stack, demo)
+            return {row.name: (row.pk, row.safe_url, row.paused) for row in Broker.objects.all()}
+
+    first, second = start(None), start(True)
+    assert first.keys() == second.keys() == {"demo", "demo-sqs"}
+    assert {name: id for name, (id, _, _) in first.items()} == {name: id for name, (id, _, _) in second.items()}
+    assert not any(paused for _, _, paused in second.values()), "they wait only until their servers are there"
+    assert "4001" in first["demo-sqs"][1] and "4002" in second["demo-sqs"][1]
+    assert start(None).keys() == {"demo"}
+    assert start(False) == {}
 
 
 def test_nothing_is_left_after_stop():

@@ -9,11 +9,12 @@ import pytest
 
 from dashboard.access import Principal
 from dashboard.letters import causes, deeds, looks, news, reading
-from dashboard.models import Cause, Letter, MaskRule
+from dashboard.models import Cause, Letter, LetterBody
 
 from .letterbox import Letterbox
 
 MIRA = Principal("person", 1, "mira", "operator")
+ADMIN = Principal("person", 2, "ada", "admin")
 
 
 @pytest.fixture
@@ -68,8 +69,27 @@ def test_letters_of_another_fingerprint_take_note_and_snooze_along_and_are_no_ne
     assert heir.snoozed_until and Cause.objects.exclude(note="").count() == 1 and heard == []
 
 
-def test_a_new_mask_holds_for_causes_that_are_known(box):
-    MaskRule.objects.create(kind="header", pattern="x-error-*")
-    assert "no funds" in str(counted())
+def test_a_new_mask_holds_for_causes_that_are_known_at_once(box):
+    other = Letterbox()
+    other.world.put_letter("orders.dlq", b'{"error": "KeyError: sku"}', [])
+    other.poll()
+    looks.look(MIRA, other.dlq)
+    before = counted()
+    deeds.add_mask(ADMIN, "path", "card.number")
+    assert counted() == before, "a mask that means nothing of what they say changes nothing"
+    deeds.add_mask(ADMIN, "header", "x-error-message")
+    assert "no funds" not in str(counted()) and counted()["KeyError: sku"] == 1
+    assert "no funds" not in str(list(Cause.objects.values()))
+    assert Cause.objects.get(error_class="Declined").note == "the bank knows"
     looks.look(MIRA, box.dlq)
-    assert "no funds" not in str(counted()) and sum(counted().values()) == 6
+    assert "no funds" not in str(counted()) and sum(counted().values()) == 7
+
+
+def test_a_cause_of_which_no_letter_is_kept_says_little_from_a_new_mask_to_the_next_look(box, admin_api):
+    LetterBody.objects.all().delete()
+    admin_api.send("post", "masking", {"kind": "path", "pattern": "token"}, 201)
+    assert set(counted()) == {causes.WITHHELD} and Cause.objects.filter(message="", error_class="").count() == 2
+    assert "no funds" not in str(admin_api.get("dead-letters/causes"))
+    looks.look(MIRA, box.dlq)
+    assert counted() == {"Declined: no funds on card <n>": 4, "Timeout: no funds on card <n>": 2}
+    assert Cause.objects.get(error_class="Declined").note == "the bank knows"

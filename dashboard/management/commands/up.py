@@ -22,7 +22,14 @@ from dashboard.store.base import StoreError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 Managed = Broker.Managed
+DEMO_SQS = "demo-sqs"
 log = logging.getLogger("weir.up")
+
+
+def _save_demo(url: str, name: str) -> None:
+    """The demo's broker of an earlier start stays the same one: links to its queues go on to lead there."""
+    known = Broker.objects.filter(name=name, managed_by=Managed.DEMO).first()
+    save_broker(url, name=name, managed_by=Managed.DEMO, paused=False, broker=known)
 
 
 class Command(DataCommand):
@@ -71,9 +78,10 @@ class Command(DataCommand):
 
     def _offer(self, stack: ExitStack, demo: bool | None) -> None:
         """Local brokers when none is configured, and the demo unless one of them has queues."""
-        Broker.objects.filter(managed_by=Managed.DEMO).delete()
+        before = Broker.objects.filter(managed_by=Managed.DEMO)
+        before.update(paused=True)  # until their servers of today are there: others may have the ports of yesterday
         queues = 0
-        if not Broker.objects.exclude(managed_by=Managed.FOUND).exists():
+        if not Broker.objects.exclude(managed_by__in=(Managed.FOUND, Managed.DEMO)).exists():
             known = set(Broker.objects.filter(managed_by=Managed.FOUND).values_list("name", flat=True))
             for found in nearby.find():
                 queues += found.queues
@@ -81,10 +89,10 @@ class Command(DataCommand):
                     save_broker(found.url, name=found.name, managed_by=Managed.FOUND)
         else:
             queues = 1
-        if demo or (demo is None and not queues):
-            self._start_demo(stack, asked=bool(demo))
+        if not (demo or (demo is None and not queues)) or not self._start_demo(stack, asked=bool(demo)):
+            before.delete()
 
-    def _start_demo(self, stack: ExitStack, asked: bool) -> None:
+    def _start_demo(self, stack: ExitStack, asked: bool) -> bool:
         from dashboard.demo import Demo, DemoSQS, DemoUnavailable
 
         try:
@@ -93,18 +101,23 @@ class Command(DataCommand):
             if asked:
                 raise CommandError(str(error)) from None
             self.stderr.write(str(error))
-            return
-        save_broker(demo.url, name="demo", managed_by=Managed.DEMO)
-        stack.enter_context(DemoSQS(self._add_demo_sqs, self.stderr.write))
+            return False
+        _save_demo(demo.url, "demo")
+        stack.enter_context(DemoSQS(self._add_demo_sqs, self._go_without_sqs))
+        return True
 
     def _add_demo_sqs(self, url: str) -> None:
         """Called from a thread of the demo's, about a second after the start."""
         try:
-            save_broker(url, managed_by=Managed.DEMO)
+            _save_demo(url, DEMO_SQS)
         except BrokerRefused as error:
             self.stderr.write(f"The demo goes without SQS: {error}")
         finally:
             connection.close()
+
+    def _go_without_sqs(self, sentence: str) -> None:
+        Broker.objects.filter(name=DEMO_SQS, managed_by=Managed.DEMO).delete()
+        self.stderr.write(sentence)
 
     def _serve(self, stack: ExitStack, host: str, port: int) -> None:
         from dashboard.asgi import application
