@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 
 class Quality(IntEnum):
@@ -210,6 +210,3 @@ class WatchesClosely(Protocol):
 
     def watch(self, keys: Sequence[str]) -> None:
         """From the next poll on, look closely at exactly these queues (keys)."""
-
-
-Detail = Mapping[str, Any]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-import numpy as np
 from django.db.models import Q
 
 from ..models import Rule, Silence
@@ -50,8 +49,3 @@ def silence_of(silences: Iterable[Silence], rule: Rule | None, table: ScopeTable
         if row is None and len(table) and table.is_about_brokers(silence.filter) and table.mask(silence.filter)[0]:
             return silence
     return None
-
-
-def masks(silences: Sequence[Silence], table: ScopeTable) -> dict[int, np.ndarray]:
-    """Which rows each silence is about, by its id."""
-    return {one.pk: table.mask(one.filter) for one in silences}

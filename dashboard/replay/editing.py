@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import time
 from collections.abc import Mapping
@@ -111,9 +110,3 @@ def checked_headers(headers: Mapping[str, Any], field: str = "edit") -> dict[str
     if any(_MASK in str(value) for value in headers.values()):
         raise DeedRefused(field, "A header still holds a mask in place of its value.")
     return dict(headers)
-
-
-def difference(before: str, after: str) -> list[str]:
-    """Lines of a diff, each with "+", "-" or a blank before it."""
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "original", "edited", lineterm="", n=3)
-    return list(lines)

@@ -9,7 +9,6 @@ replay began is none of them, nor is what the journal knows by its id.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 
 from collectors.letters import STAMPS, Letter, Taken
 
@@ -72,7 +71,3 @@ class Unmarked:
         self._known.add(letter.id)
         self._journal.came_back_as(numbers.pop(0), letter.id)
         return True
-
-    def meet_all(self, letters: Iterable[Letter]) -> None:
-        for letter in letters:
-            self.meet(letter)

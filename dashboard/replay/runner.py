@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from collectors.errors import CollectorError, Expired
@@ -331,8 +330,3 @@ class Runner:
             with suppress(CollectorError):
                 self.broker.close()
             self.broker = None
-
-
-def stamp_time() -> str:
-    """Now, as copies bear it."""
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

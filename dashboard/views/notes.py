@@ -15,9 +15,6 @@ from ..models import Note, Queue
 from ..refused import DeedRefused
 from .doing import do
 
-#: What a note is about, as the form says it.
-ABOUT = ("queue", "broker", "all")
-
 
 @require_POST
 @require("mark_queues")

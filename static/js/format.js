@@ -81,7 +81,7 @@ const UNKNOWN = {
   clears_in_seconds: "cannot be worked out from what is known yet",
 };
 
-export const qualityOf = (row, field) => row.quality?.[field] ?? (row[field] === null ? "unknown" : "exact");
+const qualityOf = (row, field) => row.quality?.[field] ?? (row[field] === null ? "unknown" : "exact");
 
 /** How a figure is known, in words, for its hint. */
 export function howKnown(row, field) {

@@ -24,7 +24,7 @@ HEARTBEAT_FRAME = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 Name = tuple[int, int]  # the numbers of a class and of its method
 CONNECTION_CLOSE, CONNECTION_CLOSE_OK, BLOCKED, UNBLOCKED = (10, 50), (10, 51), (10, 60), (10, 61)
 CHANNEL_OPEN_OK, CHANNEL_CLOSE, CHANNEL_CLOSE_OK = (20, 11), (20, 40), (20, 41)
-EXCHANGE_DECLARE_OK, QUEUE_DECLARE_OK, CONFIRM_OK = (40, 11), (50, 11), (85, 11)
+QUEUE_DECLARE_OK, CONFIRM_OK = (50, 11), (85, 11)
 QOS_OK, CONSUME_OK, CANCEL, CANCEL_OK = (60, 11), (60, 21), (60, 30), (60, 31)
 RETURN, DELIVER, GET_OK, GET_EMPTY, ACK, NACK = (60, 50), (60, 60), (60, 71), (60, 72), (60, 80), (60, 120)
 
@@ -223,11 +223,6 @@ def close_connection() -> bytes:
 def declare_queue(channel: int, queue: str) -> bytes:
     """Passive: asks for the queue's numbers, makes none."""
     return method(channel, (50, 10), bytes(2) + short(queue) + b"\x01" + bytes(4))
-
-
-def declare_exchange(channel: int, exchange: str) -> bytes:
-    """Passive: asks whether it is there."""
-    return method(channel, (40, 10), bytes(2) + short(exchange) + b"\x00\x01" + bytes(4))
 
 
 def select_confirms(channel: int) -> bytes:
