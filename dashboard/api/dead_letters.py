@@ -306,12 +306,13 @@ def download_dead_letter(request: HttpRequest, id: int) -> HttpResponse:
     return response
 
 
-@router.get("/{id}/edit", auth=may("edit_letters"), operation_id="edit_dead_letter", summary="Its body, to be edited")
+@router.get("/{id}/edit", auth=may("edit_letters"), operation_id="edit_dead_letter", summary="To be edited")
 def edit_dead_letter(request: HttpRequest, id: int) -> HttpResponse:
-    """As a text; where a rule masks a part, as JSON with masks that have to stay. To be sent by `POST replays`."""
+    """Its body as a text; where a rule masks a part, as JSON with masks that have to stay; null where it cannot be
+    edited (`why_not`). Its headers, each with its type, and why it is `fixed`. To be sent by `POST replays`."""
     row, _ = _letter(request, id)
     request.auth.must("see_payloads")
-    return as_json({"id": id, "queue_id": row.queue_id, "body": editing.editable(row.queue, row.key)})
+    return as_json({"id": id, "queue_id": row.queue_id} | editing.editable(row.queue, row.key))
 
 
 def _letter(request: HttpRequest, id: int) -> tuple[Letter, Any]:

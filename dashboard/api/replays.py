@@ -47,10 +47,11 @@ class To(Schema):
 
 
 class Edit(Schema):
-    """The letter's new body, and headers that differ (null takes one away). What is masked stays as it was."""
+    """The letter's new body (null: as it is), and headers that differ (null takes one away); each keeps its type. What
+    is masked stays as it was."""
 
     model_config = {"extra": "forbid"}
-    body: str = Field(max_length=1024 * 1024)
+    body: str | None = Field(None, max_length=1024 * 1024)
     headers: dict[str, Any] = {}
 
 

@@ -77,7 +77,10 @@ def make(
         how=how, stages=stages,
         secret_edit=_edit(principal, queue, checked, edit),
     )  # fmt: skip
-    audit.record(principal.who, f"plan {deed}", _target(replay), selection=_shown(checked), to=to, rate=rate, how=how)
+    more = {"edited": orders.edited_parts(replay)} if edit else {}
+    audit.record(
+        principal.who, f"plan {deed}", _target(replay), selection=_shown(checked), to=to, rate=rate, how=how, **more
+    )
     _plan(principal, replay, start_at_once, confirm)
     replay.refresh_from_db()
     return replay
@@ -218,7 +221,10 @@ def _alone_on(replay: Replay) -> Iterator[None]:
         other = there.first() if replay.queue_id is not None else None
         if other is not None:
             raise DeedRefused(
-                "", f"{other.deed.capitalize()} {other.pk} is at work on {replay.queue_name}: one at a time.", True
+                "",
+                f"{other.deed.capitalize()} {other.pk} is {other.state} on {replay.queue_name}: one at a time. Stop "
+                "that one, or wait until it is over.",
+                True,
             )
         yield
 
@@ -320,6 +326,6 @@ def _edit(principal: Principal, queue: Queue, selection: Mapping[str, Any], edit
     named = orders.named_letters(queue, selection) or {}
     if len(named) != 1 or "ids" not in selection:
         raise DeedRefused("edit", "One letter at a time can be edited.")
-    body = editing.merged(queue, next(iter(named)), str(edit.get("body", "")))
-    headers = editing.checked_headers(edit.get("headers") or {})
-    return encrypt(orjson.dumps({"body": body.decode("latin-1"), "headers": headers or None}).decode())
+    body, headers = editing.merged(queue, next(iter(named)), edit.get("body"), edit.get("headers") or {})
+    told = {"body": None if body is None else body.decode("latin-1"), "headers": headers or None}
+    return encrypt(orjson.dumps(told).decode())

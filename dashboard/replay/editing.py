@@ -7,61 +7,82 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from collectors.letters import STAMPS
+from collectors.letters import Letter as Seen
 
 from ..letters import bodies
-from ..letters.masking import Masking, masked_text
+from ..letters.masking import Masking
 from ..letters.reading import read
 from ..models import Letter, Queue
 from ..refused import DeedRefused
+from . import headers
 
 LARGEST = 1024 * 1024
-_MASK = masked_text("").rstrip()
 
 
-def original(queue: Queue, key: str) -> bytes:
-    """The body of a letter as it is kept here. Raises DeedRefused."""
+def original(queue: Queue, key: str) -> Seen:
+    """A letter as it is kept here. Raises DeedRefused."""
     row = Letter.objects.filter(queue=queue, key=key, gone_at=None).first()
     kept = bodies.find([row.pk], time.time()) if row is not None else {}
     if row is None or row.pk not in kept:
         raise DeedRefused("edit", "What is in this letter is no longer kept here: look into its queue first.")
-    if not kept[row.pk].whole:
-        raise DeedRefused("edit", "This letter is too large to be edited here.")
-    return kept[row.pk].body
+    return kept[row.pk]
 
 
-def editable(queue: Queue, key: str) -> str:
-    """The body as a text to be edited: as it is, or as JSON with masks where a rule masks. Raises DeedRefused."""
-    body, masking = original(queue, key), Masking.load()
-    row = Letter.objects.get(queue=queue, key=key)
-    masked = read(bodies.find([row.pk], time.time())[row.pk], masking, queue.name).masked
+def editable(queue: Queue, key: str) -> dict[str, Any]:
+    """A letter to be edited. `body`: as it is, or as JSON with masks where a rule masks; null where it cannot be, and
+    `why_not`; `headers` as `headers.editable`; `may_add`: whether there is room for more. Raises DeedRefused."""
+    letter, masking = original(queue, key), Masking.load()
+    body, why_not = _body(letter, masking, queue.name)
+    return {
+        "body": body,
+        "why_not": why_not,
+        "headers": headers.editable(letter.headers, masking),
+        "may_add": bool(letter.headers) or queue.broker.kind != "redis",  # whose lists hold bodies alone
+    }
+
+
+def _body(letter: Seen, masking: Masking, queue: str) -> tuple[str | None, str]:
+    """The body as a text, or why it is none."""
     try:
-        if not masked.touched:
-            return body.decode()
-        return json.dumps(masking.value(json.loads(body)), ensure_ascii=False, indent=2)
+        if not letter.whole:
+            return None, "This body is too large to be edited here."
+        if not read(letter, masking, queue).masked.touched:
+            return letter.body.decode(), ""
+        return json.dumps(masking.value(json.loads(letter.body)), ensure_ascii=False, indent=2), ""
     except UnicodeDecodeError:
-        raise DeedRefused("edit", "This body is no text: it cannot be edited here.") from None
+        return None, "This body is no text: it cannot be edited here."
     except ValueError:
-        raise DeedRefused("edit", "Something in this letter is masked, and only JSON can be edited then.") from None
+        return None, "Something in this letter is masked, and only a body of JSON can be edited then."
 
 
-def merged(queue: Queue, key: str, text: str) -> bytes:
-    """The body to be sent: what was typed, with what was masked put back. Raises DeedRefused."""
+def merged(queue: Queue, key: str, text: str | None, asked: Mapping[str, Any]) -> tuple[bytes | None, dict[str, Any]]:
+    """What a copy is sent with: its body, None = as it is, and the headers that differ. Raises DeedRefused."""
+    letter, masking = original(queue, key), Masking.load()
+    body = None if text is None else _merged_body(letter, masking, queue.name, text)
+    changed = headers.merged(letter.headers, asked, masking)
+    if not changed and body in (None, letter.body):
+        raise DeedRefused("edit", "Nothing of it was changed: replay it without an edit.")
+    return body, changed
+
+
+def _merged_body(letter: Seen, masking: Masking, queue: str, text: str) -> bytes:
+    """What was typed, with what was masked put back. Raises DeedRefused."""
     if len(text.encode()) > LARGEST:
         raise DeedRefused("edit", f"An edited body has at most {LARGEST:,} bytes.")
-    body, masking = original(queue, key), Masking.load()
-    row = Letter.objects.get(queue=queue, key=key)
-    kept = bodies.find([row.pk], time.time())[row.pk]
-    if not read(kept, masking, queue.name).masked.touched:
-        if _MASK in text and _MASK.encode() not in body:
+    before, why_not = _body(letter, masking, queue)
+    if before is None:
+        raise DeedRefused("edit", why_not)
+    if text == before:
+        return letter.body
+    if not read(letter, masking, queue).masked.touched:
+        if headers.MASK in text and headers.MASK.encode() not in letter.body:
             raise DeedRefused("edit", "The text still holds a mask in place of a value.")
         return text.encode()
     try:
-        before, after = json.loads(body), json.loads(text)
+        was, after = json.loads(letter.body), json.loads(text)
     except ValueError:
         raise DeedRefused("edit", "Something in this letter is masked, and only JSON can be edited then.") from None
-    put_back = _restored(before, masking.value(before), after, "$")
-    return json.dumps(put_back, ensure_ascii=False).encode()
+    return json.dumps(_restored(was, masking.value(was), after, "$"), ensure_ascii=False).encode()
 
 
 def _restored(before: Any, shown: Any, after: Any, path: str) -> Any:
@@ -95,18 +116,6 @@ def _restored(before: Any, shown: Any, after: Any, path: str) -> Any:
 
 
 def _clean(value: Any, path: str) -> Any:
-    if _MASK in json.dumps(value, ensure_ascii=False):
+    if headers.MASK in json.dumps(value, ensure_ascii=False):
         raise DeedRefused("edit", f"{path} holds a mask in place of a value that was never there.")
     return value
-
-
-def checked_headers(headers: Mapping[str, Any], field: str = "edit") -> dict[str, Any]:
-    """Headers that people set: texts and numbers; null removes one. Raises DeedRefused, which names the field."""
-    for name, value in headers.items():
-        if name in STAMPS or name.startswith("x-"):
-            raise DeedRefused(field, f"The header {name[:100]} is not for people to set.")
-        if not (value is None or isinstance(value, str | int | float | bool)) or len(str(value)) > 10_000:
-            raise DeedRefused(field, f"The header {name[:100]} must be a text, a number, true, false or null.")
-    if any(_MASK in str(value) for value in headers.values()):
-        raise DeedRefused(field, "A header still holds a mask in place of its value.")
-    return dict(headers)

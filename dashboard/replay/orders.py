@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from collectors import registry
+from collectors.decoding import visible
 from collectors.errors import NotSupported
 from collectors.letters import Destination, HoldsLetters, Taken
 
@@ -86,6 +87,20 @@ def stamped(replay: Replay) -> bool:
     return replay.deed == Replay.Deed.REPLAY
 
 
+def edit_of(replay: Replay) -> dict[str, Any]:
+    """What differs in an edited copy: its `body`, its `headers`. Raises SecretError."""
+    told: dict[str, Any] = orjson.loads(decrypt(replay.secret_edit)) if replay.secret_edit else {}
+    return told
+
+
+def edited_parts(replay: Replay) -> list[str]:
+    """What was changed in an edited letter, in words. Raises SecretError."""
+    edit = edit_of(replay)
+    headers = (edit.get("headers") or {}).items()
+    changed = [f"header {visible(name)}" + ("" if value is not None else " taken away") for name, value in headers]
+    return ["body", *changed] if edit.get("body") is not None else changed
+
+
 def named_letters(queue: Queue, selection: Mapping[str, Any]) -> dict[str, int] | None:
     """The ids that were chosen by hand, each so often; None = letters are judged when they are met."""
     if "ids" not in selection:
@@ -105,7 +120,7 @@ def order_of(replay: Replay, broker: HoldsLetters) -> Order:
         raise DeedRefused("queue_id", f"{replay.queue_name} is no longer known here.")
     to, sources, selection = destination(replay.to, queue), sources_of(queue), replay.selection
     planned = None if selection.get("others") else named_letters(queue, selection)
-    edit = orjson.loads(decrypt(replay.secret_edit)) if replay.secret_edit else {}
+    edit = edit_of(replay)
     stamps = stamped(replay) and not room.refused(broker, queue, to, homes_of(queue))
     deletes = replay.deed == Replay.Deed.DELETE
     task = Task(

@@ -83,6 +83,7 @@ def fill(plan: Plan, replay: Replay) -> None:
             known = ", ".join(plan.options) or "none"
             raise DeedRefused("options", f"There is no option '{unknown[0][:40]}' here; there are: {known}.")
         _count(plan, replay, queue)
+        plan.edited = orders.edited_parts(replay)
         to = orders.destination(replay.to, queue)
         if replay.deed != Replay.Deed.DELETE:
             _destinations(plan, replay, queue, broker, to)
@@ -117,7 +118,8 @@ def _count(plan: Plan, replay: Replay, queue: Queue) -> None:
         plan.count = sum(named.values())
     elif "filter" in selection or "cause" in selection:
         taken = sum(Letter.objects.filter(queue=queue, gone_at=None).values_list("count", flat=True))
-        plan.count, plan.exact = chosen, plan.exact and plan.of is not None and taken >= plan.of
+        plan.exact = plan.exact and plan.of is not None and taken >= plan.of
+        plan.count = chosen if chosen or plan.exact else None
         if not plan.exact:
             plan.warnings.append(
                 f"Weir has looked at {taken:,} of {_words(plan.of)} letters here: how many match shows when the queue "
@@ -180,7 +182,7 @@ def _unseen(plan: Plan, queue: Queue, broker: HoldsLetters, keys: Sequence[str])
     for key in keys[:MOST_UNSEEN]:
         if broker.receivers(Destination(key), queue.key) == []:
             plan.warnings.append(
-                f"{visible(key)} is not there any more: what died in it fails, unless you say where to."
+                f"{visible(key)} is not there any more: what died in it fails unless you say where to."
             )
         else:
             plan.warnings.append(f"{visible(key)} is empty now: it begins anew with the first copy.")
@@ -247,7 +249,7 @@ def _mind(plan: Plan, replay: Replay, queue: Queue, price: Price, beside: bool) 
         plan.warnings.append(
             f"{plan.replayed_before} have been replayed before and are here again: they may be going round.{left}"
         )
-    changes = changed_by(queue.broker.kind, replay.options)
+    changes = changed_by(queue.broker.kind, replay.options, fifo=queue.kind == "fifo")
     if changes and replay.deed != Replay.Deed.DELETE:
         plan.warnings.append(changes)
     holds = "filter" in replay.selection or "cause" in replay.selection or "ids" in replay.selection

@@ -15,6 +15,7 @@ class Plan:
     of             letters that lie there
     bytes          of their bodies together, estimated from those that Weir knows; None = none is known
     exchanges      to which they could be sent as well, and came_by: through which they had come where they died
+    edited         what differs in the copy of an edited letter, in words
     seconds        estimate, until the last is sent; None = it cannot be told
     pace           messages a second without a limit, and pace_known_by: whence, in words; None = it is not known
     beyond         of a deletion: there may not be room to keep a copy of all
@@ -33,6 +34,7 @@ class Plan:
     wide: bool = False
     exchanges: list[str] = field(default_factory=list)
     came_by: list[dict[str, str]] = field(default_factory=list)
+    edited: list[str] = field(default_factory=list)
     seconds: float | None = None
     pace: float | None = None
     pace_known_by: str = ""
@@ -56,13 +58,16 @@ class Plan:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-def changed_by(kind: str, options: Sequence[str] = ()) -> str:
+def changed_by(kind: str, options: Sequence[str] = (), fifo: bool = False) -> str:
     """What becomes of a copy's own fields on this kind of broker, with these options; "" = nothing."""
     if kind == "rabbitmq":
         gone = [name for name, option in _LEFT_OUT if option not in options]
         listed = f"{', '.join(gone[:-1])} and {gone[-1]}" if len(gone) > 1 else gone[0]
         return f"Copies go without {listed}, on which the broker or others would act; all else stays, byte for byte."
-    return _CHANGES.get(kind, "")
+    if kind == "sqs":
+        more = ", and a new deduplication id, for SQS would swallow the old one within five minutes" if fifo else ""
+        return f"Copies get a new message id and a new time{more}."
+    return ""
 
 
 #: What copies on RabbitMQ go without, unless the option is chosen.
@@ -71,8 +76,3 @@ _LEFT_OUT = (
     ("CC", "keep_cc"),
     ("user_id", ""),
 )
-_CHANGES = {
-    "sqs": "Copies get a new message id and a new time; on FIFO queues also a new deduplication id, since SQS would "
-    "swallow the old one within five minutes. A letter with ten attributes of its own has no room for marks: its copy "
-    "is not recognised when it comes back.",
-}

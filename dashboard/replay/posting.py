@@ -13,7 +13,8 @@ from .. import audit
 from ..access import Principal
 from ..models import Queue
 from ..refused import DeedRefused
-from . import editing, orders
+from . import orders
+from .headers import checked
 
 LARGEST = 1024 * 1024
 
@@ -32,7 +33,7 @@ def send(
         raise DeedRefused("queue_id", f"{queue.broker.name} no longer shows {queue.name}.", True)
     if len(body) > LARGEST:
         raise DeedRefused("body", f"A message that is sent from here has at most {LARGEST:,} bytes.")
-    said = {name: value for name, value in editing.checked_headers(headers, "headers").items() if value is not None}
+    said = {name: value for name, value in checked(headers, "headers").items() if value is not None}
     with closing(orders.adapter(queue.broker)) as broker:
         if not isinstance(broker, Sends):
             raise NotSupported(f"Nothing can be put into queues of {queue.broker.kind} from here.")

@@ -24,7 +24,8 @@ def refused(broker: HoldsLetters, queue: Queue, to: Destination | None, homes: I
 
 
 def foreseen(queue: Queue, most: int | None) -> str:
-    """How many of the letters that Weir knows have no room for all marks, a sentence; "" = all of these have."""
+    """How many of the letters that Weir knows have no room for all marks, a sentence; "" = all of these have. Where it
+    knows none, what that would mean."""
     if most is None:
         return ""
     counts = dict(Letter.objects.filter(queue=queue, gone_at=None).values_list("pk", "count")[:MOST_KNOWN])
@@ -32,6 +33,8 @@ def foreseen(queue: Queue, most: int | None) -> str:
         pk: most - sum(name not in STAMPS for name in letter.headers)
         for pk, letter in bodies.find(list(counts), time.time()).items()
     }
+    if not room:
+        return f"A letter with {most} attributes of its own has no room for marks, and is recognised by its contents."
     none = sum(counts[pk] for pk, left in room.items() if left <= 0)
     some = sum(counts[pk] for pk, left in room.items() if 0 < left < len(STAMPS))
     return sentence(none, some, f"Of {sum(counts[pk] for pk in room):,} letters that Weir has looked at")

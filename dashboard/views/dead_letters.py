@@ -16,8 +16,9 @@ from .queues import first_frame_text, in_script
 #: The ES modules that the page imports, to be fetched at once instead of one after another.
 MODULES = tuple(
     f"js/{name}.js"
-    for name in ("api", "causemarks", "filterbox", "format", "jsontext", "letter", "letterdeeds", "letteredit",
-                 "lettergroups", "letterlist", "live", "looking", "replayplan", "replayto", "spark")
+    for name in ("api", "causemarks", "difference", "filterbox", "format", "headeredit", "jsontext", "letter",
+                 "letterdeeds", "letteredit", "lettergroups", "letterlist", "live", "looking", "planwords",
+                 "replayplan", "replayto", "spark")
 )  # fmt: skip
 _DEEDS = ("look", "see_payloads", "note_causes", "replay", "edit_letters", "delete_letters")
 

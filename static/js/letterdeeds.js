@@ -13,13 +13,18 @@ export class Deeds {
     const aside = page.querySelector("#deeds");
     const started = (replay) => (location.href = `${base}replays/${replay.id}/`);
     this.plan = new ReplayPlan(aside.querySelector("#replay-plan"), base, { queues: (id) => others(api, id), started, closed: () => (aside.hidden = true) });
-    this.editor = new Editor(page.querySelector("#edit"), api, (edited) => this.open([edited.queue_id], { ids: [edited.id] }, "replay", "1 edited", { body: edited.body }));
+    this.editor = new Editor(page.querySelector("#edit"), api, (edited) => this.open([edited.queue_id], { ids: [edited.id] }, "replay", "1 edited", edited.edit));
     this.which = this.bar.querySelector("select");
     this.which.addEventListener("change", () => this.show(this.shown));
     this.bar.addEventListener("click", (event) => {
       const deed = event.target.closest("[data-deed]")?.dataset.deed;
       if (deed === "edit") this.editor.open(this.one.id);
       else if (deed) this.begin(deed);
+    });
+    page.querySelector("#letter").addEventListener("click", (event) => { // where the list is out of sight: this one alone
+      const deed = event.target.closest("[data-one]")?.dataset.one;
+      if (deed === "edit") this.editor.open(this.read.id);
+      else if (deed) this.open([this.read.queue_id], { ids: [this.read.id] }, deed, "the open one");
     });
     addEventListener("weir:replay", (event) => {
       if (this.bar.hidden || this.bar.querySelector("[data-deed=replay]").disabled) return;
@@ -33,6 +38,7 @@ export class Deeds {
     if (!this.bar) return;
     const { group, by, scope, letters, open } = (this.shown = chosen);
     Object.assign(this, { by, scope, letters });
+    this.read = open;
     this.one = letters.length === 1 ? letters[0] : open;
     this.bar.hidden = !group;
     if (!group) return;

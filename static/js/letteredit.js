@@ -1,32 +1,43 @@
-// One letter, edited before it is sent again: the text, what differs, and on to the plan. The original stays until then.
+// One letter, edited before it is sent again: body, headers, what differs, and on to the plan. The original stays until then.
+
+import { difference, nodes } from "./difference.js";
+import { Headers } from "./headeredit.js";
 
 export class Editor {
-  /** `done({id, queue_id, body})` is called with the edited letter. */
+  /** `done({id, queue_id, edit})` is called with the edited letter. */
   constructor(dialog, api, done) {
     Object.assign(this, { dialog, api, done });
     this.text = dialog.querySelector("textarea");
     this.said = dialog.querySelector("[role=status]");
-    this.diff = dialog.querySelector("[data-diff]");
+    this.differs = dialog.querySelector("[data-differs]");
+    this.ready = dialog.querySelector("[data-plan]");
+    this.headers = new Headers(dialog.querySelector(".headers"), dialog.querySelector("[data-add]"), () => this.compare());
     this.text.addEventListener("input", () => this.keepMasks() && this.compare());
     this.text.addEventListener("beforeinput", () => (this.before = [this.text.selectionStart, this.text.selectionEnd]));
-    dialog.querySelector("[data-plan]").addEventListener("click", () => this.plan());
-    dialog.querySelector("[data-cancel]").addEventListener("click", () => dialog.close());
+    this.ready.addEventListener("click", () => this.plan());
+    dialog.querySelector("[data-cancel]").addEventListener("click", () => ((this.letter = null), dialog.close()));
   }
 
+  /** What was typed for a letter whose plan was not to be stands there again. */
   async open(id) {
+    if (this.letter?.id === id) return this.dialog.showModal(), this.compare();
     this.letter = null;
     this.text.value = "";
     this.text.disabled = true;
+    this.headers.fill([], true);
+    this.headers.add.hidden = this.differs.hidden = this.ready.disabled = true;
     this.say("Reading the letter …");
-    this.diff.replaceChildren();
     this.dialog.showModal();
     const letter = await this.api.get(`dead-letters/${id}/edit`);
     if (letter.error) return this.say(letter.error.message);
     this.letter = letter;
-    this.text.value = this.last = letter.body;
-    this.masks = masksIn(letter.body);
-    this.text.disabled = false;
-    this.text.focus();
+    this.body = letter.body?.replace(/\r\n?/g, "\n") ?? ""; // a text area knows no other ends of lines
+    this.text.value = this.last = this.body;
+    this.text.placeholder = letter.why_not;
+    this.masks = masksIn(this.body);
+    this.text.disabled = letter.body === null;
+    this.headers.fill(letter.headers, letter.may_add);
+    (this.text.disabled ? this.headers.add : this.text).focus();
     this.compare();
   }
 
@@ -40,15 +51,22 @@ export class Editor {
   }
 
   compare() {
-    const changes = difference(this.letter.body.split("\n"), this.text.value.split("\n"));
-    this.diff.replaceChildren(...changes.map(([sign, text]) => line(sign, text)));
-    this.dialog.querySelector("[data-plan]").disabled = !changes.length;
-    this.say(changes.length ? "" : "Nothing differs yet.");
+    if (!this.letter) return;
+    const changes = [...difference(this.body.split("\n"), this.text.value.split("\n")), ...this.headers.lines];
+    this.differs.querySelector("[data-diff]").replaceChildren(...nodes(changes));
+    this.differs.hidden = !changes.length;
+    const { wrong } = this.headers;
+    this.ready.disabled = !changes.length || Boolean(wrong);
+    this.say(wrong || (changes.length ? "" : "Nothing differs yet."));
   }
 
   plan() {
+    const { id, queue_id, body } = this.letter;
+    const ends = body?.includes("\r\n") ? "\r\n" : "\n";
+    const edit = { headers: this.headers.changes };
+    if (this.text.value !== this.body) edit.body = this.text.value.replaceAll("\n", ends);
     this.dialog.close();
-    this.done({ id: this.letter.id, queue_id: this.letter.queue_id, body: this.text.value });
+    this.done({ id, queue_id, edit });
   }
 
   say(words) {
@@ -58,20 +76,3 @@ export class Editor {
 
 /** The masks that stand in a text, whatever their order. */
 const masksIn = (text) => (text.match(/"••••[^"]*"/g) ?? []).sort().join();
-
-function line(sign, text) {
-  const node = document.createElement(sign === "+" ? "ins" : "del");
-  node.textContent = `${sign} ${text}`;
-  return node;
-}
-
-/** Lines taken away and put in, between what both begin and end with: [["-", line], ["+", line]]. */
-function difference(before, after) {
-  let first = 0;
-  while (first < before.length && first < after.length && before[first] === after[first]) first += 1;
-  let last = 0;
-  while (last < before.length - first && last < after.length - first && before[before.length - 1 - last] === after[after.length - 1 - last]) last += 1;
-  const gone = before.slice(first, before.length - last).map((text) => ["-", text]);
-  const come = after.slice(first, after.length - last).map((text) => ["+", text]);
-  return [...gone, ...come];
-}

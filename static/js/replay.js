@@ -2,8 +2,9 @@
 
 import { Api } from "./api.js";
 import { Chart } from "./chart.js";
-import { count, duration, exactTime, moment } from "./format.js";
+import { count, duration, exactTime } from "./format.js";
 import { Live } from "./live.js";
+import { OVER, actsOf, fatesOf, mover, planOf, stepsOf } from "./replayfacts.js";
 
 const page = document.getElementById("replay");
 const { base, id } = page.dataset;
@@ -13,8 +14,7 @@ const calls = new Api(base, page);
 const api = (method, path, body) => calls.call(method, path, { body });
 const chart = new Chart(find("#chart-replay"), find("#chart-news"), `${base}api/v1/replays/${id}/figure`);
 const live = new Live(`${base}ws/live/`, { frame: (frame) => frame.rows?.[0] && show(frame.rows[0]), error: () => {} });
-const ACTIVE = ["trial", "ramping", "running", "yielding", "watching"];
-const OVER = ["done", "stopped", "failed"];
+const STILL = [...OVER, "trial", "watching", "paused"]; // in which no pace is to be seen
 let replay = null;
 
 live.show({ view: "replay", id: Number(id) });
@@ -43,11 +43,11 @@ function show(row) {
   const of = row.total === null ? "" : ` of ${count(row.total)}`;
   put(find("[data-far]"), `${count(row.sent)}${of}`);
   const left = row.seconds_left === null ? "" : ` · ${duration(row.seconds_left)} left`;
-  put(find("[data-pace]"), row.per_second === null || OVER.includes(row.state) ? "" : `${count(row.per_second)} /s${left}`);
+  put(find("[data-pace]"), row.per_second === null || STILL.includes(row.state) ? "" : `${count(row.per_second)} /s${left}`);
   find("progress").value = OVER.includes(row.state) && row.state === "done" ? 1 : row.total ? (row.sent + row.failed + row.skipped) / row.total : 0;
   showSteps(row);
-  showFates(row);
-  showPlan(row);
+  pairs(find(".fates"), fatesOf(row));
+  if (row.planned) pairs(find("[data-plan]"), planOf(row));
   if (changed) showActs(row);
   const form = find("[data-rate-form]");
   const rate = find("#rate");
@@ -67,30 +67,18 @@ function refresh(now) {
   load(true);
 }
 
-/** Trial, ramp, the rest, watching: which are done, which is now. */
 function showSteps(row) {
-  const far = row.trial && row.sent <= row.trial ? 0 : 2; // of one that was paused or has ended before its end
-  const at = { planning: -1, planned: -1, trial: 0, ramping: 1, running: 2, yielding: 2, watching: 3, done: 4 }[row.state] ?? far;
-  const steps = [];
-  if (row.trial) steps.push([0, `Trial of ${count(row.trial)}`, row.state === "trial" ? "now" : `${count(row.came_back)} came back`]);
-  if (row.trial) steps.push([1, "Ramp", row.state === "ramping" ? "now" : ""]);
-  const rate = row.rate === null ? "as fast as it goes" : `${row.rate} /s`;
-  const own = row.how === "broker";
-  steps.push([2, own ? `${mover(row)} moves them, ${rate}` : row.deed === "delete" ? "Delete, keeping copies" : row.deed === "restore" ? "Put back" : `All, ${rate}`, `${count(row.sent)} ${own ? "moved" : (DONE[row.deed] ?? "sent")}`]);
-  if (row.deed === "replay" && !own) steps.push([3, `Watch for returns, ${duration(row.limits.watch)}`, row.state === "watching" ? "now" : at === 4 ? `${count(row.came_back)} came back` : "waiting"]);
   const list = find(".steps");
-  const lines = steps.map(([n, label, word], i) => {
+  const lines = stepsOf(row).map(({ label, word, step }, i) => {
     const line = document.createElement("li");
     const mark = document.createElement("i");
     const [name, told] = [document.createElement("span"), document.createElement("span")];
-    const done = n < at;
-    const ended = n === at && (row.state === "stopped" || row.state === "failed");
-    line.dataset.step = done ? "done" : ended ? "bad" : n === at ? "now" : "later";
-    mark.textContent = done ? "✓" : ended ? "✕" : String(i + 1);
+    line.dataset.step = step;
+    mark.textContent = { done: "✓", bad: "✕" }[step] ?? String(i + 1);
     mark.setAttribute("aria-hidden", "true");
     put(name, label);
     put(told, word);
-    if (n === at) line.setAttribute("aria-current", "step");
+    if (step === "now" || step === "bad") line.setAttribute("aria-current", "step");
     line.append(mark, name, told);
     return line;
   });
@@ -99,65 +87,37 @@ function showSteps(row) {
   list.dataset.key = key;
 }
 
-const DONE = { delete: "deleted", restore: "put back", move: "moved", copy: "copied" };
-const mover = (row) => row.planned?.own_name || "The broker";
-
 function pairs(list, rows) {
   const words = rows.map(([label, text]) => label + text).join("");
   if (list.dataset.words === words) return;
   list.dataset.words = words;
+  const had = document.activeElement?.dataset?.fate;
   list.replaceChildren(
-    ...rows.flatMap(([label, text, look = "", to = ""]) => {
+    ...rows.flatMap(([label, text, look = "", to = "", fate = ""]) => {
       const [term, value] = [document.createElement("dt"), document.createElement("dd")];
       put(term, label);
-      put(value, text);
+      put(fate ? value.appendChild(chooser(fate, label)) : value, text);
       (to === "term" ? term : value).className = look;
       return [term, value];
     }),
   );
+  if (had) list.querySelector(`[data-fate=${had}]`)?.focus();
 }
 
-function showFates(row) {
-  const by = ["By", `${row.started_by ?? row.made_by} · ${moment(row.started_at ?? row.made_at)}`];
-  if (row.how === "broker") return pairs(find(".fates"), [["Moved", `≈ ${count(row.sent)}`], ["Came back", "?"], ["Possibly twice", "?"], by]);
-  const rows = [[{ delete: "Copies kept", restore: "Put back" }[row.deed] ?? "Confirmed", count(row.sent)]];
-  if (row.deed === "copy") rows.push(["Originals kept", count(row.sent)]);
-  else if (row.deed !== "restore") rows.push([row.deed === "delete" ? "Deleted" : "Originals removed", count(row.removed)]);
-  if (row.deed === "replay") rows.push(["Came back", count(row.came_back), row.came_back ? "bad" : "ok"]);
-  rows.push(["Failed", count(row.failed), row.failed ? "bad" : ""], ["Left out", count(row.skipped)]);
-  rows.push(["Possibly twice", count(row.possibly_duplicated), row.possibly_duplicated ? "warn" : ""], by);
-  pairs(find(".fates"), rows);
-}
-
-function showPlan(row) {
-  const plan = row.planned;
-  if (!plan) return;
-  const [kind] = Object.keys(row.selection);
-  const chosen = { all: "all that lay there", ids: `${count(row.selection.ids?.length ?? 0)} ticked`, oldest: `the oldest ${count(row.selection.oldest ?? 0)}`, filter: row.selection.filter, cause: `cause ${row.selection.cause}` }[kind];
-  const others = row.selection.others ? "all but: " : "";
-  const rows = [["Chosen", others + (chosen ?? "")], ...(row.deed === "delete" ? [] : [["To", plan.destinations.map((one) => one.name).join(", ") || "–"]])];
-  if (row.edited) rows.push(["Edited", "its body was changed before it was sent"]);
-  rows.push(["Safety", plan.safety]);
-  for (const warning of plan.warnings) rows.push(["Mind", warning, "warn", "term"]);
-  if (plan.stamps) rows.push(["Returns", plan.stamps]);
-  pairs(find("[data-plan]"), rows);
+/** A count that shows its messages in the list. */
+function chooser(fate, label) {
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "link", title: `Show them: ${label.toLowerCase()}` });
+  button.dataset.fate = fate;
+  button.addEventListener("click", () => ((find("#fate").value = fate), (fates.shown = 0), load(true)));
+  return button;
 }
 
 function showActs(row) {
   const place = find("[data-acts]");
   if (!place) return;
-  const acts = [];
-  if (row.state === "planned") acts.push(["start", row.how === "broker" ? `Let ${mover(row)} move them` : row.trial ? `Start trial of ${count(row.trial)}` : "Start", "pri"]);
-  if (ACTIVE.includes(row.state) && row.deed !== "restore" && row.how === "weir") acts.push(["pause", "Pause", ""]);
-  if (row.state === "paused" || (row.state === "failed" && row.started_at)) acts.push(["resume", "Go on", "pri"]);
-  if (!OVER.includes(row.state)) acts.push(["stop", "Stop", "danger"]);
-  if (OVER.includes(row.state) && row.failed + row.skipped && row.deed !== "restore") acts.push(["repeat", `Repeat ${count(row.failed + row.skipped)} that were not sent`, ""]);
-  if (row.state === "failed" && row.planned?.staging) acts.push(["stage", "Move the rest aside first", "pri"]);
-  if (OVER.includes(row.state) && row.deed === "delete" && row.removed) acts.push(["restore", "Restore", ""]);
-  if (OVER.includes(row.state) && row.stages && row.sent) acts.push(["chosen", "Plan what was chosen", "pri"], ["back", `Move ${count(row.sent)} back`, ""]);
   const had = document.activeElement?.dataset?.act;
   place.replaceChildren(
-    ...acts.map(([verb, words, look]) => {
+    ...actsOf(row).map(([verb, words, look]) => {
       const button = document.createElement("button");
       Object.assign(button, { type: "button", className: `btn ${look}`, textContent: words });
       button.dataset.act = verb;
@@ -171,13 +131,14 @@ function showActs(row) {
 
 /** The count, to be typed before a start that asks for it. */
 function typing(confirm, start) {
-  const box = Object.assign(document.createElement("input"), { className: "input num short", inputMode: "numeric", autocomplete: "off", placeholder: `type ${confirm}`, ariaLabel: `Type ${confirm} to go on` });
+  const box = Object.assign(document.createElement("input"), { className: "input num short", inputMode: "numeric", autocomplete: "off", placeholder: `type ${count(confirm)}`, ariaLabel: `Type ${count(confirm)} to go on` });
   box.addEventListener("input", () => (start.disabled = box.value.replaceAll(/[,\s]/g, "") !== String(confirm)));
   start.disabled = true;
   return box;
 }
 
 async function act(verb) {
+  if (verb === "left") return (location.href = `${base}replays/new/?queue=${replay.queue_id}${replay.selection.filter ? `&filter=${encodeURIComponent(replay.selection.filter)}` : ""}`);
   const confirm = verb === "start" ? (replay.planned?.confirm ?? null) : null;
   const answer = NEXT[verb] ? await NEXT[verb]() : await api("POST", `replays/${id}/${verb}`, verb === "start" ? { confirm } : undefined);
   say("[data-error]", answer.error?.message);

@@ -6,12 +6,12 @@
 // `base` is the address of Weir; `queues()` may give [{id, name}] of the same broker to send to.
 
 import { Api } from "./api.js";
-import { count, duration } from "./format.js";
+import { count } from "./format.js";
+import { rowsOf } from "./planwords.js";
 import { Destination } from "./replayto.js";
 
+const DONE = { replay: "sent", move: "moved", copy: "copied", delete: "deleted" };
 const VERB = { replay: "Replay", move: "Move", copy: "Copy", delete: "Delete" };
-const many = (n) => `${count(n)} message${n === 1 ? "" : "s"}`;
-const size = (n) => (n < 1024 ? `${n} B` : n < 1048576 ? `${(n / 1024).toFixed(1)} KB` : `${(n / 1048576).toFixed(1)} MB`);
 
 export class ReplayPlan {
   constructor(box, base, { queues = async () => [], started = () => {}, closed = () => {} } = {}) {
@@ -24,6 +24,7 @@ export class ReplayPlan {
     this.ownButton = box.querySelector("[data-own]");
     this.errorBox = box.querySelector("[data-error]");
     this.confirmBox = box.querySelector("[data-confirm]");
+    this.form.elements.to.addEventListener("change", () => this.what.deed !== "replay" && this.to.value?.queue_id && this.plan());
     this.form.addEventListener("submit", (event) => (event.preventDefault(), this.plan()));
     this.startButton.addEventListener("click", () => this.start());
     this.change.addEventListener("click", () => this.fold(this.form.hidden));
@@ -44,14 +45,27 @@ export class ReplayPlan {
     this.beyond.checked = false;
     const verb = VERB[this.what.deed];
     this.box.querySelector("[data-title]").textContent = this.what.deed === "delete" ? "Deletion plan" : `${verb} plan`;
-    this.box.querySelector("[data-stage]").textContent = `dry run · nothing ${this.what.deed === "delete" ? "deleted" : "sent"} yet`;
+    this.box.querySelector("[data-stage]").textContent = `dry run · nothing ${DONE[this.what.deed]} yet`;
     this.box.hidden = false;
     this.change.hidden = this.what.deed === "delete";
     this.fold(false);
-    this.to.fill(this.what.deed === "delete" ? [] : await this.queues(this.what.queueId), this.what.deed === "replay");
-    this.box.focus();
+    this.box.querySelector(".planned").replaceChildren();
+    const origin = this.what.deed === "replay" || this.what.deed === "delete";
+    this.to.fill(this.what.deed === "delete" ? [] : await this.queues(this.what.queueId), origin);
     this.box.scrollIntoView({ block: "nearest" });
+    if (!this.to.chosen) return this.ask();
+    this.box.focus();
     await this.plan();
+  }
+
+  /** Nothing is planned before it is said where to. */
+  ask() {
+    this.confirmBox.hidden = this.beyond.parentElement.hidden = this.ownButton.hidden = this.stageButton.hidden = true;
+    this.startButton.hidden = false;
+    this.startButton.disabled = true;
+    this.startButton.textContent = "Choose where to first";
+    this.say("");
+    this.fold(true);
   }
 
   async close() {
@@ -104,6 +118,7 @@ export class ReplayPlan {
   async plan() {
     await this.drop();
     this.startButton.disabled = this.ownButton.hidden = this.stageButton.hidden = true;
+    this.startButton.hidden = false;
     this.startButton.textContent = "Planning …";
     this.say("");
     let answer = await this.api.call("POST", "replays", { body: this.asked() });
@@ -136,21 +151,7 @@ export class ReplayPlan {
   show(replay) {
     const plan = replay.planned;
     const list = this.box.querySelector(".planned");
-    const rows = [["Messages", this.messages(plan)]];
-    if (replay.deed !== "delete") {
-      rows.push(["To", plan.destinations.map((one) => one.name).join(", ") || "where each died"]);
-      const { lag, depth } = replay.limits;
-      const held = [lag !== null && `lag > ${duration(lag)}`, depth !== null && `depth > ${count(depth)}`].filter(Boolean).join(" or ");
-      const yields = held && replay.how === "weir" ? `, yields when ${held}` : "";
-      rows.push(["Rate", `${replay.rate === null ? "no limit" : `${replay.rate} /s`}${yields}`]);
-    }
-    if (plan.trial_words) rows.push(["Trial", plan.trial_words]);
-    if (replay.trial) rows.push(["Trial first", `${plan.exact ? "" : "up to "}${many(replay.trial)}, wait ${duration(replay.limits.trial_wait)}, stop if any returns`]);
-    if (plan.seconds !== null) rows.push(plan.seconds < 1 ? ["Takes", `less than a second${this.why(replay)}`] : ["Takes about", `${duration(plan.seconds)}${this.why(replay)}`]);
-    if (plan.staging) rows.push(["Instead", plan.staging, "warn"]);
-    rows.push(["Safety", plan.safety]);
-    if (plan.own_move && replay.how === "weir") rows.push([`Or ${plan.own_name}`, `moves them by itself. ${plan.own_move}`]);
-    for (const warning of plan.warnings) rows.push(["Mind", warning, "warn"]);
+    const rows = rowsOf(replay, this.what.of);
     list.replaceChildren(
       ...rows.flatMap(([label, text, look = ""]) => {
         const term = document.createElement("dt");
@@ -164,21 +165,9 @@ export class ReplayPlan {
     this.showOptions(plan.options);
     this.to.offer(plan, replay.deed);
     this.stageButton.hidden = !plan.staging;
+    this.startButton.hidden = Boolean(plan.staging);
     this.beyond.parentElement.hidden = !plan.beyond;
     this.ready();
-  }
-
-  /** Whence the time is known: by the rate that was chosen, or by a pace that was measured. */
-  why({ rate, planned: { pace, pace_known_by: by } }) {
-    if (pace === null || (rate !== null && rate <= pace)) return "";
-    return `, at ${pace < 10 ? pace : count(Math.round(pace))} /s ${by}`;
-  }
-
-  messages(plan) {
-    const about = plan.exact ? "" : "≈ ";
-    const number = plan.count === null ? "as many as match" : `${about}${count(plan.count)}`;
-    const bytes = plan.bytes ? `, about ${size(plan.bytes)}` : "";
-    return `${number}${plan.of !== null && plan.of !== plan.count ? ` of ${count(plan.of)}` : ""}${bytes}${this.what.of ? ` · ${this.what.of}` : ""}`;
   }
 
   showOptions(options) {
@@ -207,7 +196,7 @@ export class ReplayPlan {
     this.ownButton.textContent = own ? "Let Weir move them" : `Let ${mover} move them`;
     const verb = VERB[replay.deed];
     this.confirmBox.hidden = confirm === null;
-    this.confirmBox.querySelector("label").textContent = `Type ${confirm} to go on`;
+    this.confirmBox.querySelector("label").textContent = `Type ${confirm === null ? "" : count(confirm)} to go on`;
     const typed = this.confirmBox.querySelector("input").value.replaceAll(/[,\s]/g, "");
     this.startButton.disabled = confirm !== null && typed !== String(confirm);
     this.startButton.classList.toggle("danger", replay.deed === "delete");

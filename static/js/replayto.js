@@ -1,6 +1,7 @@
 // Where copies of a replay go: where each died, one queue, or wide: an exchange, which gives a copy to all who listen.
 
 const WIDE = "exchange";
+const HOME = "where each died (nobody else notices)";
 
 export class Destination {
   constructor(form) {
@@ -16,9 +17,10 @@ export class Destination {
   /** `queues`: [{id, name}] to choose from; `origin`: whether each may go back to where it died. */
   fill(queues, origin) {
     while (this.select.options.length > 1) this.select.remove(1);
-    this.select.options[0].disabled = !origin;
+    this.select.options[0].text = origin ? HOME : "choose a queue …"; // no queue is taken by itself
+    this.select.required = !origin;
     for (const { id, name } of queues) this.select.add(new Option(name, id));
-    this.select.selectedIndex = origin || !queues.length ? 0 : 1;
+    this.select.selectedIndex = 0;
     this.exchange.value = this.key.value = "";
     this.cameBy = [];
     this.show();
@@ -38,6 +40,11 @@ export class Destination {
   get value() {
     if (this.select.value === WIDE) return { exchange: this.exchange.value, routing_key: this.key.value };
     return this.select.value ? { queue_id: Number(this.select.value) } : null;
+  }
+
+  /** Whether it is said where to. */
+  get chosen() {
+    return Boolean(this.select.value) || !this.select.required;
   }
 
   show() {

@@ -63,7 +63,8 @@ def test_a_plan_a_trial_that_comes_back_and_what_became_of_each(page_of: Page, t
     expect(page.locator("h1 + .state")).to_have_text("stopped", timeout=SLOWLY * 2)
     expect(page.locator("[data-reason]")).to_contain_text("of the trial of 5 came back")
     expect(page.locator(".fates")).to_contain_text("Came back2")
-    page.locator("#fate").select_option("came_back")
+    page.locator(".fates").get_by_role("button", name="2").click()
+    expect(page.locator("#fate")).to_have_value("came_back")
     expect(page.locator(".fatelist tbody tr")).to_have_count(2, timeout=SLOWLY)
     expect(page.locator("#chart-replay .scatterlayer .trace").first).to_be_attached(timeout=SLOWLY)
     assert_accessible(page)
@@ -127,9 +128,8 @@ def test_a_letter_is_edited_and_what_is_masked_is_read_only(page_of: Page, till:
     page.goto(f"{till.url}/dead-letters/")
     token = page.locator("[name=csrfmiddlewaretoken]").first.input_value()
     asked = {"Content-Type": "application/json", "X-CSRFToken": token}
-    masked = page.request.post(
-        f"{till.url}/api/v1/masking", data={"kind": "path", "pattern": "card"}, headers=asked
-    )  # fmt: skip
+    for rule in ({"kind": "path", "pattern": "card"}, {"kind": "header", "pattern": "tenant"}):
+        masked = page.request.post(f"{till.url}/api/v1/masking", data=rule, headers=asked)
     looked = page.request.post(f"{till.url}/api/v1/queues/{dead}/looks", data={"limit": 5}, headers=asked)
     assert (masked.status, looked.status) == (201, 201), (masked.text(), looked.text())
     page.goto(f"{till.url}/dead-letters/?group=queue&filter=queue:emails.dlq")
@@ -147,6 +147,20 @@ def test_a_letter_is_edited_and_what_is_masked_is_read_only(page_of: Page, till:
     assert text.input_value() == before
     text.fill(before.replace('"order": ', '"order": 9'))
     expect(box.locator("[data-diff] ins")).to_contain_text('"order": 9')
+    headers = box.locator(".headers")
+    expect(headers.get_by_label("tenant", exact=True)).to_have_attribute("readonly", "")
+    expect(headers.get_by_role("button", name="Remove header tenant")).to_be_hidden()
+    headers.get_by_label("attempt", exact=True).fill("4x")
+    expect(box.locator("[role=status]")).to_have_text("The header attempt is a number, and '4x' is none.")
+    expect(box.locator("[data-plan]")).to_be_disabled()
+    headers.get_by_label("attempt", exact=True).fill("4")
+    headers.get_by_role("button", name="Remove header message-id").click()
+    box.get_by_role("button", name="Add a header").click()
+    page.keyboard.type("reason")
+    box.get_by_label("Value of the new header").fill("by hand")
+    lines = box.locator("[data-diff]").inner_text().splitlines()[-4:]
+    assert lines[0].startswith("- header message-id: m") and lines[3] == "+ header reason: by hand"
+    assert lines[1:3] == ["- header attempt: 3", "+ header attempt: 4"]
     assert_accessible(page)
     box.get_by_role("button", name="Plan its replay").click()
     start = page.locator("#replay-plan [data-start]")
@@ -155,4 +169,20 @@ def test_a_letter_is_edited_and_what_is_masked_is_read_only(page_of: Page, till:
     start.click()
     page.wait_for_url(re.compile(r"/replays/\d+/"))
     expect(page.locator(".fates")).to_contain_text("Confirmed1", timeout=SLOWLY)
-    expect(page.locator("[data-plan]")).to_contain_text("its body was changed before it was sent")
+    edited = "body, header message-id taken away, header attempt, header reason"
+    expect(page.locator("[data-plan]")).to_contain_text(edited)
+
+
+def test_a_move_goes_nowhere_before_it_is_said_where_to(page_of: Page, till: Weir) -> None:
+    page = page_of
+    plan(page, till, "payments.capture.dlq", "Move …", oldest="2")
+    box = page.locator("#replay-plan")
+    expect(box.locator("[data-start]")).to_have_text("Choose where to first")
+    expect(box.locator("[data-start]")).to_be_disabled()
+    box.get_by_label("To", exact=True).select_option(label="parking")
+    expect(box.locator("[data-start]")).to_have_text("Move 2", timeout=SLOWLY)
+    expect(box.locator(".planned")).to_contain_text("parking")
+    box.locator("[data-start]").click()
+    page.wait_for_url(re.compile(r"/replays/\d+/"))
+    expect(page.locator("h1 + .state")).to_have_text("done", timeout=SLOWLY)
+    expect(page.locator(".fates")).to_contain_text("Originals removed2")

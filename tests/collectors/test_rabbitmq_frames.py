@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from collectors.brokers.rabbitmq import frames
 from collectors.brokers.rabbitmq.copies import Copier
-from collectors.brokers.rabbitmq.fields import Fields, entry, written
+from collectors.brokers.rabbitmq.fields import Fields, entry, kind_of, written
 from collectors.brokers.rabbitmq.frames import Arrived, Reader, Said
 from collectors.errors import BadAnswer
 
@@ -120,6 +120,17 @@ def test_an_edited_header_keeps_its_type() -> None:
     assert dict(copy.headers or [])[b"uint16"] == header(b"uint16", b"u\x00\x07")
     assert copy.header(b"float") == 2.5 and copy.header(b"text") == "neu" and copy.header(b"new") == 1
     assert copy.header(b"time") is None and copy.header(b"uint32") == 4294967294
+
+
+def test_a_time_and_a_decimal_number_that_are_typed_as_text_stay_what_they_were() -> None:
+    at, price = datetime(2026, 11, 26, 1, 2, 3, tzinfo=UTC), Decimal("12.50")
+    before = Fields.read(written({}, entry("at", at) + entry("price", price)))
+    kept = Fields.read(Copier().copy(before, {"at": "2026-11-27 00:00:00+00:00", "price": "9.75"}))
+    assert kept.values() == {"at": datetime(2026, 11, 27, tzinfo=UTC), "price": Decimal("9.75")}
+    assert [kind_of(one) for one in kept.headers or []] == ["T", "D"]
+    for wrong, kind in (({"at": "tomorrow"}, "a time"), ({"price": "dear"}, "a decimal number")):
+        with pytest.raises(BadAnswer, match=f"A header holds {kind}, and '.*' is none"):
+            Copier().copy(before, wrong)
 
 
 simple = st.one_of(

@@ -239,6 +239,34 @@ def test_one_letter_is_edited_and_what_is_masked_stays(looked, operator_api, adm
     number = json.loads(sent)["card"]["number"]
     assert json.loads(sent) == {"order": 99, "card": {"number": number}, "new": [1]} and number.startswith("4111-")
     assert "4111" not in Replay.objects.get(pk=made["id"]).secret_edit
+    assert made["planned"]["edited"] == ["body", "header x"]
+    assert AuditEntry.objects.get(action="plan replay").details["edited"] == ["body", "header x"]
+
+
+def test_headers_alone_are_edited_and_the_body_stays_byte_for_byte(box, operator_api, admin_api, worker):
+    box.world.put_letter("orders.dlq", b"\xff no text", [], tenant="acme", attempt=3, token="secret", raw=b"\x00")
+    admin_api.send("post", "masking", {"kind": "header", "pattern": "token"}, 201)
+    operator_api.send("post", f"queues/{box.dlq.pk}/looks", {"limit": 100}, 201)
+    letter = operator_api.get("dead-letters", filter="header.tenant:acme")["items"][0]
+    shown = operator_api.get(f"dead-letters/{letter['id']}/edit")
+    assert shown["body"] is None and shown["why_not"] == "This body is no text: it cannot be edited here."
+    told = {one["name"]: (one["kind"], one["value"], one["fixed"]) for one in shown["headers"]}
+    assert told == {
+        "tenant": ("text", "acme", ""), "attempt": ("number", "3", ""), "raw": ("bytes", "1 bytes: 00", "bytes"),
+        "token": ("text", "•••• masked by rule token", "masked"),
+    } and shown["may_add"]  # fmt: skip
+    one = body(box, selection={"ids": [letter["id"]]}, to={"queue_id": box.queue("orders").pk}, dry_run=False)
+    for edit, said in (({}, "Nothing of it was changed"), ({"headers": {"token": "x"}}, "is masked"),
+                       ({"body": "x"}, "is no text"), ({"headers": {"attempt": "x"}}, "whole number")):  # fmt: skip
+        assert said in operator_api.send("post", "replays", one | {"edit": edit}, 400)["error"]["message"]
+    edited = {"headers": {"attempt": "4", "tenant": None, "new": "y"}}
+    made = operator_api.send("post", "replays", one | {"edit": edited}, 201)
+    assert made["planned"]["edited"] == ["header attempt", "header tenant taken away", "header new"]
+    assert settled(operator_api, made["id"])["removed"] == 1
+    with box.world.still() as queues:
+        sent = queues["orders"].ready[-1]
+    own = {name: value for name, value in sent.headers.items() if not name.startswith("replay")}
+    assert (sent.body, own) == (b"\xff no text", {"attempt": 4, "new": "y", "token": "secret", "raw": b"\x00"})
 
 
 def test_a_dead_workers_replay_is_taken_over(box, operator_api, worker):

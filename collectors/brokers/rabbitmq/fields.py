@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from struct import Struct, pack, unpack_from
 from struct import error as StructError
 from typing import Any
@@ -245,6 +245,8 @@ def _encoded(value: Any, like: str, depth: int) -> bytes:
         return b"f" + pack(">f", value) if like == "f" else b"d" + pack(">d", value)
     if isinstance(value, datetime):
         return b"T" + pack(">Q", max(0, int(value.timestamp())))
+    if isinstance(value, str) and like in ("T", "D"):
+        return _typed(value, like)
     if isinstance(value, str):
         return _long("S", value.encode("utf-8", "replace"))
     if isinstance(value, bytes | bytearray):
@@ -278,6 +280,15 @@ def _number(value: int, like: str) -> bytes:
         if bits and -(1 << bits) <= value < 1 << bits:
             return kind.encode() + pack(_NUMBERS[kind], value)
     raise BadAnswer("A header cannot hold a number of more than 64 bits.")
+
+
+def _typed(text: str, like: str) -> bytes:
+    """A time or a decimal number that was written as text, as people edit it."""
+    try:
+        return _decimal(Decimal(text)) if like == "D" else _encoded(datetime.fromisoformat(text), "", 0)
+    except (ValueError, InvalidOperation):
+        kind = "a decimal number" if like == "D" else "a time"
+        raise BadAnswer(f"A header holds {kind}, and '{text[:40]}' is none.") from None
 
 
 def _decimal(value: Decimal) -> bytes:
