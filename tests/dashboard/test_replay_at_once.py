@@ -67,14 +67,14 @@ def together(monkeypatch) -> Callable[..., list[str]]:
 def test_two_that_are_resumed(box, together):
     first, second = (made(box, "paused") for _ in range(2))
     refused = together(lambda: deeds.resume(OPERATOR, first), lambda: deeds.resume(OPERATOR, second))
-    assert refused[0] == "" and refused[1].endswith("at work on orders.dlq: one at a time.")
+    assert refused[0] == "" and "on orders.dlq: one at a time." in refused[1]
     assert sorted(Replay.objects.values_list("state", flat=True)) == ["paused", "running"]
 
 
 def test_one_that_is_resumed_beside_one_that_is_started(box, together):
     first, second = made(box, "paused"), made(box, "planned", started_at=None)
     refused = together(lambda: deeds.resume(OPERATOR, first), lambda: deeds.start(OPERATOR, second))
-    assert refused[0] == "" and refused[1].endswith("at work on orders.dlq: one at a time.")
+    assert refused[0] == "" and "on orders.dlq: one at a time." in refused[1]
     assert Replay.objects.filter(state="running").count() == 1
 
 
