@@ -77,7 +77,7 @@ def make(
         how=how, stages=stages,
         secret_edit=_edit(principal, queue, checked, edit),
     )  # fmt: skip
-    more = {"edited": orders.edited_parts(replay)} if edit else {}
+    more: dict[str, Any] = {"edited": orders.edited_parts(replay)} if edit else {}
     audit.record(
         principal.who, f"plan {deed}", _target(replay), selection=_shown(checked), to=to, rate=rate, how=how, **more
     )

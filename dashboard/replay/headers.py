@@ -24,7 +24,13 @@ MASK = masked_text("").rstrip()
 #: What brokers write, and what they act upon; whatever else begins with "x-" is an application's own.
 _RESERVED = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count", "x-opt-")
 _ROUTING = ("CC", "BCC")
-_KINDS = ((bool, "true or false"), (int, "number"), (float, "number"), (str, "text"), (bytes, "bytes"))
+_KINDS: tuple[tuple[type, str], ...] = (
+    (bool, "true or false"),
+    (int, "number"),
+    (float, "number"),
+    (str, "text"),
+    (bytes, "bytes"),
+)
 _KINDS += ((Mapping, "table"),)
 _CUT = "…"  # stands for what was too large to be kept
 #: For the kinds that nobody can type.
