@@ -245,6 +245,12 @@ class Pass:
             self._sorter.refused(n)
             if not self._sorter.resent(n):
                 self.journal.move([n], State.SENDING, State.LEASED)
+            self._unsure += self.lease.random  # nothing else keeps it from going round: the broker takes nothing now
+        elif receipt.outcome is Outcome.GONE:
+            self.sent, self.held = self.sent - 1, self.held - 1
+            self._sorter.refused(n)
+            state = State.FAILED if self._sorter.resent(n) else State.SKIPPED  # an earlier try may have moved it
+            self.journal.end(n, State.SENDING, state, receipt.why)
         else:
             self._unsure += 1
 

@@ -124,7 +124,7 @@ def test_what_somebody_else_took_is_sent_by_nobody(client: redis.Redis, valkey: 
         client.delete("dlq")  # or evicted
         lease.send([Parcel(one.tag, Destination("orders")) for one in taken])
         receipts = list(lease.settled())
-    assert outcomes(receipts) == [Outcome.REFUSED] * 2 and "somebody else took it" in receipts[0].why
+    assert outcomes(receipts) == [Outcome.GONE] * 2 and "somebody else took it" in receipts[0].why
     assert not client.exists("orders")
 
 

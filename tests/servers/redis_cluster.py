@@ -42,13 +42,13 @@ class Cluster:
         """Move a key and its slot to another primary; not `finish`: the slot stays on its way."""
         self._move(key, self.holder(key), target)
         if finish:
-            self._finish(key, target)
+            self.finish(key, target)
 
     def move_back(self, key: str, source: Server) -> None:
         """Undo `move`, also one that was not finished."""
-        self._finish(key, source)
+        self.finish(key, source)
         self._move(key, source, self.holder(key))
-        self._finish(key, self.holder(key))
+        self.finish(key, self.holder(key))
 
     def _move(self, key: str, source: Server, target: Server) -> None:
         slot = key_slot(key.encode())
@@ -56,7 +56,8 @@ class Cluster:
         source.client().execute_command("CLUSTER SETSLOT", slot, "MIGRATING", _id(target))
         source.client().execute_command("MIGRATE", "127.0.0.1", target.port, key, 0, 5000)
 
-    def _finish(self, key: str, target: Server) -> None:
+    def finish(self, key: str, target: Server) -> None:
+        """From now on the slot of a key belongs to another primary, which has all that was in it."""
         for server in (target, *self.primaries):
             server.client().execute_command("CLUSTER SETSLOT", key_slot(key.encode()), "NODE", _id(target))
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from redis.crc import key_slot
-from redis.exceptions import AskError, ClusterDownError, MovedError
+from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
 
 from ...errors import BadAnswer, BadURL, CollectorError, Unreachable
 from ...url import BrokerURL
@@ -27,6 +27,8 @@ from .wire import AnyWire, Refusal, Wire, pack
 FRESH_SECONDS = 60.0
 #: How often a command follows a slot that moved, within one poll.
 HOPS = 3
+#: Seconds until a command about keys of a slot on its way is asked again.
+SOON = 0.1
 #: How long is waited for a replica to have what was written.
 WAIT_MILLISECONDS = 500
 _ASKING = pack("ASKING")
@@ -156,6 +158,9 @@ class ClusterWire:
             return Silent("its slot is moving")
         if isinstance(answer, AskError):
             return self._ask_node((answer.host or asked[0], answer.port), [_ASKING, command])[1]
+        if isinstance(answer, TryAgainError):  # of two keys one is there already, and one is still here
+            time.sleep(SOON)
+            onward[i] = (asked, command)
         if isinstance(answer, ClusterDownError):
             self._down, self._fresh_until = line(answer), 0.0
             return Silent("the cluster is down")

@@ -13,6 +13,12 @@ from ...certificates import why_untrusted
 from ...errors import AccessRefused, BadAnswer, BadURL, CollectorError, NotSupported, TimedOut, Unreachable
 from ...url import BrokerURL
 
+_FOR_NOW = (
+    redis.exceptions.ReadOnlyError, redis.exceptions.TryAgainError, redis.exceptions.MasterDownError,
+    redis.exceptions.ClusterDownError,
+)  # fmt: skip
+_FOR_NOW_WORDS = ("READONLY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN", "LOADING", "NOREPLICAS", "MISCONF", "BUSY")
+
 
 class Silent(redis.ResponseError):
     """Stands for the reply of a node of a cluster that did not answer."""
@@ -88,6 +94,15 @@ def not_allowed(reply: object) -> bool:
 def not_allowed_key(reply: object) -> bool:
     """Whether a reply is a missing permission on a key (or channel), not on the command itself."""
     return not_allowed(reply) and re.search(r"access (one of )?(a|the) (key|channel)", str(reply)) is not None
+
+
+def for_now(reply: object) -> bool:
+    """Whether a refusal, or what a script says of one, is not about the command but about the server as it is just
+    now: a replica, one that is loading, a slot on its way."""
+    if isinstance(reply, _FOR_NOW):
+        return True
+    text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else str(reply)
+    return text.partition(" ")[0].lstrip("-") in _FOR_NOW_WORDS
 
 
 def unknown_command(reply: object) -> bool:

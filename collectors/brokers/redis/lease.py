@@ -15,14 +15,14 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
-from ...errors import Expired
+from ...errors import Busy, Expired
 from ...letters import Outcome, Parcel, Receipt
 from . import names
 from .items import Item
-from .moves import GONE, Moves, Pair
+from .moves import Moves, Pair
 from .powers import understood
 from .set_shelf import ApartShelf
-from .shelves import Shelf
+from .shelves import Page, Shelf
 from .target import Unfit, copy_of, target_of
 from .wire import AnyWire
 
@@ -70,9 +70,9 @@ class RedisLease:
         taken: list[Item] = []
         size = 0
         while len(taken) < most and size < TAKEN_BYTES:
-            after = f"{len(self._front) + self._left_out}:" if self._shelf.by_place else self._after
+            room = most - len(taken)
             with understood(self._wire.url, "a look"):
-                page = self._shelf.page(after, most - len(taken))
+                page = self._behind(room) if self._shelf.by_place else self._shelf.page(self._after, room)
             if not self._shelf.by_place and page.items:
                 self._after = page.items[-1].id
             self._left_out += page.left_out
@@ -85,6 +85,38 @@ class RedisLease:
             if not page.after and not (page.left_out and page.items):
                 break
         return taken
+
+    def _behind(self, most: int) -> Page:
+        """The next page by places. Where others took letters that are held here the rest moved up: what moved among
+        them is not passed over."""
+        place = len(self._front) + self._left_out
+        if not self._front or self._left_out or most <= 0:
+            return self._shelf.page(f"{place}:", most)
+        page = self._shelf.page(f"{place - 1}:", most + 1)
+        if not page.items or page.items[0].raw != self._held[max(self._front)].raw:
+            return self._moved_up(place, most)
+        page.items = page.items[1:]
+        return page if page.items or not page.after else self._shelf.page(page.after, most)
+
+    def _moved_up(self, place: int, most: int) -> Page:
+        """Read again how far was read: what is not held there is new, what is held and is not there was taken."""
+        held: dict[bytes, list[int]] = {}
+        for tag in sorted(self._front, reverse=True):
+            held.setdefault(self._held[tag].raw, []).append(tag)
+        new: list[Item] = []
+        after, seen = "0:", 0
+        while seen < place and after:
+            page = self._shelf.page(after, place - seen)
+            if not page.items:
+                break
+            for item in page.items:
+                if tags := held.get(item.raw):
+                    tags.pop()
+                else:
+                    new.append(item)
+            after, seen = page.after, seen + len(page.items)
+        self._front.difference_update(tag for tags in held.values() for tag in tags)
+        return Page(new[:most], "0:") if new else self._shelf.page(f"{len(self._front)}:", most)
 
     def take_these(self, ids: Mapping[str, int]) -> Sequence[Item]:
         """Sought from where the last ones were found, so that ids in the queue's order cost one passage."""
@@ -102,14 +134,21 @@ class RedisLease:
     def send(self, parcels: Sequence[Parcel]) -> None:
         """Move, or between slots copy. What it became of is told by `settled`."""
         self._alive()
+        begun = False
         for _, alike in groupby(parcels, key=lambda parcel: parcel.to):
             all_of = list(alike)
             for start in range(0, len(all_of), AT_ONCE):
                 part = all_of[start : start + AT_ONCE]
-                if time.time() < self.until:
+                if time.time() >= self.until:
+                    self._say(part, Outcome.LATE, "The lease passed its time before it was sent.")
+                    continue
+                try:
                     self._send(part)
-                else:
-                    self._refuse(part, "The lease passed its time before it was sent.")
+                except Busy as error:
+                    if not begun:
+                        raise
+                    self._say(part, Outcome.LATE, str(error))
+                begun = True
 
     def _send(self, parcels: Sequence[Parcel]) -> None:
         to = parcels[0].to
@@ -120,7 +159,7 @@ class RedisLease:
             with understood(self._wire.url, "what lies under a key"):
                 target = target_of(self._wire, to)
         except Unfit as error:
-            self._refuse(parcels, str(error))
+            self._say(parcels, Outcome.REFUSED, str(error))
             return
         copies: list[Pair] = []
         for parcel in parcels:
@@ -128,7 +167,7 @@ class RedisLease:
             try:
                 copies.append((item, copy_of(item, parcel, target)))
             except Unfit as error:
-                self._refuse([parcel], str(error))
+                self._say([parcel], Outcome.REFUSED, str(error))
         if copies:
             self._note(self._moves.move(copies))
 
@@ -167,15 +206,15 @@ class RedisLease:
 
     def _note(self, receipts: Sequence[Receipt]) -> None:
         self._receipts += receipts
-        self._let_go(one.tag for one in receipts if one.outcome is Outcome.REMOVED or one.why == GONE)
+        self._let_go(one.tag for one in receipts if one.outcome in (Outcome.REMOVED, Outcome.GONE))
 
     def _let_go(self, tags: Iterable[int]) -> None:
         for tag in tags:
             self._held.pop(tag, None)
             self._front.discard(tag)
 
-    def _refuse(self, parcels: Sequence[Parcel], why: str) -> None:
-        self._receipts += [Receipt(parcel.tag, Outcome.REFUSED, why) for parcel in parcels]
+    def _say(self, parcels: Sequence[Parcel], outcome: Outcome, why: str) -> None:
+        self._receipts += [Receipt(parcel.tag, outcome, why) for parcel in parcels]
 
     def _alive(self) -> None:
         if time.time() >= self.until or self._closed:

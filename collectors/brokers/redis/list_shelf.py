@@ -80,6 +80,7 @@ class ListShelf:
                 begin = self._after(found, len(found), seen)
             if begin is None:
                 page.notes.append(CHANGED)
+                page.lost = True
                 begin = back
             kept = found[begin : begin + count]
             page.items = [item for item in kept if item is not None]

@@ -13,10 +13,10 @@ from typing import Any
 
 from redis.crc import key_slot
 
-from ...errors import CollectorError
+from ...errors import Busy, CollectorError
 from ...letters import Destination, Outcome, Parcel, Receipt
 from . import names
-from .failures import Silent, line, not_allowed, who
+from .failures import Silent, for_now, line, not_allowed, who
 from .items import Item
 from .scripts import BYTES, LETTERS, SCRIPTS, remove, there
 from .server import size
@@ -118,12 +118,14 @@ class Moves:
         if answer == 1:
             return Receipt(item.tag, Outcome.REMOVED)
         if answer == 0:
-            return Receipt(item.tag, Outcome.REFUSED, GONE)
+            return Receipt(item.tag, Outcome.GONE, GONE)
         if isinstance(answer, list) and answer:
             why = f"The copy is there, but the original was not removed: {_said(answer[0])}."
             return Receipt(item.tag, Outcome.SENT, why)
         if isinstance(answer, Silent):
             return Receipt(item.tag, Outcome.UNKNOWN, f"{line(answer)}.")
+        if for_now(answer):
+            return Receipt(item.tag, Outcome.LATE, f"The server takes nothing now: {_said(answer)}.")
         if isinstance(answer, Refusal):
             return Receipt(item.tag, Outcome.REFUSED, self._refused(answer, "EVAL"))
         if isinstance(answer, bytes | str):
@@ -139,7 +141,7 @@ class Moves:
             seen = self._asked([there(self._source, self._key(i), self._own(i), i.raw) for i, _ in part])
             for pair, answer in zip(part, seen, strict=True):
                 if isinstance(answer, Silent):  # nothing was sent
-                    receipts.append(Receipt(pair[0].tag, Outcome.REFUSED, f"{line(answer)}."))
+                    receipts.append(Receipt(pair[0].tag, Outcome.LATE, f"{line(answer)}."))
                 elif isinstance(answer, Refusal):
                     receipts.append(self._told(pair[0], answer))
                 elif answer is None or answer == []:
@@ -155,7 +157,7 @@ class Moves:
         waited = self._wire.replicated([copy.key for _, copy in copies]) if copies else ""
         for (item, copy), answer in zip(copies, answers, strict=True):
             if isinstance(answer, Refusal):
-                known = isinstance(answer, Silent) or not_allowed(answer)
+                known = isinstance(answer, Silent) or not_allowed(answer) or for_now(answer)
                 receipts.append(self._told(item, answer if known else line(answer)))
             elif answer == 0 and copy.command == "ZADD":
                 receipts.append(self._told(item, "one that is equal to it lies there already"))
@@ -165,7 +167,8 @@ class Moves:
 
     # --- before and after ----------------------------------------------------------------------------------------
     def _forbidden_here(self, copies: Sequence[Pair]) -> str:
-        """Why this user may not move letters so, before one is: in a transaction that is given up nothing runs.
+        """Why this user may not move letters so, before one is: in a transaction that is given up nothing runs. Raises
+        Busy where the server takes nothing for now.
 
         A script in which only the last command is forbidden would add copies, and leave the originals.
         """
@@ -178,6 +181,8 @@ class Moves:
             example = pack(copy.command, copy.key, *EXAMPLES[copy.command])
             *replies, _ = self._wire.ask([away, example, pack("DISCARD")])
             for reply in replies:
+                if for_now(reply):
+                    raise Busy(f"Redis at {self._wire.url.label} takes nothing now: {line(reply)}.")
                 if not_allowed(reply):
                     return self._refused(reply, f"{copy.command} there, and removing here")
             self._tried.add(key)

@@ -23,17 +23,21 @@ from .wire import AnyWire, Refusal
 PAGE_BYTES, PAGE = 1 << 20, 500
 #: Nodes of a list or stream whose memory is added up; a node holds many elements.
 SAMPLES = 2000
+#: How often a queue that others change is gone through again for what was not found.
+MOST_LEGS = 6
 
 
 @dataclass(slots=True)
 class Page:
     """Letters in order. `after`: where the next page begins, "" = there is none; `notes`: what was left out, and
-    `left_out` how many that are too large."""
+    `left_out` how many that are too large; `lost`: what was seen last is not there any more, so that letters that
+    others moved may lie before this page."""
 
     items: list[Item]
     after: str = ""
     notes: list[str] = field(default_factory=list)
     left_out: int = 0
+    lost: bool = False
 
 
 class Shelf(Protocol):
@@ -117,11 +121,12 @@ class Passage:
         begin = max(0, self.place - self.found)
         wanted = {id: count for id, count in ids.items() if count > 0}
         self.found = 0
-        for first, last in ((begin, None), (0, begin)):
-            place = first
+        legs: list[tuple[int, int | None]] = [(begin, None), (0, begin)]
+        for first, last in legs:
+            place, after = first, f"{first}:"
             while wanted and not until() and (last is None or place < last):
                 self.place = place
-                page = self.page(f"{place}:", PAGE)
+                page = self.page(after, PAGE)
                 for item in page.items:
                     if item.id in wanted:
                         wanted[item.id] -= 1
@@ -129,9 +134,11 @@ class Passage:
                             del wanted[item.id]
                         self.found += 1
                         yield item
+                if page.lost and len(legs) < MOST_LEGS:
+                    legs.append((0, place))
                 if not page.after:
                     break
-                place += len(page.items) + page.left_out
+                place, after = place + len(page.items) + page.left_out, page.after
 
 
 def missing(where: Where) -> BadAnswer:

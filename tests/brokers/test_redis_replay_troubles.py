@@ -1,0 +1,151 @@
+"""Replays over Redis while others take letters, empty the queue or demote the server in the middle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+import pytest
+import redis
+
+from collectors.brokers.redis.items import fingerprint
+from collectors.brokers.redis.lease import RedisLease
+from collectors.brokers.redis.list_shelf import ListShelf
+from collectors.brokers.redis.set_shelf import SetShelf
+from dashboard.replay.report import Reading
+from tests.dashboard.replays import Desk, order, run
+from tests.servers.redis import Server
+from tests.servers.redis_cluster import Cluster, redis_cluster
+
+pytestmark = pytest.mark.slow
+
+COUNT = 1400
+
+
+@pytest.fixture
+def client(valkey: Server) -> Iterator[redis.Redis]:
+    client = valkey.client()
+    client.flushall()
+    yield client
+    client.replicaof("no", "one")
+
+
+def once(monkeypatch: pytest.MonkeyPatch, kind: type, name: str, after: int, do: Callable[[], object]) -> None:
+    """Do something right after a method was called so often."""
+    real, calls = getattr(kind, name), [0]
+
+    def called(*given: Any, **named: Any) -> Any:
+        answer = real(*given, **named)
+        calls[0] += 1
+        if calls[0] == after:
+            do()
+        return answer
+
+    monkeypatch.setattr(kind, name, called)
+
+
+@pytest.mark.parametrize("kind", ["list", "zset"])
+@pytest.mark.parametrize("taken", [7, 200])
+def test_chosen_letters_are_found_although_others_take_some_meanwhile(
+    client: redis.Redis, valkey: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, taken: int
+) -> None:
+    """What others take moves the rest up: what moved from a page to come into one that was read still lies there."""
+    if kind == "list":
+        client.lpush("dead", *(b"letter %d" % n for n in range(COUNT)))
+        once(monkeypatch, ListShelf, "page", 2, lambda: client.rpop("dead", taken))
+    else:
+        client.zadd("dead", {b"letter %d" % n: n for n in range(COUNT)})
+        once(monkeypatch, SetShelf, "page", 2, lambda: client.zpopmin("dead", taken))
+    chosen = [fingerprint(b"letter %d" % n) for first in (taken, 500, 1000) for n in range(first, first + taken)]
+    what = order("dead", "orders", stamps=False, named=True, planned=dict.fromkeys(chosen, 1), holds=True)
+    desk = run(tmp_path / "j", what, url=valkey.url)
+    with Reading(tmp_path / "j") as journal:
+        skipped = [row.id for row in journal.messages("skipped", most=5000)]
+    left = client.lrange("dead", 0, -1) if kind == "list" else client.zrange("dead", 0, -1)
+    there = set(map(fingerprint, left))
+    assert desk.state == "done" and not there & set(skipped), (len(skipped), desk.counts)
+    assert desk.counts.removed == client.llen("orders") == len(chosen)
+
+
+@pytest.mark.parametrize("kind", ["list", "zset"])
+def test_what_matches_is_met_although_others_take_what_is_held(
+    client: redis.Redis, valkey: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    if kind == "list":
+        client.lpush("dead", *(b"letter %d" % n for n in range(COUNT)))
+        once(monkeypatch, RedisLease, "take", 1, lambda: client.rpop("dead", 200))
+    else:
+        client.zadd("dead", {b"letter %d" % n: n for n in range(COUNT)})
+        once(monkeypatch, RedisLease, "take", 1, lambda: client.zpopmin("dead", 200))
+    what = order(
+        "dead", "orders", stamps=False, holds=True, wants=lambda taken: int(taken.letter().body.split()[1]) >= 500
+    )
+    desk = run(tmp_path / "j", what, url=valkey.url)
+    assert desk.state == "done" and client.llen("orders") == COUNT - 500, desk.counts
+
+
+def test_a_queue_that_is_emptied_meanwhile_is_over(
+    client: redis.Redis, valkey: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What others took is no fault of the destination's."""
+    client.lpush("dead", *(b"letter %d" % n for n in range(COUNT)))
+    once(monkeypatch, RedisLease, "take", 2, lambda: client.delete("dead"))
+    desk = run(tmp_path / "j", order("dead", "orders", stamps=False), url=valkey.url)
+    assert desk.state == "done" and desk.counts.removed == client.llen("orders")
+    assert desk.counts.failed == 0 and desk.counts.total <= COUNT
+
+
+def test_a_server_that_is_demoted_meanwhile_is_waited_for(
+    client: redis.Redis, valkey: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica takes nothing: no letter is given up for that."""
+    client.lpush("dead", *(b"letter %d" % n for n in range(COUNT)))
+    monkeypatch.setattr("dashboard.replay.runner.PAUSES", (0.2,))
+    once(monkeypatch, RedisLease, "take", 2, lambda: client.replicaof("127.0.0.1", 1))
+    desk = Desk()
+    trouble = desk.trouble
+
+    def told(sentence: str) -> None:
+        trouble(sentence)
+        if len(desk.troubles) == 3:
+            client.replicaof("no", "one")
+
+    desk.trouble = told  # type: ignore[method-assign]
+    run(tmp_path / "j", order("dead", "orders", stamps=False), desk, url=valkey.url)
+    assert desk.state == "done" and desk.counts.failed == 0
+    assert desk.counts.removed == client.llen("orders") == COUNT
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with redis_cluster("valkey9") as cluster:
+        yield cluster
+
+
+def test_a_slot_that_moves_meanwhile_is_waited_for(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one of two keys is on the other node already, no command about both is taken by either."""
+    client, dead, orders = cluster.client(), "{o}:dead", "{o}:orders"
+    client.rpush(orders, "first")
+    client.rpush(dead, *(b"letter %d" % n for n in range(COUNT)))
+    holder = cluster.holder(dead)
+    target = next(server for server in cluster.primaries if server is not holder)
+
+    def finish() -> None:
+        holder.client().execute_command("MIGRATE", "127.0.0.1", target.port, orders, 0, 5000)
+        cluster.finish(dead, target)
+
+    rest = Timer(1.0, finish)
+
+    def begin() -> None:
+        cluster.move(dead, target, finish=False)
+        rest.start()
+
+    once(monkeypatch, RedisLease, "take", 2, begin)
+    desk = run(tmp_path / "j", order(dead, orders, stamps=False), url=cluster.url)
+    rest.join()
+    assert desk.state == "done" and desk.counts.failed == desk.counts.skipped == 0, (desk.reason, desk.counts)
+    assert client.llen(dead) == 0 and client.llen(orders) == COUNT + 1 and desk.counts.removed == COUNT
