@@ -149,6 +149,7 @@ def order_of(replay: Replay, broker: HoldsLetters) -> Order:
         oldest=selection.get("oldest"),
         holds=bool({"ids", "filter", "cause"} & selection.keys()) or replay.deed == Replay.Deed.COPY,
         judges=stamped(replay),
+        foreseen=(replay.plan or {}).get("of") or 0,
     )
 
 

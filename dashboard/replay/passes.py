@@ -115,9 +115,9 @@ class Pass:
         return End.LIMIT if end is End.OVER and self._sorter.at_limit else end
 
     @property
-    def short(self) -> bool:
-        """Whether fewer letters were met than there should be: of all, where none are named."""
-        return not self.task.named and self._sorter.left is not None and self._sorter.left > 0
+    def missing(self) -> int:
+        """How many letters fewer were met than there should be: of all, where none are named."""
+        return 0 if self.task.named else max(0, self._sorter.left or 0)
 
     def _round(self, batch: Batch) -> None:
         self._receipts(0.0 if batch.parcels else self._patience())

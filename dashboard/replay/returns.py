@@ -37,10 +37,14 @@ def arrived(broker: HoldsLetters, key: str, journal: Journal, task: Task) -> int
     return max(0, look.of - (task.bound - journal.counts.removed))
 
 
-def check(broker: HoldsLetters, key: str, journal: Journal, task: Task) -> Found:
-    """Count, and look where something arrived; what is found is journalled. No lease may be held meanwhile."""
+def check(broker: HoldsLetters, key: str, journal: Journal, task: Task, thorough: bool = False) -> Found:
+    """Count, and look where something arrived; what is found is journalled. No lease may be held meanwhile.
+
+    `thorough`: look all the same where that can be done in one look: as many may have gone as arrived, taken by others
+    or expired, which no count tells.
+    """
     more = arrived(broker, key, journal, task)
-    if more == 0:
+    if more == 0 and not (thorough and 0 < (broker.look(key, Bounds(messages=0)).of or 0) <= MOST_LOOKED_AT):
         return Found(0, True)
     price = broker.price(key)
     if price.refused:

@@ -16,7 +16,7 @@ from typing import Any
 from collectors.errors import CollectorError, Expired
 from collectors.letters import Bounds, Lease
 
-from . import clock, returns
+from . import clock, hidden, returns
 from .guards import Pace, too_many_back
 from .hidden import Hidden
 from .journal import Journal
@@ -111,7 +111,12 @@ class Runner:
 
     def _begin(self) -> None:
         """The snapshot: how many lie there now, which were chosen. Nothing that comes later is replayed."""
-        count = self.broker.look(self.order.key, Bounds(messages=0)).of
+        look = self.broker.look(self.order.key, Bounds(messages=0))
+        fewer = look.exact and look.of is not None and look.of < self.order.foreseen
+        if fewer and not self.broker.price(self.order.key).free:
+            self.voice.wait(time.time() + hidden.LOOKED_AT, hidden.SEEN)
+            look = self.broker.look(self.order.key, Bounds(messages=0))
+        count = look.of
         bound = min((most for most in (count, self.order.oldest) if most is not None), default=None)
         if not self.task.stamps and self.order.judges:
             returns.note_before(self.broker, self.order.key, self.journal)
@@ -120,6 +125,7 @@ class Runner:
                 self.journal.add(id, State.PLANNED, self.order.sizes.get(id, 0), "")
         self.journal.say("stamps", "1" if self.task.stamps else "")
         self.journal.say("bound", "" if bound is None else str(bound))
+        self.journal.say("exact", "1" if look.exact else "")
         self.journal.say("began", str(time.time()))
         self.journal.commit()
 
@@ -153,6 +159,7 @@ class Runner:
             if end is not End.OVER:
                 self._after(end)
         self.journal.say("sent_all", "1")
+        self.journal.say("missed", str(self._missing if self.journal.said("exact") else 0))
         self.journal.say("watch_until", str(time.time() + self.order.limits.watch))
         self.journal.commit()
 
@@ -188,7 +195,7 @@ class Runner:
     def _resolved(self) -> bool:
         """After a whole pass: what was not met again is brought to an end, once nobody else can still hold it."""
         found = self.journal.open_messages()
-        missing = self._short or found.planned or (found.unresolved and not self.task.keeps)
+        missing = self._missing or found.planned or (found.unresolved and not self.task.keeps)
         if missing and self._hides and (look := self.hidden.wait(self.broker)) is not None:
             self.voice.wait(*look)
             return False
@@ -225,16 +232,23 @@ class Runner:
                 checked = clock.now()
                 returns.check(self.broker, self.order.key, self.journal, self.task)
         if self.journal.counts.sent:
-            found = returns.check(self.broker, self.order.key, self.journal, self.task)
+            others = self.journal.said("missed", "0") != "0"
+            found = returns.check(self.broker, self.order.key, self.journal, self.task, thorough=others)
             if not found.sure and found.arrived != 0:
                 self.journal.say("unsure", found.sentence)
         self.journal.commit()
 
     def _summary(self) -> str:
         counts, unsure = self.journal.counts, self.journal.said("unsure")
+        missed = int(self.journal.said("missed", "0"))
+        said = [f"{missed:,} that lay there when it began were not met: somebody else took them, or they expired."] if (
+            missed
+        ) else []  # fmt: skip
         if counts.came_back:
-            return f"{counts.came_back} of {counts.sent} came back."
-        return f"Whether any came back is not known: {unsure}" if unsure else ""
+            said.append(f"{counts.came_back} of {counts.sent} came back.")
+        elif unsure:
+            said.append(f"Whether any came back is not known: {unsure}")
+        return " ".join(said)
 
     # --- passes --------------------------------------------------------------------------------------------------
     def _pass(self, limit: int | None = None) -> End:
@@ -254,7 +268,7 @@ class Runner:
             one = Pass(lease, self.journal, self.task, self.pace, self._may, limit, self._working)
             sent = self.journal.counts.sent
             end = one.run()
-            self._why, self._short = one.why, one.short
+            self._why, self._missing = one.why, one.missing
             self._broken *= self.journal.counts.sent == sent
             if one.met:
                 self.hidden.met()
@@ -269,7 +283,7 @@ class Runner:
             )
         return end
 
-    _atomic, _hides, _short = False, True, False
+    _atomic, _hides, _missing = False, True, 0
     _why = ""
 
     def _may(self) -> bool:
@@ -305,7 +319,7 @@ class Runner:
         counts = self.journal.counts
         if not counts.sent:
             return
-        found = returns.check(self.broker, self.order.key, self.journal, self.task)
+        found = returns.check(self.broker, self.order.key, self.journal, self.task, thorough=trial)
         back = counts.came_back
         if not found.sure and found.arrived:
             back = max(back, found.arrived)

@@ -70,6 +70,7 @@ class Order:
     oldest    at most so many, the oldest first; None = all
     holds     letters that are not chosen are met too, and held until a pass is over
     judges    whether moving letters back is to be judged by what comes back (a deletion is not)
+    foreseen  how many letters lay in the queue by its plan: where fewer are counted, somebody may be holding the others
     """
 
     key: str
@@ -82,6 +83,7 @@ class Order:
     oldest: int | None = None
     holds: bool = False
     judges: bool = True
+    foreseen: int = 0
     lease_seconds: float | None = None
 
 

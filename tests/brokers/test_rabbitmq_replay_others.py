@@ -1,0 +1,114 @@
+"""Replays over RabbitMQ beside others who hold letters of the same queue, take them for good, or send them back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboard.replay.guards import Limits
+from tests.brokers.rabbitmq_letters import QUORUM, declare, put, waiting
+from tests.dashboard.replays import Desk, order, run
+from tests.servers.rabbitmq import Node
+
+pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq]
+
+BODIES = [b"letter %d" % n for n in range(40)]
+BACK = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"}
+
+
+@pytest.fixture
+def shop(rabbitmq_node: Node, vhost: str) -> tuple[str, str]:
+    """The keys of a queue of dead letters and of where they go, from which what is rejected comes back."""
+    keys = declare(rabbitmq_node, vhost, "dead", QUORUM), declare(rabbitmq_node, vhost, "orders", BACK)
+    put(rabbitmq_node, vhost, "dead", BODIES)
+    return keys
+
+
+@contextmanager
+def beside(node: Node, vhost: str, do: Callable[[Any, threading.Event], object]) -> Iterator[None]:
+    """Somebody else, with a channel of his own, until he is told to end."""
+    over = threading.Event()
+
+    def live() -> None:
+        with node.connect(vhost) as connection:
+            do(connection.channel(), over)
+
+    thread = threading.Thread(target=live, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(20)
+
+
+def test_letters_that_somebody_is_looking_at_when_it_begins_belong_to_it(
+    rabbitmq_node: Node, vhost: str, shop: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboard.replay.hidden.LOOKED_AT", 3.0)
+    holding = threading.Event()
+
+    def look(channel: Any, over: threading.Event) -> None:
+        tags = [channel.basic_get("dead")[0].delivery_tag for _ in range(15)]
+        holding.set()
+        over.wait(2.0)
+        channel.basic_nack(tags[-1], multiple=True, requeue=True)
+
+    with beside(rabbitmq_node, vhost, look):
+        holding.wait(20)
+        desk = run(tmp_path / "j", order(*shop, foreseen=len(BODIES)), url=rabbitmq_node.url(vhost=vhost))
+    assert desk.state == "done" and desk.counts.removed == len(BODIES), (desk.counts, desk.reason)
+
+
+def test_letters_that_others_took_are_told_of(
+    rabbitmq_node: Node, vhost: str, shop: tuple[str, str], tmp_path: Path
+) -> None:
+    """They were in the plan; what became of them the replay cannot say, so it says that."""
+    desk = Desk()
+    taken = threading.Event()
+
+    def take(channel: Any, over: threading.Event) -> None:
+        for _ in range(15):
+            channel.basic_get("dead", auto_ack=True)
+        channel.queue_declare("dead", passive=True)
+        taken.set()
+
+    trouble = desk.trouble
+
+    def begun(sentence: str) -> None:
+        trouble(sentence)
+        if not taken.is_set():  # the snapshot was taken right before
+            with beside(rabbitmq_node, vhost, take):
+                taken.wait(20)
+
+    desk.trouble = begun  # type: ignore[method-assign]
+    run(tmp_path / "j", order(*shop), desk, url=rabbitmq_node.url(vhost=vhost))
+    assert desk.state == "done" and desk.counts.removed == len(BODIES) - 15
+    assert desk.reason.startswith("15 that lay there when it began were not met: somebody else took them")
+
+
+def test_a_trial_that_comes_back_is_seen_although_others_take_as_many(
+    rabbitmq_node: Node, vhost: str, shop: tuple[str, str], tmp_path: Path
+) -> None:
+    """The queue holds as many as before: its count says that nothing came."""
+
+    def fail(channel: Any, over: threading.Event) -> None:
+        while not over.is_set():
+            method, _, _ = channel.basic_get("orders")
+            if method is None:
+                time.sleep(0.02)
+                continue
+            channel.basic_get("dead", auto_ack=True)
+            channel.basic_reject(method.delivery_tag, requeue=False)
+
+    limits = Limits(lag=None, watch=0.0, trial_wait=2.0)
+    with beside(rabbitmq_node, vhost, fail):
+        desk = run(tmp_path / "j", order(*shop, trial=5, limits=limits), url=rabbitmq_node.url(vhost=vhost))
+    assert desk.state == "stopped" and desk.reason == "5 of the trial of 5 came back.", (desk.reason, desk.counts)
+    assert waiting(rabbitmq_node, vhost, "dead") == len(BODIES) - 5
