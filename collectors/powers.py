@@ -54,6 +54,12 @@ class MakesQueues(Protocol):
         Its key and name. One that is there already by this name is as good. Raises CollectorError.
         """
 
+    def remove_beside(self, key: str) -> str:
+        """Remove such a queue, if it is empty and nobody reads it: the broker itself sees to both, in one step.
+
+        Why it stays, a sentence; "" = it is gone. Raises CollectorError.
+        """
+
 
 @dataclass(slots=True, frozen=True)
 class MoveProgress:

@@ -9,10 +9,12 @@ chosen, and is replayed from where it always was, so that what comes back is see
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import timedelta
 
 from django.db.models import F
 from django.utils import timezone
 
+from collectors.errors import CollectorError
 from collectors.powers import MakesQueues
 
 from .. import audit
@@ -21,11 +23,14 @@ from ..live.bus import the_bus
 from ..models import Broker, DeadLetterMark, Queue, Replay
 from ..models.replays import ACTIVE
 from ..refused import DeedRefused
+from ..secrets import SecretError
 from . import deeds, orders
 
 #: What a staging queue is called, behind the name of the queue beside which it is made.
 MARK = "staging"
 CHOOSES = ("filter", "cause", "ids")
+#: Between making a staging queue, and the plan of the move to it.
+AT_ONCE = timedelta(seconds=30)
 
 
 def stage(principal: Principal, replay: Replay) -> Replay:
@@ -71,3 +76,27 @@ def _known(principal: Principal, queue: Queue, key: str, name: str) -> Queue:
     the_bus().note("queues_marked")
     the_bus().note("poll_now", broker=queue.broker.pk)
     return staging
+
+
+def tidied(replay: Replay) -> str:
+    """After the rest was moved back: remove the staging queue that Weir had made for it, if the broker itself does so
+    only while it is empty and unused. What became of it, a sentence; "" = this was no such move."""
+    queue = replay.queue
+    if queue is None or replay.deed != Replay.Deed.MOVE or replay.state != Replay.State.DONE or not _made_here(queue):
+        return ""
+    try:
+        with closing(orders.adapter(queue.broker)) as broker:
+            why = broker.remove_beside(queue.key) if isinstance(broker, MakesQueues) else "it cannot be removed here"
+    except (CollectorError, SecretError) as error:
+        why = str(error).rstrip(".")
+    if why:
+        return f"The staging queue {queue.name} stays: {why}."
+    audit.record("Weir", "remove staging queue", queue.name, broker=queue.broker.name)
+    the_bus().note("poll_now", broker=queue.broker_id)
+    return f"The staging queue {queue.name}, which was empty, was removed."
+
+
+def _made_here(queue: Queue) -> bool:
+    """Whether Weir made this queue for letters that were moved aside: it was not seen before the first was."""
+    first = Replay.objects.filter(stages=True, deed=Replay.Deed.MOVE, to__queue_id=queue.pk).order_by("pk").first()
+    return first is not None and queue.first_seen > first.made_at - AT_ONCE

@@ -29,7 +29,7 @@ from ..models import Queue, Replay
 from ..models.replays import ACTIVE
 from ..refused import DeedRefused
 from ..secrets import SecretError
-from . import clock, keeping, orders, ownmove
+from . import clock, keeping, orders, ownmove, staging
 from .desks import RowDesk
 from .journal import Journal
 from .places import journal_path, place
@@ -197,6 +197,8 @@ class Replayer:
             return
         now = timezone.now()
         columns: dict[str, Any] = {"owner": "", "owned_until": None, "trouble": ""}
+        if replay.over and (tidied := staging.tidied(replay)):
+            columns["reason"] = replay.reason = f"{replay.reason} {tidied}".strip()[:1000]
         if replay.over and replay.ended_at is None:
             columns["ended_at"] = now
         Replay.objects.filter(pk=replay.pk, owner=self.name).update(**columns)

@@ -87,10 +87,36 @@ def test_the_rest_is_moved_aside_and_back(box: Watched, rabbitmq_node: Node, vho
     back = {"queue_id": aside["to"]["queue_id"], "selection": {"all": True}, "deed": "move", "dry_run": False}
     back |= {"to": {"queue_id": dead.pk}, "options": aside["options"]}
     moved = operator_api.send("post", "replays", back, 201)
-    assert done(operator_api, moved["id"])["removed"] == LETTERS - LETTERS // BAD
+    told = done(operator_api, moved["id"])
+    assert told["removed"] == LETTERS - LETTERS // BAD
+    if rabbitmq_node.api("GET", f"queues/{vhost}/dead")["type"] == "classic":
+        assert told["reason"].endswith("dead.staging, which was empty, was removed.")
+        with pytest.raises(RuntimeError, match="404"):
+            rabbitmq_node.api("GET", f"queues/{vhost}/dead.staging")
+    else:
+        assert "stays: RabbitMQ cannot delete a quorum queue on the condition that it is empty." in told["reason"]
+        assert rabbitmq_node.api("GET", f"queues/{vhost}/dead.staging")["type"] == "quorum"
     left = drain(rabbitmq_node, vhost, "dead")
     assert [int(body.split()[1]) for body, _ in left] == [n for n in range(LETTERS) if n % BAD]
     assert {properties.headers["x-death"][0]["queue"] for _, properties in left} == {"orders"}
+
+
+def test_a_staging_queue_that_holds_or_serves_somebody_stays(rabbitmq_node: Node, vhost: str) -> None:
+    declare(rabbitmq_node, vhost, "dead")
+    with polling(rabbitmq_node.url(vhost=vhost)) as broker, rabbitmq_node.connect(vhost) as connection:
+        staged, _ = broker.make_beside(key(vhost, "dead"), "staging")
+        channel = connection.channel()
+        channel.basic_publish("", "dead.staging", b"letter")
+        assert waiting(rabbitmq_node, vhost, "dead.staging") == 1
+        assert broker.remove_beside(staged) == "it is not empty, or somebody reads it"
+        assert [body for body, _ in drain(rabbitmq_node, vhost, "dead.staging")] == [b"letter"]
+        reading = channel.basic_consume("dead.staging", lambda *_: None)
+        assert broker.remove_beside(staged) == "it is not empty, or somebody reads it"
+        channel.basic_cancel(reading)
+        assert broker.remove_beside(staged) == ""
+        assert channel.connection.is_open
+        with pytest.raises(pika.exceptions.ChannelClosedByBroker):
+            connection.channel().queue_declare("dead.staging", passive=True)
 
 
 def test_a_user_who_may_not_make_queues_is_told_how(rabbitmq_node: Node, vhost: str) -> None:

@@ -84,6 +84,15 @@ class Memory:
         self.world.queue(name)
         return name, name
 
+    def remove_beside(self, key: str) -> str:
+        with self.world.still() as queues:
+            if (there := queues.get(key)) is None:
+                return ""
+            if there.ready or there.consumers:
+                return "it is not empty, or somebody reads it"
+            del queues[key]
+        return ""
+
     def _answer(self, queues: list[MemoryQueue], silent: list[str]) -> Poll:
         now = self.world.clock()
         puts = self._puts.update(now, {q.name: q.put_total for q in queues})

@@ -136,6 +136,10 @@ class RabbitMQ:
         """A durable queue, quorum beside quorum. Needs the permission to configure it."""
         return self._letters.make_beside(key, mark)
 
+    def remove_beside(self, key: str) -> str:
+        """Classic queues. Needs the permission to configure it."""
+        return self._letters.remove_beside(key)
+
     def held(self, key: str) -> bool:
         return self._letters.held(key)
 

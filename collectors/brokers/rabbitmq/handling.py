@@ -18,7 +18,7 @@ from .inventory import queue_key
 from .lease import RabbitLease, mean_size
 from .link import Link
 from .look import Looking
-from .making import make_beside
+from .making import make_beside, remove_beside
 from .management import Management
 from .new import send_new
 from .odd_leases import GettingLease, StreamLease
@@ -97,6 +97,10 @@ class Letters:
     def make_beside(self, key: str, mark: str) -> tuple[str, str]:
         where, rules, _ = self._around.rules(key, Bounds().seconds)
         return make_beside(self._url, where, rules.kind, mark)
+
+    def remove_beside(self, key: str) -> str:
+        where, rules, _ = self._around.rules(key, Bounds().seconds)
+        return remove_beside(self._url, where, rules.kind)
 
     def send_new(self, to: Destination, body: bytes, headers: Mapping[str, Any], properties: Mapping[str, str]) -> str:
         return send_new(self._url, self._vhost, to, body, headers, properties)

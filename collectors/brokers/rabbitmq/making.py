@@ -1,4 +1,5 @@
-"""A queue beside another, for letters that are moved aside: durable, without limits and without a way out."""
+"""A queue beside another, for letters that are moved aside: durable, without limits and without a way out. When they
+are back it goes."""
 
 from __future__ import annotations
 
@@ -33,3 +34,23 @@ def make_beside(url: BrokerURL, where: QueueKey, kind: str, mark: str) -> tuple[
         except amqp.ChannelError as error:
             raise BadAnswer(f"The queue '{name}' could not be made: {error.message}") from error
     return sample_key(vhost, name), sample_name(vhost, name)
+
+
+def remove_beside(url: BrokerURL, where: QueueKey, kind: str) -> str:
+    """Delete it with if-empty and if-unused, which RabbitMQ does not know for quorum queues; why it stays."""
+    vhost, queue = where
+    if kind != "classic":
+        return f"RabbitMQ cannot delete a {kind} queue on the condition that it is empty"
+    with signed_in(url, vhost) as connection:
+        channel = connection.channel()
+        try:
+            channel.queue_delete(queue, if_unused=True, if_empty=True)
+        except amqp.PreconditionFailed:
+            return "it is not empty, or somebody reads it"
+        except amqp.NotFound:
+            return ""
+        except amqp.AccessRefused as error:
+            raise AccessRefused(f"User '{url.user or 'guest'}' may not delete the queue '{queue}'.") from error
+        except amqp.ChannelError as error:
+            raise BadAnswer(f"The queue '{queue}' could not be deleted: {error.message}") from error
+    return ""

@@ -82,6 +82,10 @@ class KeepsLetters:
         """Needs `sqs:CreateQueue`."""
         return making.make_beside(*self._asked(key), mark)
 
+    def remove_beside(self, key: str) -> str:
+        """Never: what arrives between a count and a deletion would be lost."""
+        return "SQS cannot delete a queue on the condition that it is empty"
+
     # --- SQS's own move ------------------------------------------------------------------------------------------
     move_terms, fastest_move = moving.TERMS, moving.FASTEST
 
