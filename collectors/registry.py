@@ -61,6 +61,14 @@ def parse(text: str) -> BrokerURL:
     return url
 
 
+def check(text: str) -> BrokerURL:
+    """Read a URL that somebody gave, and refuse what its adapter could never poll by: no database of that name, no
+    region, a file that is not there. Nothing is connected. Raises BadURL, NotSupported."""
+    url = parse(text)
+    connect(url).close()
+    return url
+
+
 def connect(url: BrokerURL) -> Broker:
     """Build the adapter of a URL; nothing is connected before its first poll."""
     return cast(Broker, adapter_class(url.scheme)(url))

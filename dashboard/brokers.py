@@ -59,7 +59,7 @@ def read_url(text: str, known: BrokerURL | None = None) -> BrokerURL:
             text = keep_password(text, known)
         if HIDDEN in text:
             raise BadURL(f"Write the password where the URL has {HIDDEN}.")
-        return registry.parse(text)
+        return registry.check(text)
     except CollectorError as error:
         raise BrokerRefused("url", str(error)) from error
 

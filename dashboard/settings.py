@@ -88,6 +88,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "dashboard.statics.StaticFiles",
     "csp.middleware.CSPMiddleware",
+    "dashboard.api.errors.ErrorsAsJSON",  # around all that may refuse a request
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -95,7 +96,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
-    "dashboard.api.errors.ErrorsAsJSON",
 ]
 
 TEMPLATES = [
@@ -174,7 +174,8 @@ LOGGING = {
         "text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
         "json": {"()": "dashboard.logs.JSONFormatter"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": WEIR_LOG_FORMAT}},
+    "filters": {"brief": {"()": "dashboard.logs.Brief"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": WEIR_LOG_FORMAT, "filters": ["brief"]}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "weir": {"level": WEIR_LOG_LEVEL},

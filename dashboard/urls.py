@@ -80,4 +80,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]
+handler400 = "dashboard.views.errors.bad_request"
 handler404 = "dashboard.views.errors.not_found"

@@ -13,6 +13,7 @@ from .. import broker_deeds
 from ..models import Broker
 from ..snapshot import iso
 from .auth import may
+from .door import Flag, Number
 from .errors import ApiError
 from .idempotency import once
 from .paging import USUAL_LIMIT, short_list
@@ -28,8 +29,8 @@ class NewBroker(Schema):
     model_config = {"extra": "forbid"}
     url: str = Field(max_length=2000, description="with its password, which is kept encrypted and never shown again")
     name: str = Field("", max_length=100, description="default: name= of the URL, else its host")
-    interval: float | None = Field(None, description="seconds between polls, from 1 to 3600; default 10")
-    look_only: bool | None = Field(None, description="true: nothing on this broker is ever changed from here")
+    interval: Number | None = Field(None, description="seconds between polls, from 1 to 3600; default 10")
+    look_only: Flag | None = Field(None, description="true: nothing on this broker is ever changed from here")
     acting_url: str | None = Field(
         None, max_length=2000, description="the same broker with a stronger credential, for looking and replaying"
     )
@@ -41,10 +42,10 @@ class BrokerChange(Schema):
     model_config = {"extra": "forbid"}
     url: str | None = Field(None, max_length=2000, description="••• in place of the password keeps it")
     name: str | None = Field(None, max_length=100)
-    interval: float | None = Field(None, description="seconds between polls, from 1 to 3600")
-    look_only: bool | None = None
+    interval: Number | None = Field(None, description="seconds between polls, from 1 to 3600")
+    look_only: Flag | None = None
     acting_url: str | None = Field(None, max_length=2000, description="••• keeps its password; empty = none any more")
-    paused: bool | None = Field(None, description="alone, it needs only the role operator")
+    paused: Flag | None = Field(None, description="alone, it needs only the role operator")
 
 
 class BrokerOut(Schema):

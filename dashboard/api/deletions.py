@@ -10,6 +10,7 @@ from ninja import Field, Router, Schema
 from ..models import Replay
 from ..replay import deeds, showing
 from .auth import may
+from .door import Flag, Whole
 from .idempotency import once
 from .paging import USUAL_LIMIT, by_number, words
 from .replays import TEXTS, Confirm, ReplayOut, Selection, find, queue_of
@@ -18,13 +19,13 @@ router = Router(tags=["replays"])
 
 
 class NewDeletion(Confirm):
-    queue_id: int
+    queue_id: Whole
     selection: Selection
-    beyond_bound: bool = Field(False, description="delete also what there is no room to keep: that cannot be undone")
+    beyond_bound: Flag = Field(False, description="delete also what there is no room to keep: that cannot be undone")
 
 
 class Purge(Confirm):
-    beyond_bound: bool = False
+    beyond_bound: Flag = False
 
 
 class DeletionOut(ReplayOut):
@@ -78,9 +79,10 @@ def delete_letters(request: HttpRequest, payload: NewDeletion) -> tuple[int, Any
     operation_id="purge_queue", summary="Delete all letters of a queue",
 )  # fmt: skip
 @once
-def purge_queue(request: HttpRequest, id: int, payload: Purge) -> tuple[int, Any]:
+def purge_queue(request: HttpRequest, id: int, payload: Purge | None = None) -> tuple[int, Any]:
     """Everything that lies there now, copied first. The count has to be confirmed."""
-    return _delete(request, id, {"all": True}, payload.confirm, payload.beyond_bound)
+    said = payload or Purge()
+    return _delete(request, id, {"all": True}, said.confirm, said.beyond_bound)
 
 
 def _delete(

@@ -14,7 +14,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
 from ninja import Query
 from ninja.parser import Parser
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from .errors import ApiError
 
@@ -36,6 +36,19 @@ LARGEST = (1 << 63) - 1
 
 #: An id in an address; 0 = none.
 Id = Annotated[int, Query(ge=0, le=LARGEST)]
+
+
+def no_flag(value: Any) -> Any:
+    """A number that is none of true and false, which Python takes for 1 and 0. Raises ValueError."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+#: What stands in bodies: true and false and nothing that looks like them, since some of them start things.
+Flag = Annotated[bool, Field(strict=True)]
+Whole = Annotated[int, BeforeValidator(no_flag)]
+Number = Annotated[float, BeforeValidator(no_flag)]
 
 
 class Strict(Parser):

@@ -52,6 +52,32 @@ _SENTENCES = {
     404: "There is nothing at this address.",
     405: "This address does not take that method.",
 }
+#: What pydantic finds, as it goes on behind the name of a field.
+_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "is not known here",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "string_type": "must be a text",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+    "string_too_long": "has more than {max_length:,} characters",
+    "too_long": "has more than {max_length:,} entries",
+    "datetime_type": "must be a time in ISO 8601",
+    "datetime_parsing": "must be a time in ISO 8601",
+    "datetime_from_date_parsing": "must be a time in ISO 8601",
+}
 
 
 class ApiError(Exception):
@@ -94,8 +120,13 @@ def _invalid(errors: list[dict[str, Any]]) -> HttpResponse:
     if found["loc"][0] == "path":
         return answer(404, _SENTENCES[404])
     field = ".".join(str(part) for part in found["loc"][1:] if part not in ("payload", "data"))
+    if not field and found["loc"][0] == "body":
+        return answer(400, "This call takes a body: a JSON object.")
+    said = _WORDS.get(found["type"], "")
+    if said:
+        return answer(400, _sentence(f"{field} {said.format(**found.get('ctx', {}))}"), field)
     message = str(found["msg"]).removeprefix("Value error, ")
-    return answer(400, _sentence(f"{field}: {message}" if field else message), field)
+    return answer(400, _sentence(f"{field} {message}" if message.startswith("must ") else f"{field}: {message}"), field)
 
 
 def _refused_body(cause: BaseException | None) -> HttpResponse | None:
@@ -124,7 +155,8 @@ class ErrorsAsJSON:
         wrong = status >= 400 and request.path_info.startswith("/api/")
         if not wrong or response.headers.get("Content-Type", "").startswith("application/json"):
             return response
-        shaped = answer(status, _SENTENCES.get(status, "This call was refused."))
+        told = getattr(response, "sentence", "") or _SENTENCES.get(status, "This call was refused.")
+        shaped = answer(status, told)
         if "Allow" in response.headers:
             shaped["Allow"] = response.headers["Allow"]
         return shaped

@@ -14,7 +14,7 @@ from ..alerts import deeds, desk, silences
 from ..models import Incident, Rule, Silence
 from ..snapshot import iso
 from .auth import may
-from .door import Id, Time
+from .door import Id, Number, Time, Whole
 from .errors import ApiError
 from .idempotency import once
 from .paging import USUAL_LIMIT, as_json, by_number, short_list, words
@@ -89,9 +89,9 @@ class SilenceIn(Schema):
     model_config = {"extra": "forbid"}
     reason: str = Field(max_length=300)
     filter: str = Field("", max_length=2000, description="of queues; empty = everything")
-    incident: int | None = None
-    rule: int | None = Field(None, description="of this rule only")
-    seconds: float | None = Field(None, gt=0)
+    incident: Whole | None = None
+    rule: Whole | None = Field(None, description="of this rule only")
+    seconds: Number | None = Field(None, gt=0)
     starts_at: Time | None = None
     ends_at: Time | None = None
     repeat: Literal["", "daily", "weekly"] = Field("", description="a maintenance window that comes again")

@@ -18,6 +18,7 @@ from ..letters.masking import Masking
 from ..letters.showing import time_of
 from ..models import Letter, Look, Queue
 from .auth import may
+from .door import Flag, Whole
 from .errors import ApiError
 from .idempotency import once
 from .paging import as_json, check_limit, decode_cursor, encode_cursor
@@ -54,12 +55,12 @@ class OfferOut(Schema):
 
 class LookIn(Schema):
     model_config = {"extra": "forbid"}
-    limit: int = Field(looks.USUAL, ge=1, le=looks.MOST)
+    limit: Whole = Field(looks.USUAL, ge=1, le=looks.MOST)
 
 
 class ByItself(Schema):
     model_config = {"extra": "forbid"}
-    by_itself: bool
+    by_itself: Flag
 
 
 class ByItselfOut(Schema):
@@ -98,6 +99,7 @@ class LookOut(Schema):
     renewed: int
     notes: list[str]
     items: list[MessageOut]
+    total: int = Field(description="what this look took: as many as can be paged through")
     next: str | None
 
 
@@ -138,10 +140,10 @@ def look_by_itself(request: HttpRequest, id: int, payload: ByItself) -> tuple[in
 
 
 @router.post("/queues/{id}/looks", auth=may("look"), response={201: LookOut}, operation_id="look", summary="Look")
-def look(request: HttpRequest, id: int, payload: LookIn) -> HttpResponse:
+def look(request: HttpRequest, id: int, payload: LookIn | None = None) -> HttpResponse:
     """See letters without taking them, within the budget: 409 with a sentence when it is spent. `items` is the first
     page; more of the same look is at `looks/{id}/messages`, from Weir's own copy."""
-    made = _look(request, id, payload)
+    made = _look(request, id, payload or LookIn())
     row = Look.objects.get(pk=orjson.loads(made.content)["id"])
     response = as_json(shown(request.auth, row, 0, PAGE))
     response.status_code = 201
@@ -186,6 +188,7 @@ def shown(principal: Principal, row: Look, offset: int, limit: int) -> dict[str,
         "renewed": row.renewed,
         "notes": row.notes,
         "items": messages(principal, row.queue, ids, f"look {row.pk}"),
+        "total": len(row.letters),
         "next": encode_cursor(("look", str(row.pk)), None, offset + limit) if more else None,
     }
 

@@ -12,7 +12,7 @@ from .. import notes
 from ..models import Broker, Note
 from ..snapshot import iso
 from .auth import may
-from .door import Id, Time
+from .door import Id, Time, Whole
 from .errors import ApiError
 from .idempotency import once
 from .paging import USUAL_LIMIT, short_list
@@ -27,7 +27,7 @@ class NewNote(Schema):
     model_config = {"extra": "forbid"}
     text: str = Field(max_length=notes.LONGEST)
     at: Time | None = Field(None, description="left out: now")
-    queue_id: int | None = None
+    queue_id: Whole | None = None
     broker: str | None = Field(None, description="its name")
 
 

@@ -13,6 +13,7 @@ from ..alerts.telling import Sent
 from ..models import Notifier, Telling
 from ..snapshot import iso
 from .auth import may
+from .door import Flag, Whole
 from .errors import ApiError
 from .idempotency import once
 from .paging import USUAL_LIMIT, as_json, short_list
@@ -24,8 +25,8 @@ class NotifierIn(Schema):
     model_config = {"extra": "forbid"}
     name: str = Field(max_length=100)
     url: str = Field(max_length=2000, description="an Apprise URL: mailto, slack, pagerduty, json ... (README)")
-    allow_private: bool = Field(False, description="may speak to loopback and private addresses")
-    per_minute: int = Field(20, description="messages a minute, at most; the others wait and are made one")
+    allow_private: Flag = Field(False, description="may speak to loopback and private addresses")
+    per_minute: Whole = Field(20, description="messages a minute, at most; the others wait and are made one")
 
 
 class NotifierChange(Schema):
@@ -34,8 +35,8 @@ class NotifierChange(Schema):
     model_config = {"extra": "forbid"}
     name: str | None = None
     url: str | None = None
-    allow_private: bool | None = None
-    per_minute: int | None = None
+    allow_private: Flag | None = None
+    per_minute: Whole | None = None
 
 
 class NotifierOut(Schema):

@@ -15,6 +15,7 @@ from .. import export, queue_deeds
 from ..live import sorting
 from ..live.feed import fleet
 from .auth import may
+from .door import Flag, Whole
 from .errors import ApiError
 from .idempotency import once
 from .queues import mask
@@ -29,11 +30,11 @@ class Chosen(Schema):
 
     model_config = {"extra": "forbid"}
     filter: str | None = Field(None, description="the filter language: those that match now")
-    ids: list[int] | None = Field(None, max_length=MOST_IDS)
+    ids: list[Whole] | None = Field(None, max_length=MOST_IDS)
 
 
 class Hiding(Chosen):
-    hidden: bool = Field(True, description="false shows them again")
+    hidden: Flag = Field(True, description="false shows them again")
 
 
 class Hidden(Schema):

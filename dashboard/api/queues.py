@@ -19,7 +19,7 @@ from ..models import Queue
 from ..snapshot import Snapshot
 from ..ticks import Floats
 from .auth import may
-from .door import LARGEST
+from .door import LARGEST, Flag, Whole
 from .errors import ApiError
 from .idempotency import once
 from .paging import USUAL_LIMIT, Key, as_json, check_limit, decode_cursor, encode_cursor, listing, rows_after
@@ -75,12 +75,12 @@ class QueueChange(Schema):
 
     model_config = {"extra": "forbid"}
     tags: list[str] | None = Field(None, description="all tags by hand; such as the broker gives are left out")
-    hidden: bool | None = None
+    hidden: Flag | None = None
     holds_dead_letters: Literal["yes", "no", "auto"] | None = Field(None, description="auto: as the broker says")
-    dead_letter_of: list[int] | None = Field(
+    dead_letter_of: list[Whole] | None = Field(
         None, max_length=100, description="with holds_dead_letters yes: ids of queues whose dead letters arrive in it"
     )
-    ignored: bool | None = Field(None, description="left out of the polls by exclude= of the broker's URL; for admins")
+    ignored: Flag | None = Field(None, description="left out of the polls by exclude= of the broker's URL; for admins")
 
 
 class QueueList(Schema):

@@ -16,7 +16,7 @@ from ..replay.places import journal_path
 from ..replay.report import KINDS, Asked, Reading
 from ..replay.states import JournalError
 from .auth import may
-from .door import Id
+from .door import Flag, Id, Number, Whole
 from .errors import ApiError
 from .idempotency import once
 from .paging import USUAL_LIMIT, by_number, check_limit, check_sort, decode_cursor, encode_cursor, listing, words
@@ -29,19 +29,19 @@ class Selection(Schema):
     """Which letters: exactly one of these."""
 
     model_config = {"extra": "forbid"}
-    all: bool | None = None
-    ids: list[int | str] | None = Field(None, max_length=deeds.MOST_IDS, description="ids or keys of dead letters")
+    all: Flag | None = None
+    ids: list[Whole | str] | None = Field(None, max_length=deeds.MOST_IDS, description="ids or keys of dead letters")
     filter: str | None = Field(None, max_length=2000, description="the filter language of dead letters")
     cause: str | None = Field(None, max_length=64, description="fingerprint of a cause")
-    oldest: int | None = Field(None, description="so many, the oldest first")
-    others: bool | None = Field(None, description="with ids, filter or cause: all but these")
+    oldest: Whole | None = Field(None, description="so many, the oldest first")
+    others: Flag | None = Field(None, description="with ids, filter or cause: all but these")
 
 
 class To(Schema):
     """One queue of the same broker; or, where the broker knows them, an exchange, which reaches all who listen."""
 
     model_config = {"extra": "forbid"}
-    queue_id: int | None = None
+    queue_id: Whole | None = None
     exchange: str | None = Field(None, max_length=300)
     routing_key: str | None = Field(None, max_length=300)
 
@@ -59,16 +59,16 @@ class NewReplay(Schema):
     """Letters of one queue, to be sent again, moved, copied or deleted."""
 
     model_config = {"extra": "forbid"}
-    queue_id: int
+    queue_id: Whole
     selection: Selection
     deed: str = Field("replay", pattern="^(replay|move|copy|delete)$")
     to: To | None = Field(None, description="null: each to the queue in which it died, which no other queue notices")
-    rate: float | None = Field(None, description="messages a second; null = no limit")
-    trial: int = Field(0, description="so many first, then it waits whether they come back; 0 = none")
-    dry_run: bool = Field(True, description="false starts it as soon as it is planned")
-    allow_replayed: bool = Field(False, description="also such as were replayed three times or more")
+    rate: Number | None = Field(None, description="messages a second; null = no limit")
+    trial: Whole = Field(0, description="so many first, then it waits whether they come back; 0 = none")
+    dry_run: Flag = Field(True, description="false starts it as soon as it is planned")
+    allow_replayed: Flag = Field(False, description="also such as were replayed three times or more")
     options: list[str] = Field([], description="of those in planned.options")
-    limits: dict[str, float | None] = Field(
+    limits: dict[str, Number | None] = Field(
         {}, description="depth, lag (of the destination), came_back (per cent), watch, trial_wait (seconds)"
     )
     edit: Edit | None = None
@@ -77,18 +77,18 @@ class NewReplay(Schema):
         pattern="^(weir|broker)$",
         description="weir: letter by letter, with a journal; broker: by its own move, where planned.own_move offers it",
     )
-    beyond_bound: bool = Field(False, description="of a deletion: also what there is no room to keep")
-    confirm: int | None = Field(None, description="the count, where the plan asks for it")
+    beyond_bound: Flag = Field(False, description="of a deletion: also what there is no room to keep")
+    confirm: Whole | None = Field(None, description="the count, where the plan asks for it")
 
 
 class Confirm(Schema):
     model_config = {"extra": "forbid"}
-    confirm: int | None = Field(None, description="the count, where the plan asks for it")
+    confirm: Whole | None = Field(None, description="the count, where the plan asks for it")
 
 
 class RateChange(Schema):
     model_config = {"extra": "forbid"}
-    rate: float | None = Field(description="messages a second; null = no limit")
+    rate: Number | None = Field(description="messages a second; null = no limit")
 
 
 class ReplayOut(Schema):

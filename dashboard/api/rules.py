@@ -19,7 +19,7 @@ from ..models import Rule
 from ..samples import the_store
 from ..snapshot import Snapshot, iso, number
 from .auth import may
-from .door import Id
+from .door import Flag, Id, Number, Whole
 from .errors import ApiError
 from .idempotency import once
 from .paging import USUAL_LIMIT, as_json, short_list
@@ -39,13 +39,13 @@ class ConditionIn(Schema):
     )
     metric: str | None = None
     op: str | None = None
-    value: float | str = Field(description="a number, or a word: stalled, stopped, silent ...")
-    for_seconds: float | None = None
-    clear_value: float | None = Field(None, description="the lower level at which closing begins")
-    clear_seconds: float | None = Field(None, description="how long that has to last (120 unless said)")
-    window_seconds: float | None = None
-    horizon_seconds: float | None = None
-    percent: bool | None = None
+    value: Number | str = Field(description="a number, or a word: stalled, stopped, silent ...")
+    for_seconds: Number | None = None
+    clear_value: Number | None = Field(None, description="the lower level at which closing begins")
+    clear_seconds: Number | None = Field(None, description="how long that has to last (120 unless said)")
+    window_seconds: Number | None = None
+    horizon_seconds: Number | None = None
+    percent: Flag | None = None
     unknown: Literal["keep", "fire", "ok"] | None = Field(None, description="what an unknown value means")
 
 
@@ -56,10 +56,10 @@ class RuleIn(Schema):
     condition: ConditionIn
     severity: Literal["info", "warning", "critical"] = "warning"
     per: Literal["queue", "rule"] = Field("queue", description="an incident per queue, or one per rule")
-    notifiers: list[int] = []
+    notifiers: list[Whole] = []
     escalation: list[dict[str, Any]] = Field([], description='[{"after_seconds": 600, "notifiers": [ids]}]')
     quiet: dict[str, str] = Field({}, description='{"from": "22:00", "to": "07:00", "timezone": "Europe/Berlin"}')
-    enabled: bool = True
+    enabled: Flag = True
 
 
 class RuleChange(Schema):
@@ -71,10 +71,10 @@ class RuleChange(Schema):
     condition: ConditionIn | None = None
     severity: Literal["info", "warning", "critical"] | None = None
     per: Literal["queue", "rule"] | None = None
-    notifiers: list[int] | None = None
+    notifiers: list[Whole] | None = None
     escalation: list[dict[str, Any]] | None = None
     quiet: dict[str, str] | None = None
-    enabled: bool | None = None
+    enabled: Flag | None = None
 
 
 class RuleOut(Schema):
@@ -101,12 +101,11 @@ class RuleList(Schema):
     next: str | None
 
 
-class PreviewIn(Schema):
-    model_config = {"extra": "forbid"}
-    filter: str = Field("", max_length=2000)
-    condition: ConditionIn
-    per: Literal["queue", "rule"] = "queue"
-    hours: float = Field(168, gt=0, le=720, description="how far back, up to 30 days")
+class PreviewIn(RuleIn):
+    """A rule as it would be added; who would be told, and how, does not matter here."""
+
+    name: str = Field("", max_length=120)
+    hours: Number = Field(168, gt=0, le=720, description="how far back, up to 30 days")
 
 
 class FiringOut(Schema):

@@ -10,6 +10,7 @@ from ninja import Field, Router, Schema
 from .. import saved_views
 from ..models import SavedView
 from .auth import may
+from .door import Flag
 from .errors import ApiError
 from .idempotency import once
 from .paging import USUAL_LIMIT, short_list
@@ -24,7 +25,7 @@ class NewView(Schema):
     name: str = Field(max_length=60)
     filter: str = Field("", max_length=2000)
     sort: str = Field("", max_length=40, description="as in the list of queues; empty = what needs attention first")
-    shared: bool = Field(False, description="for everybody; needs the role operator")
+    shared: Flag = Field(False, description="for everybody; needs the role operator")
 
 
 class ViewChange(Schema):
@@ -34,7 +35,7 @@ class ViewChange(Schema):
     name: str | None = Field(None, max_length=60)
     filter: str | None = Field(None, max_length=2000)
     sort: str | None = Field(None, max_length=40)
-    shared: bool | None = None
+    shared: Flag | None = None
 
 
 class ViewOut(Schema):

@@ -144,7 +144,7 @@ def read(text: str) -> Declared:
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise FileRefused([f"This is not TOML: {error}."]) from None
+        raise FileRefused([f"this is not TOML: {error}."]) from None
     return _Reading(Lines(text)).whole(tables)
 
 

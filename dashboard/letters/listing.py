@@ -8,7 +8,9 @@ from ..ticks import Floats, Ints
 from .columns import Letters
 
 #: What letters are sorted by, "-" before it turns it around; unknown comes last either way.
-SORTS = ("died_at", "enqueued_at", "first_seen", "expires_at", "attempts", "size", "count", "replayed")
+SORTS = ("died_at", "enqueued_at", "first_seen", "expires_at", "attempts", "size", "count", "replayed", "id")
+#: The same under the names that the API gives to fields.
+_ALSO = {"size_bytes": "size"}
 
 Key = float | None
 
@@ -19,6 +21,7 @@ def ordered(index: Letters, rows: Ints, sort: str, limit: int, after: tuple[obje
     Raises ValueError with a sentence for a sort that is none.
     """
     name, sign = sort.removeprefix("-"), -1.0 if sort.startswith("-") else 1.0
+    name = _ALSO.get(name, name)
     if name not in SORTS:
         raise ValueError(f"sort must be one of {', '.join(SORTS)}, or -name of one.")
     keys, ids = sign * _column(index, name)[rows], index.ids[rows]
@@ -38,6 +41,8 @@ def ordered(index: Letters, rows: Ints, sort: str, limit: int, after: tuple[obje
 def _column(index: Letters, name: str) -> Floats:
     if name == "died_at":
         return index.died
+    if name == "id":
+        return index.ids.astype(np.float64)
     return index.floats[name] if name in index.floats else index.whole[name].astype(np.float64)
 
 

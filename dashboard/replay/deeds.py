@@ -259,7 +259,7 @@ def _shown(selection: Mapping[str, Any]) -> dict[str, Any]:
 
 def checked_selection(principal: Principal, queue: Queue, selection: Mapping[str, Any]) -> dict[str, Any]:
     """The selection as it is kept: exactly one kind. Raises DeedRefused."""
-    kinds = [kind for kind in KINDS if selection.get(kind) not in (None, False, "")]
+    kinds = [kind for kind in KINDS if (said := selection.get(kind)) is not None and said is not False and said != ""]
     if len(kinds) != 1:
         raise DeedRefused("selection", f"Choose by exactly one of {', '.join(KINDS)}.")
     (kind,), value = kinds, selection[kinds[0]]

@@ -13,6 +13,7 @@ from django.utils import timezone
 from dashboard import audit
 from dashboard.api import idempotency
 from dashboard.api.errors import ApiError
+from dashboard.logs import Brief
 from dashboard.models import Broker, KeptAnswer
 
 from ..conftest import person, signed_in
@@ -52,6 +53,39 @@ class TestErrors:
     def test_a_bad_token_is_401_even_with_a_good_session(self, client_admin):
         response = client_admin.get("/api/v1/queues", headers={"Authorization": "Bearer weir_nonsense"})
         assert response.status_code == 401
+
+    def test_a_host_name_that_is_none_of_weirs_is_said_in_both_shapes_and_one_line(self, admin_api, client, caplog):
+        for path in ("/", "/api/v1/queues", "/healthz"):
+            response = client.get(path, headers={"Host": "evil<b>.example"})
+            assert response.status_code == 400 and b"WEIR_ALLOWED_HOSTS" in response.content
+            assert b"<b>" not in response.content or path.startswith("/api/")
+        message = client.get("/api/v1/queues", headers={"Host": "weir.internal"}).json()["error"]["message"]
+        assert message.startswith("Weir does not answer to the host name 'weir.internal'") and message.endswith(".")
+        told = [record for record in caplog.records if record.name.startswith("django.security.")]
+        assert told and all(Brief().filter(record) and not record.exc_info for record in told)
+
+    @pytest.mark.parametrize(
+        ("path", "body", "field", "words"),
+        [
+            ("brokers", None, None, "This call takes a body: a JSON object."),
+            ("brokers", [], None, "This call takes a body: a JSON object."),
+            ("brokers", {}, "url", "url is missing."),
+            ("brokers", {"url": "redis://h", "colour": 1}, "colour", "colour is not known here."),
+            ("brokers", {"url": 5}, "url", "url must be a text."),
+            ("brokers", {"url": "redis://h", "look_only": "no"}, "look_only", "look_only must be true or false."),
+            ("brokers", {"url": "redis://h", "look_only": 0}, "look_only", "look_only must be true or false."),
+            ("brokers", {"url": "redis://h", "interval": True}, "interval", "interval must be a number."),
+            ("brokers", {"url": "redis://h", "interval": "x"}, "interval", "interval must be a number."),
+            ("replays", {"queue_id": 1.5, "selection": {"all": True}}, "queue_id", "queue_id must be a whole number."),
+            ("replays", {"queue_id": 1, "selection": 5}, "selection", "selection must be an object."),
+            ("replays", {"queue_id": 1, "selection": {}, "dry_run": 0}, "dry_run", "dry_run must be true or false."),
+            ("silences", {"reason": "x", "ends_at": "soon"}, "ends_at", "ends_at must be a time in ISO 8601."),
+            ("silences", {"reason": "x", "seconds": 0}, "seconds", "seconds must be more than 0."),
+        ],
+    )
+    def test_a_wrong_body_is_said_in_words_of_people(self, admin_api, path, body, field, words):
+        error = admin_api.send("post", path, body, 400)["error"]
+        assert (error["message"], error["field"]) == (words, field)
 
     def test_a_bug_is_500_without_its_words_and_in_the_log(self, admin_api, monkeypatch, caplog):
         def broken(*_args, **_kwargs):

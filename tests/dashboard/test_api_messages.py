@@ -35,7 +35,7 @@ def test_bytes_come_as_base64_and_a_repeated_call_sends_once(there, operator_api
 @pytest.mark.parametrize(
     ("body", "status", "field", "word"),
     [
-        ({}, 400, "body", "required"),
+        ({}, 400, "body", "is missing"),
         ({"body": "?", "body_encoding": "base64"}, 400, "body", "base64"),
         ({"body": "x", "headers": {"x-death": "1"}}, 400, "headers", "x-death"),
         ({"body": "x", "headers": {"replay-id": "1"}}, 400, "headers", "replay-id"),

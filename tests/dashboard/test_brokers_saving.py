@@ -44,6 +44,17 @@ class TestSaving:
             ("memory://x", {"interval": 7200}, "interval"),
             ("memory://x?interval=500ms", {}, "interval"),
             ("memory://u:•••@x", {}, "url"),
+            ("redis://host/orders", {}, "url"),  # what its adapter could never poll by is refused at once
+            ("redis+sentinel://host", {}, "url"),
+            ("redis+cluster://host/3", {}, "url"),
+            ("rediss://host?ca_file=/nowhere.pem", {}, "url"),
+            ("sqs://", {}, "url"),
+            ("sqs://eu-west-1?endpoint=host", {}, "url"),
+            ("amqp://host?management=ftp://host", {}, "url"),
+            ("redis://host?interval=5s&interval=6s", {}, "url"),
+            ("redis:// host", {}, "url"),
+            ("redis://host\n/0", {}, "url"),
+            (f"redis://{'h' * 254}", {}, "url"),
         ],
     )
     def test_what_is_wrong_is_refused_with_its_field_in_a_sentence(self, url, fields, field):

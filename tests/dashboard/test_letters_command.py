@@ -38,6 +38,10 @@ def test_before_a_look_the_queue_is_named_and_after_it_its_letters_are_there(box
     assert "1 letter" in said("list", "--filter", "error:timeout")
     assert [i["title"] for i in json.loads(said("causes", "--group", "queue", "--json"))["items"]] == ["orders.dlq"]
     assert json.loads(said("--json"))["summary"]["messages"] == 4
+    assert said("--filter", "error:timeout").splitlines()[1].split()[0] == "1"
+    assert [i["title"] for i in json.loads(said("--group", "queue", "--json"))["items"]] == ["orders.dlq"]
+    with pytest.raises(CommandError, match="--filter: At position 2"):
+        said("--filter", "(")
 
 
 def test_one_letter_is_shown_masked_and_nothing_in_it_speaks_to_the_terminal(box):

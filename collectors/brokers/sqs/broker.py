@@ -113,7 +113,7 @@ class SQS(KeepsLetters):
             for discovery in self._discoveries:
                 discovery.soon()
             raise failed[0]
-        if any(made):
+        if any(made) or not self._queues:  # a check may have made the list before
             self._queues = {key: queue for d in self._discoveries for key, queue in d.queues.items()}
             self._turns.keep(self._queues)
         return [_listing(problem) for problem in failed]

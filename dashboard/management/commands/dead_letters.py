@@ -38,30 +38,36 @@ class Command(DataCommand):
     help = "Dead letters: in groups by cause, queue or type; as a list; one letter; or look into a queue."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        every = ArgumentParser(add_help=False)
-        every.add_argument("--json", action="store_true", default=SUPPRESS, help="one JSON object")
-        parser.add_argument("--json", action="store_true", help="one JSON object")
-        found = ArgumentParser(add_help=False, parents=[every])
-        found.add_argument("--filter", default="", help="the filter language: 'error:Timeout queue:pay* died<2h'")
-        found.add_argument("--limit", type=int, default=50, help="at most so many (default 50)")
+        every, found, grouped = (ArgumentParser(add_help=False) for _ in range(3))
+        for one, default in ((parser, False), (every, SUPPRESS)):  # what a word does not say, the command may
+            one.add_argument("--json", action="store_true", default=default, help="one JSON object")
+        for one, default in ((parser, ""), (found, SUPPRESS)):
+            help = "the filter language: 'error:Timeout queue:pay* died<2h'"
+            one.add_argument("--filter", default=default, help=help)
+        for one, default in ((parser, None), (found, SUPPRESS)):
+            one.add_argument("--limit", type=int, default=default, help="at most so many (default 50)")
+        for one, default in ((parser, "cause"), (grouped, SUPPRESS)):
+            one.add_argument("--group", choices=BY, default=default, help="of what (default cause)")
         which = parser.add_subparsers(dest="what", metavar="causes|list|show|look")
         which.required = False
-        causes = which.add_parser("causes", parents=[found], help="in groups, counted (what is done without a word)")
-        causes.add_argument("--group", choices=BY, default="cause")
-        rows = which.add_parser("list", parents=[found], help="one a line, the newest first")
+        which.add_parser(
+            "causes", parents=[every, found, grouped], help="in groups, counted (what is done without a word)"
+        )
+        rows = which.add_parser("list", parents=[every, found], help="one a line, the newest first")
         rows.add_argument("--sort", default="-died_at", help=f"{', '.join(SORTS)}; --sort=-size: largest first")
         show = which.add_parser("show", parents=[every], help="one letter, decoded and masked")
         show.add_argument("id", type=int, help="its number in the list")
         look = which.add_parser("look", parents=[every], help="look into a queue: the price is said first")
         look.add_argument("queue", help="its name, or BROKER/NAME")
-        look.add_argument("--limit", type=int, default=looks.USUAL, help=f"letters (default {looks.USUAL})")
+        look.add_argument("--limit", type=int, default=SUPPRESS, help=f"letters (default {looks.USUAL})")
         look.add_argument("--price", action="store_true", help="say the price, and do not look")
         look.add_argument("--yes", action="store_true", help="look without asking, whatever it costs")
 
     def handle(self, *args: Any, what: str | None, **options: Any) -> None:
-        if what is None:
-            what, options = "causes", {**options, "filter": "", "limit": 50, "group": "cause"}
-        if options.get("limit", 1) < 1:
+        what = what or "causes"
+        if options["limit"] is None:
+            options["limit"] = looks.USUAL if what == "look" else 50
+        if options["limit"] < 1:
             raise CommandError("--limit must be 1 or more.")
         try:
             getattr(self, f"_{what}")(options)
@@ -207,7 +213,8 @@ def _letters(rows: Sequence[Mapping[str, Any]], width: int) -> list[str]:
     room = max(20, width - 72)
     lines = [f"{'ID':>8} {'DIED':19} {'QUEUE':20} {'CAUSE':20} MESSAGE"]
     for row in rows:
-        died = (row["died_at"] or row["first_seen"] or "?")[:19].replace("T", " ")
+        at, seen = row["died_at"], row["first_seen"]  # when nobody wrote down when it died: before it was first seen
+        died = (at[:19] if at else f"≤ {seen[:16]}").replace("T", " ")
         absent = "not kept" if "body_kept" in row else "withheld"
         cause, message = cut(row["cause"]["title"], 20), cut(row["preview"] or absent, room)
         lines.append(f"{row['id']:>8} {died:19} {cut(row['queue'], 20):20} {cause:20} {message}")

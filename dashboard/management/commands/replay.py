@@ -184,6 +184,7 @@ class Command(DataCommand):
         if wanted is not None or options["yes"] or options["confirm"] is not None:
             return True
         if not sys.stdin.isatty():
+            deeds.stop(_me(), replay)
             raise CommandError("Nothing was started: say --yes, or --dry-run for the plan alone.")
         return input(f"{replay.deed.capitalize()} these? [y/N] ").strip().lower() in ("y", "yes")
 
