@@ -18,7 +18,7 @@ COMMON = ("name", "interval", "include", "exclude", "tags", "look_only")
 _ONCE = ("name", "interval", "look_only")  # of COMMON; the others may be repeated
 LONGEST_HOST = 253  # characters of a host name, as DNS has it
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h)?$")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BREAK = re.compile(r"[\t\r\n]")
 _PASSWORD = re.compile(r"://[^:/@\s,]*:([^\s,]*)@")
 _ENCODE = "where they are part of a name or a password write / as %2F, ? as %3F, # as %23 and @ as %40"
 _IN_QUERY = re.compile(r"[&#%+\s]")  # what would end a parameter, or be read as something else
@@ -55,8 +55,8 @@ class BrokerURL:
         """Read a URL. Raises BadURL with a sentence on what is wrong; the sentence holds no password."""
         if "://" not in text:
             raise BadURL("A broker URL looks like amqp://user:password@host:5672/vhost; this one has no '://'.")
-        if _CONTROL.search(text.strip()):  # urlsplit would leave some of them out without a word
-            raise BadURL("A broker URL has no line breaks, tabs or other control characters; %0A is one.")
+        if _BREAK.search(text.strip()):  # urlsplit would leave them out without a word
+            raise BadURL("A broker URL has no line breaks or tabs; write them as %0A, %0D and %09.")
         try:
             parts = urlsplit(text.strip())
         except ValueError:  # its text may hold the password
@@ -166,7 +166,7 @@ def _hide(value: str) -> str:
 
 
 def _host(text: str, show: bool) -> tuple[str, int | None]:
-    match = re.fullmatch(r"(\[[0-9A-Za-z:.%]+\]|[^:\s]*)(?::([0-9]{1,5}))?", text)
+    match = re.fullmatch(r"(\[[0-9A-Za-z:.%]+\]|[^:\s\x00-\x1f\x7f]*)(?::([0-9]{1,5}))?", text)
     if not match or len(match[1]) > LONGEST_HOST or (match[2] and not 0 < int(match[2]) < 65536):
         what = f"'{text[:80]}'" if show else "The host of the broker URL"  # it may be half a password
         raise BadURL(f"{what} is not a host or host:port; {_ENCODE}.")

@@ -34,20 +34,23 @@ from dashboard.store.base import StoreError
 from dashboard.terminal import cut, duration
 
 
+#: What is not said.
+_USUAL: dict[str, Any] = {"json": False, "filter": "", "limit": None, "group": "cause"}
+
+
 class Command(DataCommand):
     help = "Dead letters: in groups by cause, queue or type; as a list; one letter; or look into a queue."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         every, found, grouped = (ArgumentParser(add_help=False) for _ in range(3))
-        for one, default in ((parser, False), (every, SUPPRESS)):  # what a word does not say, the command may
-            one.add_argument("--json", action="store_true", default=default, help="one JSON object")
-        for one, default in ((parser, ""), (found, SUPPRESS)):
-            help = "the filter language: 'error:Timeout queue:pay* died<2h'"
-            one.add_argument("--filter", default=default, help=help)
-        for one, default in ((parser, None), (found, SUPPRESS)):
-            one.add_argument("--limit", type=int, default=default, help="at most so many (default 50)")
-        for one, default in ((parser, "cause"), (grouped, SUPPRESS)):
-            one.add_argument("--group", choices=BY, default=default, help="of what (default cause)")
+        for one in (parser, every):
+            one.add_argument("--json", action="store_true", default=SUPPRESS, help="one JSON object")
+        for one in (parser, found):
+            one.add_argument("--filter", default=SUPPRESS, help="such as 'error:Timeout queue:pay* died<2h'")
+            one.add_argument("--limit", type=int, default=SUPPRESS, help="at most so many (default 50)")
+        for one in (parser, grouped):
+            one.add_argument("--group", choices=BY, default=SUPPRESS, help="of what (default cause)")
+        parser.set_defaults(**_USUAL)  # so that each may stand before or behind the word
         which = parser.add_subparsers(dest="what", metavar="causes|list|show|look")
         which.required = False
         which.add_parser(
