@@ -33,7 +33,6 @@ from dashboard.samples import the_store
 from dashboard.store.base import StoreError
 from dashboard.terminal import cut, duration
 
-
 #: What is not said.
 _USUAL: dict[str, Any] = {"json": False, "filter": "", "limit": None, "group": "cause"}
 
