@@ -72,8 +72,10 @@ class RowDesk:
             "sent": counts.sent, "removed": counts.removed, "came_back": counts.came_back, "failed": counts.failed,
             "skipped": counts.skipped, "possibly_duplicated": counts.possibly_duplicated,
             "unmarked": counts.unmarked, "part_marked": counts.part_marked,
-            "total": total, "told_at": now,
+            "told_at": now,
         }  # fmt: skip
+        if total or state in OVER:  # else what was planned says more than that none was met yet
+            columns["total"] = total
         columns["busy_seconds"] = F("busy_seconds") + self._busy(state, counts.sent)
         mine = Replay.objects.filter(pk=self.id, owner=self.owner)
         over = state in OVER

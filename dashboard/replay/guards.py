@@ -90,11 +90,19 @@ def too_many_back(came_back: int, sent: int, limits: Limits, trial: bool = False
     return ""
 
 
+def span(seconds: float) -> str:
+    """80 s · 34 min · 2 h 5 min"""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    hours, minutes = int(seconds // 3600), int(seconds % 3600 // 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
 def too_full(name: str, depth: float | None, lag: float | None, limits: Limits, yielding: bool = False) -> str:
     """Why to yield, a sentence; "" = go on. What is not known holds nothing back."""
     easing = 0.8 if yielding else 1.0
     if limits.lag is not None and lag is not None and lag > limits.lag * easing:
-        return f"{name} waits {lag:.0f} s; the limit is {limits.lag:g} s."
+        return f"{name} waits {span(lag)}; the limit is {limits.lag:g} s."
     if limits.depth is not None and depth is not None and depth > limits.depth * easing:
         return f"{name} holds {depth:,.0f} messages; the limit is {limits.depth:,.0f}."
     return ""

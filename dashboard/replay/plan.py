@@ -26,6 +26,7 @@ from ..refused import DeedRefused
 from ..secrets import SecretError
 from ..snapshot import iso
 from . import estimate, keeping, orders, room, wide
+from .guards import span
 from .passes import MOST_UNDERWAY
 from .planned import Plan, changed_by
 from .tasks import KEEPS
@@ -207,7 +208,7 @@ def _at_the_other_end(plan: Plan, replay: Replay, targets: Sequence[Queue]) -> N
         lag = float(snapshot.column("lag_seconds")[row])
         if limits.lag is not None and lag > limits.lag:
             plan.warnings.append(
-                f"{target.name} waits {lag:.0f} s already: the replay yields until it is below {limits.lag * 0.8:g} s."
+                f"{target.name} waits {span(lag)} already: the replay yields until it is below {limits.lag * 0.8:g} s."
             )
 
 
@@ -258,12 +259,17 @@ def _mind(plan: Plan, replay: Replay, queue: Queue, price: Price, beside: bool) 
     expires = Letter.objects.filter(queue=queue, gone_at=None, expires_at__gt=0).order_by("expires_at")
     first = expires.values_list("expires_at", flat=True).first()
     if first is not None and first - time.time() < 86400:
-        plan.warnings.append(f"The first of them expires in {_long(max(0.0, first - time.time()))}.")
+        plan.warnings.append(f"The first of them expires in {span(max(0.0, first - time.time()))}.")
     if price.refused:
         plan.refused = price.refused
     if replay.deed == Replay.Deed.DELETE:
         plan.safety = "A copy of each is kept, encrypted, for 7 days; until then they can be restored."
         _room(plan, replay)
+    elif replay.deed == Replay.Deed.COPY:
+        plan.safety = (
+            "The originals stay where they are. After a crash it resumes; at most "
+            f"{MOST_UNDERWAY:,} may be copied twice, and those are named."
+        )
     elif queue.broker.kind == "redis":
         plan.safety = (
             "Each is copied and removed in one step of the broker. After a crash the replay resumes by itself."
@@ -364,8 +370,3 @@ def _confirm(plan: Plan, replay: Replay) -> None:
 
 def _words(count: int | None) -> str:
     return "an unknown number of" if count is None else f"{count:,}"
-
-
-def _long(seconds: float) -> str:
-    hours, minutes = int(seconds // 3600), int(seconds % 3600 // 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

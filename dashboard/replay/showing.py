@@ -66,8 +66,16 @@ def replay(row: Replay) -> dict[str, Any]:
         "unmarked": row.unmarked,
         "part_marked": row.part_marked,
         "journal_removed_at": _time(row.journal_removed_at),
-        "notes": [note for note in (marks.sentence(row.unmarked, row.part_marked), pruning.sentence(row)) if note],
+        "notes": _notes(row),
     }
+
+
+def _notes(row: Replay) -> list[str]:
+    """What is to be known of it beside, in sentences."""
+    staged = ""
+    if row.stages and row.state == Replay.State.DONE:
+        staged = f"What was chosen is what is left in {row.queue_name}: plan that, then move the rest back."
+    return [note for note in (staged, marks.sentence(row.unmarked, row.part_marked), pruning.sentence(row)) if note]
 
 
 def deletion(row: Replay) -> dict[str, Any]:
@@ -90,6 +98,8 @@ def messages(of: Replay, rows: Sequence[Row]) -> list[dict[str, Any]]:
     if of.queue is not None:
         there = Queue.objects.filter(broker=of.queue.broker_id, key__in={row.destination for row in rows})
         names = dict(there.values_list("key", "name"))
+    if of.deed == Replay.Deed.DELETE:
+        names = dict.fromkeys({row.destination for row in rows}, "")  # a copy is kept here, and goes nowhere
     marked = of.deed == Replay.Deed.REPLAY
     return [_message(row, names.get(row.destination, row.destination), marked) for row in rows]
 

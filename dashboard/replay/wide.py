@@ -45,9 +45,10 @@ def describe(plan: Plan, queue: Queue, broker: HoldsLetters, to: Destination, or
     plan.destinations = [{"queue_id": None, "name": name} for name in names]
     others = [name for name in names if name not in origins]
     if others:
+        receive = "receives" if len(others) == 1 else "receive"
         more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
         plan.warnings.append(
-            f"Not only where they died: {', '.join(others[:MOST_NAMED])}{more} receive a copy of each, too."
+            f"Not only where they died: {', '.join(others[:MOST_NAMED])}{more} {receive} a copy of each, too."
         )
     else:
         plan.warnings.append(

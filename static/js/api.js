@@ -8,12 +8,12 @@ export class Api {
   }
 
   /** The answer as an object; {error: {message, field}} when it was refused or did not come. Null when it was given up. */
-  async call(method, path, { body, asked = {}, signal } = {}) {
+  async call(method, path, { body, asked = {}, signal, keepalive } = {}) {
     const query = new URLSearchParams(Object.entries(asked).filter(([, value]) => value !== undefined && value !== ""));
     const headers = method === "GET" ? {} : { "Content-Type": "application/json", "X-CSRFToken": this.token };
     try {
       const address = `${this.base}api/v1/${path}${query.size ? `?${query}` : ""}`;
-      const response = await fetch(address, { method, headers, signal, body: body && JSON.stringify(body) });
+      const response = await fetch(address, { method, headers, signal, keepalive, body: body && JSON.stringify(body) });
       const text = await response.text();
       if (response.status === 401) location.reload(); // signed out: the server shows the way in
       return text ? JSON.parse(text) : {};

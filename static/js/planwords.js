@@ -1,9 +1,8 @@
 // The plan of a replay, a move, a copy or a deletion in words, before it is started: [[label, text, look], ...].
 
-import { count, duration } from "./format.js";
+import { bytes, count, duration } from "./format.js";
 
 const many = (n) => `${count(n)} message${n === 1 ? "" : "s"}`;
-const size = (n) => (n < 1024 ? `${n} B` : n < 1048576 ? `${(n / 1024).toFixed(1)} KB` : `${(n / 1048576).toFixed(1)} MB`);
 
 /** `of`: how the letters were chosen, in words. */
 export function rowsOf(replay, of) {
@@ -31,11 +30,11 @@ export function rowsOf(replay, of) {
 function why({ rate, trial, limits, planned: { pace, pace_known_by: by } }) {
   const wait = trial ? `, ${duration(limits.trial_wait)} of it the wait after the trial` : "";
   if (pace === null || (rate !== null && rate <= pace)) return wait;
-  return `${wait}; at ${pace < 10 ? pace : count(Math.round(pace))} /s ${by}`;
+  return `${wait}${wait ? "; at" : ", at"} ${pace < 10 ? pace : count(Math.round(pace))} /s ${by}`;
 }
 
 function messages(plan, of) {
   const number = plan.count === null ? "as many as match" : `${plan.exact ? "" : "≈ "}${count(plan.count)}`;
-  const bytes = plan.bytes ? `, about ${size(plan.bytes)}` : "";
-  return `${number}${plan.of !== null && plan.of !== plan.count ? ` of ${count(plan.of)}` : ""}${bytes}${of ? ` · ${of}` : ""}`;
+  const weight = plan.bytes ? `, about ${bytes(plan.bytes)}` : "";
+  return `${number}${plan.of !== null && plan.of !== plan.count ? `${plan.count === null ? "," : ""} of ${count(plan.of)}` : ""}${weight}${of ? ` · ${of}` : ""}`;
 }

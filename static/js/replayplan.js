@@ -35,6 +35,8 @@ export class ReplayPlan {
     this.ownButton.addEventListener("click", () => this.toggleOwn());
     box.querySelector("[data-close]").addEventListener("click", () => this.close());
     this.confirmBox.querySelector("input").addEventListener("input", () => this.ready());
+    addEventListener("pagehide", () => this.drop()); // who leaves leaves no plan behind
+    addEventListener("pageshow", (event) => event.persisted && this.what && !box.hidden && this.to.chosen && this.plan());
     box.addEventListener("keydown", (event) => event.key === "Escape" && this.close());
   }
 
@@ -83,7 +85,7 @@ export class ReplayPlan {
   async drop() {
     const id = this.replay?.state === "planned" ? this.replay.id : null;
     this.replay = null;
-    if (id) await this.api.call("POST", `replays/${id}/stop`);
+    if (id) await this.api.call("POST", `replays/${id}/stop`, { keepalive: true });
   }
 
   /** Let the broker move them by itself, or let Weir do it after all. */
@@ -190,7 +192,7 @@ export class ReplayPlan {
   ready() {
     const { replay } = this;
     if (!replay || replay.state !== "planned") return;
-    const { confirm, count: planned, own_name: mover } = replay.planned;
+    const { confirm, exact, count: planned, own_name: mover } = replay.planned;
     const own = replay.how === "broker";
     this.ownButton.hidden = !mover;
     this.ownButton.textContent = own ? "Let Weir move them" : `Let ${mover} move them`;
@@ -202,7 +204,7 @@ export class ReplayPlan {
     this.startButton.classList.toggle("danger", replay.deed === "delete");
     this.startButton.classList.toggle("pri", replay.deed !== "delete");
     if (own) this.startButton.textContent = `Let ${mover} move ${planned === null ? "all" : count(planned)}`;
-    else this.startButton.textContent = replay.trial ? `Start trial of ${count(replay.trial)}` : `${verb} ${planned === null ? "what matches" : count(planned)}`;
+    else this.startButton.textContent = replay.trial ? `Start trial of ${count(replay.trial)}` : `${verb} ${planned === null ? "what matches" : `${exact || replay.selection.ids || replay.selection.oldest ? "" : "≈ "}${count(planned)}`}`;
   }
 
   /** The queue is too long to be read through for the choice: a plan of moving the rest to a staging queue first. */
@@ -214,6 +216,7 @@ export class ReplayPlan {
     if (answer.error) return this.say(answer.error.message);
     this.what = { ...this.what, deed: answer.deed, of: "such as were not chosen" };
     this.box.querySelector("[data-title]").textContent = "Plan to move the rest aside";
+    this.box.querySelector("[data-stage]").textContent = "dry run · nothing moved yet";
     this.change.hidden = true;
     this.fold(false);
     this.replay = answer;

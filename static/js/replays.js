@@ -1,7 +1,7 @@
 // The list of replays and deletions: numbers change in place, a new one is fetched with the page, deletions are restored.
 
 import { Api } from "./api.js";
-import { count } from "./format.js";
+import { count, moment } from "./format.js";
 import { Live } from "./live.js";
 import { moveAmong } from "./stops.js";
 
@@ -12,6 +12,7 @@ const error = document.getElementById("error");
 const first = !new URLSearchParams(location.search).has("before");
 const live = new Live(`${base}ws/live/`, { frame: (frame) => frame.rows && show(frame.rows), error: () => {} });
 live.show({ view: "replays" });
+localTimes();
 live.open();
 
 function show(rows) {
@@ -33,6 +34,14 @@ function fill(line, row) {
   }
 }
 
+/** Times as they are here; the server wrote them in UTC. */
+function localTimes() {
+  for (const time of page.querySelectorAll("time[datetime]")) {
+    time.title = time.textContent;
+    time.textContent = moment(time.dateTime);
+  }
+}
+
 let fetching = false;
 async function fetchRows() {
   if (fetching) return;
@@ -43,6 +52,7 @@ async function fetchRows() {
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("replays");
     const held = document.activeElement?.closest("tr")?.dataset.id;
     page.replaceChildren(...fresh.childNodes);
+    localTimes();
     if (held) page.querySelector(`tr[data-id="${held}"]`)?.focus();
   } finally {
     setTimeout(() => (fetching = false), 2000);
