@@ -141,7 +141,8 @@ export class ReplayPlan {
   }
 
   failed(sentence) {
-    this.startButton.textContent = "Cannot be started";
+    this.startButton.textContent = "Plan it again";
+    this.startButton.disabled = false;
     this.say(sentence);
   }
 
@@ -153,7 +154,7 @@ export class ReplayPlan {
   show(replay) {
     const plan = replay.planned;
     const list = this.box.querySelector(".planned");
-    const rows = rowsOf(replay, this.what.of);
+    const rows = plan.safety ? rowsOf(replay, this.what.of) : []; // else nothing is known: the broker is away
     list.replaceChildren(
       ...rows.flatMap(([label, text, look = ""]) => {
         const term = document.createElement("dt");
@@ -226,6 +227,7 @@ export class ReplayPlan {
   }
 
   async start() {
+    if (this.replay?.state !== "planned") return this.plan();
     const body = this.replay.planned.confirm === null ? {} : { confirm: this.replay.planned.confirm };
     this.startButton.disabled = true;
     const answer = await this.api.call("POST", `replays/${this.replay.id}/start`, { body });

@@ -111,3 +111,17 @@ def test_the_top_level_is_three_files_and_five_folders():
     found = {p.name for p in tree.ROOT.iterdir() if not p.name.startswith(".") and p.name not in ignored}
     found = {one for one in found if not Path(one).match("*.egg-info")}
     assert found == {*tree.FILES, *tree.FOLDERS}
+
+
+def test_every_colour_that_charts_and_styles_name_is_a_token():
+    """Charts ask for tokens by names that stand in no style, such as those of their lines."""
+    (tokens,) = (path.read_text() for path in tree.files(".css") if path.name == "tokens.css")
+    (chart,) = (path.read_text() for path in tree.files(".js") if path.name == "chart.js")
+    listed = re.search(r"COLOURS = \[(.*?)\]", chart)
+    assert listed is not None
+    named = set(re.findall(r'"([a-z-]+)"', listed[1]))
+    for path in tree.files(".css"):
+        text = path.read_text()
+        named |= set(re.findall(r"var\(--([a-z-]+)\)", text)) - set(re.findall(r"--([a-z-]+):", text))
+    known = set(re.findall(r"--([a-z-]+):", tokens))
+    assert len(named) > 10 and named <= known
