@@ -73,7 +73,8 @@ def houses(broker: str) -> Iterator[Callable[[], House]]:
                 for name in ("dead", "orders"):
                     peer.client().delete_queue(QueueUrl=peer.create(name))
                     peer.create(name)
-                return House(peer.url(), peer.key("dead"), peer.key("orders"), lease=4.0, held_on=6.0)
+                keys = peer.key("dead"), peer.key("orders")
+                return House(peer.url("timeout=5s"), *keys, port=peer.port, lease=4.0, held_on=6.0)
 
             yield queues
     else:
