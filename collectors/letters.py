@@ -154,8 +154,8 @@ class Outcome(StrEnum):
     SENT = "sent"  # the broker confirmed the copy, and that it reached a queue
     REMOVED = "removed"  # the original is gone; from an atomic broker: the copy is there and the original gone
     REFUSED = "refused"  # the broker said no: no copy is anywhere, the original is untouched
-    LATE = "late"  # it was not sent, for the letter may be in other hands by now, or the broker takes nothing for now:
-    #              the original is untouched, and is met again
+    LATE = "late"  # it was not sent: the letter may be in other hands by now, or waits for one before it, or the broker
+    #              takes nothing for now: the original is untouched, and is met again
     GONE = "gone"  # it was not sent: somebody else took the letter out of the queue meanwhile
     UNKNOWN = "unknown"  # it cannot be told (a connection that broke): a copy may be there or not
 

@@ -10,9 +10,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from collectors.brokers.sqs.receiving import TIMES
 from dashboard.replay.report import Reading
 from tests.dashboard.replays import Crash, Desk, check_nothing_lost, failing, order, run, runner
 from tests.servers.aws_proxy import in_front_of
@@ -122,3 +124,22 @@ def test_letters_behind_a_lost_receive_are_waited_for(peer: Peer, kind: str, tmp
     check_nothing_lost(path, [b"%d" % n for n in range(LETTERS)], bodies(peer, dead), bodies(peer, orders))
     with Reading(path) as journal:
         assert journal.counts().removed == LETTERS
+
+
+def test_a_letter_whose_deletion_failed_is_not_called_gone(peer: Peer, kind: str, tmp_path: Path) -> None:
+    """It stays hidden for a while, so that the next pass does not meet it; its copy is confirmed, and it is there."""
+    dead, orders, path = peer.key(f"dead{kind}"), peer.key(f"orders{kind}"), tmp_path / "journal"
+    handles: list[str] = []
+
+    def fails(action: str, entry: dict[str, Any]) -> str:
+        if action != "DeleteMessageBatch" or (handles and entry["ReceiptHandle"] != handles[0]):
+            return ""
+        handles.append(entry["ReceiptHandle"])
+        return "InternalError" if len(handles) <= TIMES else ""
+
+    with in_front_of(peer.port) as proxy:
+        proxy.entries = fails
+        desk = run(path, order(dead, orders, lease_seconds=4.0), url=peer.url("timeout=5s", endpoint=proxy.endpoint))
+    assert desk.state == "done" and len(handles) == TIMES, desk.reason
+    assert bodies(peer, dead) == [] and desk.counts.removed == LETTERS
+    check_nothing_lost(path, [b"%d" % n for n in range(LETTERS)], [], bodies(peer, orders))

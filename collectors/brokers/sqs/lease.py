@@ -60,7 +60,7 @@ class SQSLease:
         self._receipts: SimpleQueue[Receipt | BaseException] = SimpleQueue()
         self._gone: SimpleQueue[Sequence[Receipt] | BaseException] = SimpleQueue()
         self._leaving = 0  # letters that are being deleted, of which nobody was told yet
-        self._stuck: set[tuple[str, str]] = set()  # FIFO groups in which a copy did not arrive, by queue
+        self._stuck: dict[tuple[str, str], Outcome] = {}  # FIFO groups in which a copy did not arrive, by queue
         self._closed = False
 
     @property
@@ -167,10 +167,9 @@ class SQSLease:
         while groups and not self._closed:
             wave = []
             for group in list(groups):
-                if (to.key, group) in self._stuck:
-                    why = "Not sent: a copy before it in its message group did not arrive for certain."
+                if stuck := self._stuck.get((to.key, group)):
                     for copy in groups.pop(group):
-                        self._receipts.put(Receipt(copy.tag, Outcome.REFUSED, why))
+                        self._receipts.put(_behind(copy, stuck))
                     continue
                 wave.append(groups[group].pop(0))
                 if not groups[group]:
@@ -188,7 +187,7 @@ class SQSLease:
         receipts = [Receipt(tag, Outcome.LATE, why) for tag in late] + (send(to, ours) if ours else [])
         if to.fifo:
             group = {copy.tag: copy.group for copy in batch}
-            self._stuck |= {(to.key, group[r.tag]) for r in receipts if r.outcome is not Outcome.SENT}
+            self._stuck |= {(to.key, group[r.tag]): r.outcome for r in receipts if r.outcome is not Outcome.SENT}
         for receipt in receipts:
             self._receipts.put(receipt)
 
@@ -319,3 +318,9 @@ class SQSLease:
             self._lose_sight(time.time() + longer)  # for so long, if only the answer was lost
         soonest = min((letter.hidden_until for letter in self._held.values()), default=math.inf)
         self._extend_at = max(soonest - LEFT, now + 1.0)
+
+
+def _behind(copy: Copy, stuck: Outcome) -> Receipt:
+    """Of a copy that stands behind one that did not arrive. Where that one is tried again, so is this one, after it."""
+    why = "Not sent: a copy before it in its message group did not arrive for certain."
+    return Receipt(copy.tag, Outcome.REFUSED if stuck is Outcome.REFUSED else Outcome.LATE, why)
