@@ -101,7 +101,7 @@ def redis_lists(valkey: Server) -> House:
 def sqs(ministack_peer: Peer) -> Iterator[House]:
     urls = [ministack_peer.create(name) for name in ("dead", "orders")]
     keys = [ministack_peer.key(name) for name in ("dead", "orders")]
-    yield House(ministack_peer.url("timeout=5s"), *keys, port=ministack_peer.port, lease=4.0, held_on=6.0)
+    yield House(ministack_peer.url("timeout=5s"), *keys, port=ministack_peer.port, lease=4.0)
     for url in urls:
         ministack_peer.client().delete_queue(QueueUrl=url)
 

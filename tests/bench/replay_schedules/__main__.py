@@ -74,7 +74,7 @@ def houses(broker: str) -> Iterator[Callable[[], House]]:
                     peer.client().delete_queue(QueueUrl=peer.create(name))
                     peer.create(name)
                 keys = peer.key("dead"), peer.key("orders")
-                return House(peer.url("timeout=5s"), *keys, port=peer.port, lease=4.0, held_on=6.0)
+                return House(peer.url("timeout=5s"), *keys, port=peer.port, lease=4.0)
 
             yield queues
     else:
