@@ -94,7 +94,7 @@ def live(url: str, key: str, to: str, path: Path, last: int, by: int, lease_seco
 
     what = order(key, to, lease_seconds=lease_seconds, judges=False)
     runner.PAUSES = (0.2,)
-    hidden.HELD_ON, hidden.SLOWEST, hidden.LOOKED_AT = held_on, 2.0, held_on
+    hidden.HELD_ON, hidden.SLOWEST, hidden.LOOKED_AT = held_on, 2.0, 0.5
     Runner(desk, connect, what, journal).run()
     journal.close()
     sys.exit({"done": DONE, "failed": FAILED}.get(desk.state, HALTED))
