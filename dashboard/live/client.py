@@ -51,6 +51,11 @@ class Client:
         return len(self.outstanding) < CREDIT
 
     @property
+    def unpacks(self) -> bool:
+        """Whether it can read frames that are compressed."""
+        return self.straight is not None and self.straight.unpacks
+
+    @property
     def gone_quiet(self) -> bool:
         """Whether it has not acknowledged anything for longer than PATIENCE."""
         return bool(self.outstanding) and time.monotonic() - self.heard_at > PATIENCE

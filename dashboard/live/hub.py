@@ -160,7 +160,8 @@ class Hub:
                 groups[Request(client.view, client.last, client.held_order, client.fresh, beat)].append(client)
         if not groups:
             return
-        made = await self._loop.run_in_executor(self._thread, self._rounds.make, list(groups))
+        unpacking = {request: n for request, some in groups.items() if (n := sum(one.unpacks for one in some))}
+        made = await self._loop.run_in_executor(self._thread, self._rounds.make, list(groups), unpacking)
         sent = 0
         for request, frame in made.items():
             for client in groups[request]:
@@ -175,7 +176,8 @@ class Hub:
             client.last, client.fresh = made.frame, False
         client.note_sent(made.seq)
         try:
-            if client.straight is not None and client.straight.write(made.wire):
+            wire = made.packed if made.packed and client.unpacks else made.wire
+            if client.straight is not None and client.straight.write(wire):
                 return
         except Disconnected:
             return self.leave(client)

@@ -13,6 +13,7 @@ import asyncio
 import json
 import tempfile
 import time
+import zlib
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,16 +28,27 @@ from .registry import Curve, Table, Target
 SORTS = ("-depth", "depth", "-in_rate", "in_rate", "-out_rate", "out_rate", "-lag", "lag", "name", "-name")
 
 
+#: The kind of a message of text that is compressed.
+PACKED = 0x41
+
+
+def unpacked(content: bytes, most: int = 0) -> bytes:
+    """A compressed message, or its beginning."""
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(content + b"\x00\x00\xff\xff", most)
+
+
 class Browser(asyncio.Protocol):
     """One connection that does as little as it can: a thousand share a process, and must not wait for each other.
 
     It notes when each frame was complete, and reads of it what it needs to acknowledge; `whole` reads the last one.
     """
 
-    def __init__(self, site: Site, view: dict[str, object], seen: Seen, stalled: bool = False) -> None:
-        self.site, self.view, self.seen, self.stalled = site, view, seen, stalled
+    def __init__(
+        self, site: Site, view: dict[str, object], seen: Seen, stalled: bool = False, packed: bool = True
+    ) -> None:
+        self.site, self.view, self.seen, self.stalled, self.packed = site, view, seen, stalled, packed
         self.open = False
-        self.data, self.last = bytearray(), b""
+        self.data, self.last = bytearray(), (1, b"")
         self.unacknowledged = 0
         self.transport: asyncio.Transport
 
@@ -49,6 +61,8 @@ class Browser(asyncio.Protocol):
             "Sec-WebSocket-Version": "13",
             "Sec-WebSocket-Key": "d2VpciBhdCAxMDAwLi4uIQ==",
         }
+        if self.packed:
+            headers["Sec-WebSocket-Extensions"] = "permessage-deflate; client_max_window_bits"
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         transport.write(f"GET /ws/live/ HTTP/1.1\r\n{lines}\r\n".encode())
 
@@ -59,6 +73,7 @@ class Browser(asyncio.Protocol):
             if end < 0:
                 return
             assert self.data.startswith(b"HTTP/1.1 101 "), bytes(self.data[:end])
+            assert (b"permessage-deflate" in self.data[:end]) == self.packed
             self.open = True
             del self.data[: end + 4]
             self._send(1, json.dumps({"view": "queues", **self.view}).encode())
@@ -79,23 +94,25 @@ class Browser(asyncio.Protocol):
             size = int.from_bytes(data[2:start], "big")
         if len(data) < start + size:
             return None
-        found = data[0] & 15, bytes(data[start : start + size])
+        found = data[0] & 0x4F, bytes(data[start : start + size])
         del data[: start + size]
         return found
 
     def _take(self, kind: int, content: bytes) -> None:
         if kind == 9:
             return self._send(10, content)
-        assert kind == 1, (kind, content)
+        assert kind in (1, PACKED), (kind, content)
         now = time.time()
-        place = content.find(b'"sampled_at":"')
+        begins = unpacked(content, 4096) if kind == PACKED else content  # where all is that is read here
+        place = begins.find(b'"sampled_at":"')
         if self.seen.measuring and place > 0:
-            self.seen.frames.append((now, content[place + 14 : content.index(b'"', place + 14)]))
+            self.seen.frames.append((now, begins[place + 14 : begins.index(b'"', place + 14)]))
             self.seen.bytes += len(content)
-        self.last = content
+        if place > 0:
+            self.last = kind, content
         self.unacknowledged += 1
         if self.unacknowledged >= 5:
-            self._send(1, b'{"ack":%s}' % content[7 : content.index(b",")])
+            self._send(1, b'{"ack":%s}' % begins[7 : begins.index(b",")])
             self.unacknowledged = 0
 
     def _send(self, kind: int, content: bytes) -> None:
@@ -108,7 +125,8 @@ class Browser(asyncio.Protocol):
         self.transport.write(size + bytes(4) + content)
 
     def whole(self) -> dict[str, Any]:
-        frame: dict[str, Any] = orjson.loads(self.last)
+        kind, content = self.last
+        frame: dict[str, Any] = orjson.loads(unpacked(content) if kind == PACKED else content)
         return frame
 
 
@@ -132,7 +150,7 @@ async def measure(site: Site, options: argparse.Namespace) -> dict[str, float]:
     views = [{"sort": SORTS[n % 10], "offset": n // 10 * 10, "limit": options.rows} for n in range(options.views)]
     browsers: list[Browser] = []
     for n in range(options.clients + options.stalled):
-        browser = Browser(site, views[n % len(views)], seen, stalled=n >= options.clients)
+        browser = Browser(site, views[n % len(views)], seen, n >= options.clients, not options.plain)
         browsers.append(browser)
         await loop.create_connection(lambda browser=browser: browser, "127.0.0.1", site.port)
         if n % 50 == 49:
@@ -150,7 +168,7 @@ async def measure(site: Site, options: argparse.Namespace) -> dict[str, float]:
     cpu, took, grown = site.cpu - cpu, time.monotonic() - began, site.rss - rss
     await asyncio.to_thread(site.say, stop_every=True)
     for browser in browsers[: options.clients]:  # what so little was read of is what a browser expects
-        assert len(browser.whole()["rows"]) == min(options.rows, options.queues), browser.last[:300]
+        assert len(browser.whole()["rows"]) == min(options.rows, options.queues), browser.last
     for browser in browsers:
         browser.transport.abort()
     await asyncio.sleep(0.5)
@@ -188,7 +206,7 @@ def bench(short: bool = False) -> list[Table]:
     with tempfile.TemporaryDirectory() as folder, Site(Path(folder), 100 if short else 1000) as site:
         for clients, many, stopped, views in ((10, 20, 2, 10),) if short else CASES:
             options = argparse.Namespace(clients=clients, queues=len(site.ids), views=views, rows=many, every=1.0,
-                                         seconds=2.0 if short else 6.0, stalled=stopped)  # fmt: skip
+                                         seconds=2.0 if short else 6.0, stalled=stopped, plain=False)  # fmt: skip
             found = asyncio.run(measure(site, options))
             told = {name: found[name] for name in FIGURES}
             rows.append({"clients": clients, "rows": many, "views": views, "stopped reading": stopped, **told})
@@ -220,6 +238,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=50, help="rows of each view")
     parser.add_argument("--stalled", type=int, default=0, help="clients beside them that stopped reading")
     parser.add_argument("--views", type=int, default=10, help="how many different views there are")
+    parser.add_argument("--plain", action="store_true", help="clients that cannot unpack compressed frames")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, Site(Path(folder), options.queues) as site:
         found = asyncio.run(measure(site, options))
