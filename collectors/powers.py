@@ -28,6 +28,14 @@ class TellsHolders(Protocol):
 
 
 @runtime_checkable
+class CountsHidden(Protocol):
+    """A broker that counts the letters that are in somebody's hands."""
+
+    def out_of_sight(self, key: str) -> int:
+        """How many letters of this queue are hidden now, as far as the broker knows: its count may be old."""
+
+
+@runtime_checkable
 class HasExchanges(Protocol):
     """A broker on which a copy can also be sent wide: to an exchange, which gives it to all who listen there."""
 

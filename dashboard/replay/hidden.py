@@ -13,7 +13,7 @@ from typing import Any
 
 from collectors.errors import CollectorError
 from collectors.letters import Lease
-from collectors.powers import GivesBack, TellsHolders
+from collectors.powers import CountsHidden, GivesBack, TellsHolders
 
 from .journal import Journal
 
@@ -21,7 +21,8 @@ from .journal import Journal
 #: nothing (its process is stopped) is given up by RabbitMQ after two heartbeats. Letters that are hidden for a time
 #: (SQS) are back at its end, but for a call that was on its way.
 HELD_ON, SLOWEST = 130.0, 10.0
-#: Seconds for which a look may hold letters: by Weir itself no longer than ten, and giving them back.
+#: Seconds for which a look may hold letters: by Weir itself no longer than ten, and giving them back. As long as the
+#: broker says that somebody holds some (a console of SQS hides them for half a minute), up to HELD_ON.
 LOOKED_AT = 15.0
 AGAIN = 2.0  # seconds until the queue is read once more
 HELD = "Waiting for letters that a connection that is lost may still hold."
@@ -82,7 +83,8 @@ class Hidden:
                 return now + AGAIN, HELD
             self._say(0.0)
             self._looked_once_more = False
-        if now < self._missing_since + LOOKED_AT:
+        hidden = isinstance(broker, CountsHidden) and broker.out_of_sight(self._key) > 0
+        if now < self._missing_since + (HELD_ON if hidden else LOOKED_AT):
             return now + AGAIN, SEEN
         if not self._looked_once_more:
             self._looked_once_more = True

@@ -143,3 +143,17 @@ def test_a_letter_whose_deletion_failed_is_not_called_gone(peer: Peer, kind: str
     assert desk.state == "done" and len(handles) == TIMES, desk.reason
     assert bodies(peer, dead) == [] and desk.counts.removed == LETTERS
     check_nothing_lost(path, [b"%d" % n for n in range(LETTERS)], [], bodies(peer, orders))
+
+
+def test_letters_that_are_taken_out_of_sight_meanwhile_are_waited_for(
+    peer: Peer, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A console receives ten when the replay has begun, and lets them come back by themselves."""
+    dead, orders, path = peer.key(f"dead{kind}"), peer.key(f"orders{kind}"), tmp_path / "journal"
+    one = runner(path, order(dead, orders), desk := Desk(), url=peer.url())
+    rest, what = one._rest, {"QueueUrl": url_of(peer, dead), "MaxNumberOfMessages": 10, "VisibilityTimeout": 5}
+    monkeypatch.setattr(one, "_rest", lambda: (peer.client().receive_message(**what), rest()))
+    one.run()
+    one.journal.close()
+    assert desk.state == "done" and desk.counts.removed == LETTERS, desk.reason
+    check_nothing_lost(path, [b"%d" % n for n in range(LETTERS)], bodies(peer, dead), bodies(peer, orders))

@@ -54,6 +54,9 @@ class KeepsLetters:
         """Those of another worker, which is dead."""
         return FIRST if receiving.let_go(self._places.queue(key), handles) else LONGER
 
+    def out_of_sight(self, key: str) -> int:
+        return int(self._asked(key)[1].in_flight or 0)
+
     def stamps(self, key: str, to: Destination) -> str:
         """Copies bear as many as there is room for: a letter with ten attributes of its own bears none."""
         return ""
