@@ -6,34 +6,30 @@ go there instead of to a queue: an original is removed only after its copy is on
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgpack
 from django.conf import settings
 
-from collectors.errors import CollectorError, NotSupported
-from collectors.letters import Destination, Lease, Letter, Outcome, Parcel, Receipt, Sends, Taken
+from collectors.letters import Lease, Letter, Outcome, Parcel, Receipt, Taken
 
-from ..letters import bodies, looks
-from ..models import Queue, Replay
-from ..refused import DeedRefused
-from ..secrets import SecretError, decrypt_bytes, encrypt_bytes
-from . import orders
+from ..letters import bodies
+from ..models import Replay
+from ..secrets import encrypt_bytes
 from .journal import Journal
 from .report import Asked, Row
-from .states import Counts, JournalError, State
+from .states import JournalError, State
 
-log = logging.getLogger("weir.replay")
-
-if TYPE_CHECKING:
-    from .telling import Desk
+Db = sqlite3.Connection
 
 #: Bytes of copies that one deletion may keep, and all of them together; and for how long.
 MOST_OF_ONE, MOST = 512 * 1024 * 1024, 2 * 1024 * 1024 * 1024
@@ -41,10 +37,14 @@ DAYS = 7.0
 
 _SCHEMA = """
 create table if not exists kept (
-    n integer primary key, id text not null, secret blob, state integer not null default 0, why text not null default ''
+    n integer primary key, id text not null, secret blob, state integer not null default 0,
+    why text not null default '', again integer not null default 0
 );
 """
+#: What an earlier Weir made has no `again`: how often a copy was put back though it may lie there already.
+_ADDED = "alter table kept add column again integer not null default 0"
 KEPT, RESTORING, RESTORED, NOT_RESTORED = range(4)
+_DECIMAL = 1  # of what msgpack has no type for
 _WORDS = {KEPT: State.PLANNED, RESTORING: State.SENDING, RESTORED: State.REMOVED, NOT_RESTORED: State.FAILED}
 
 
@@ -54,7 +54,8 @@ def path_of(own: str) -> Path:
 
 
 @contextmanager
-def _opened(own: str) -> Iterator[sqlite3.Connection]:
+def opened(own: str) -> Iterator[Db]:
+    """The file of a deletion. Raises JournalError."""
     path = path_of(own)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -63,6 +64,8 @@ def _opened(own: str) -> Iterator[sqlite3.Connection]:
         db.execute("pragma journal_mode=wal")
         db.execute("pragma synchronous=full")
         db.execute(_SCHEMA)
+        if not any(column[1] == "again" for column in db.execute("pragma table_info(kept)")):
+            db.execute(_ADDED)
     except (sqlite3.Error, OSError) as error:
         raise JournalError(f"The copies of a deletion cannot be kept: {error}.") from error
     try:
@@ -76,7 +79,25 @@ def _opened(own: str) -> Iterator[sqlite3.Connection]:
 def wrapper(replay: Replay) -> Callable[[Lease, Journal], Lease]:
     """Puts around each lease of a deletion what keeps copies."""
     accepted = bool(replay.selection.get("beyond_bound"))
-    return lambda lease, journal: KeepingLease(lease, replay.own, accepted)
+    return lambda lease, journal: KeepingLease(lease, replay.own, accepted, surplus(replay.own, journal))
+
+
+def surplus(own: str, journal: Journal | None) -> Counter[str]:
+    """Of which ids more copies are kept than originals are known to be gone, by how many; without a journal, nothing.
+
+    A worker that died had kept these, and perhaps had not come to delete their originals.
+    """
+    found: Counter[str] = Counter()
+    if journal is None or not path_of(own).exists():
+        return found
+    open_ = journal.open_messages()
+    begun = {*open_.sending, *open_.sent}
+    gone = journal.gone() if begun else {}
+    with opened(own) as db:
+        for id in begun:
+            (kept,) = db.execute("select count(*) from kept where id=?", (id,)).fetchone()
+            found[id] = max(0, kept - gone.get(id, (0, 0))[0])
+    return found
 
 
 class KeepingLease:
@@ -85,8 +106,10 @@ class KeepingLease:
     What does not fit there is refused, and so not deleted, unless a person has accepted that it cannot be undone.
     """
 
-    def __init__(self, lease: Lease, own: str, accepted: bool = False) -> None:
+    def __init__(self, lease: Lease, own: str, accepted: bool = False, there: Counter[str] | None = None) -> None:
+        """`there`: ids of which copies are kept already, so many, and no further ones are needed."""
         self._lease, self._own, self._accepted = lease, own, accepted
+        self._there = there or Counter()
         self._taken: dict[int, Taken] = {}
         self._receipts: list[Receipt] = []
         self.until, self.random, self.own_ids = lease.until, lease.random, lease.own_ids
@@ -118,7 +141,11 @@ class KeepingLease:
         everything = MOST - all_bytes()
         for parcel in parcels:
             taken = self._taken.pop(parcel.tag)  # so that its body leaves the memory with the lease's own
-            secret = encrypt_bytes(_packed(taken.letter()))
+            if self._there[taken.id] > 0:
+                self._there[taken.id] -= 1
+                self._receipts.append(Receipt(parcel.tag, Outcome.SENT))
+                continue
+            secret = encrypt_bytes(packed(taken.letter()))
             room, everything = room - len(secret), everything - len(secret)
             if min(room, everything) >= 0:
                 rows.append((taken.id, secret))
@@ -128,7 +155,7 @@ class KeepingLease:
             else:
                 why = "There is no room left to keep a copy of it, so it was not deleted."
                 self._receipts.append(Receipt(parcel.tag, Outcome.REFUSED, why))
-        with _opened(self._own) as db:
+        with opened(self._own) as db:
             db.execute("begin immediate")
             db.executemany("insert into kept (id, secret) values (?, ?)", rows)
             db.execute("commit")
@@ -147,14 +174,30 @@ class KeepingLease:
         self._lease.close()
 
 
-def _packed(letter: Letter) -> bytes:
-    """A letter with its whole body."""
-    return bytes(msgpack.packb([bodies.packed(replace(letter, body=b"")), letter.body]))
+def packed(letter: Letter) -> bytes:
+    """A letter with its whole body and all its headers, which keep their types."""
+    rest = bodies.packed(replace(letter, body=b"", headers={}))
+    parts = [rest, letter.body, dict(letter.headers)]
+    return bytes(msgpack.packb(parts, datetime=True, default=_as_text, unicode_errors="surrogatepass"))
 
 
-def _unpacked(data: bytes) -> Letter:
-    rest, body = msgpack.unpackb(data)
-    return replace(bodies.unpacked(rest), body=body)
+def unpacked(data: bytes) -> Letter:
+    """What `packed` was given."""
+    rest, body, *headers = msgpack.unpackb(
+        data, timestamp=3, ext_hook=_from_text, strict_map_key=False, unicode_errors="surrogatepass"
+    )
+    letter = replace(bodies.unpacked(rest), body=body)
+    return replace(letter, headers=headers[0]) if headers else letter  # an earlier Weir kept them with the rest
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return msgpack.ExtType(_DECIMAL, str(value).encode())
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _from_text(kind: int, data: bytes) -> Any:
+    return Decimal(data.decode()) if kind == _DECIMAL else data
 
 
 def _bytes(own: str) -> int:
@@ -170,7 +213,7 @@ def counts(own: str) -> dict[str, int]:
     """How many copies a deletion has, and how many of them were restored."""
     if not path_of(own).exists():
         return {"kept": 0, "restored": 0, "not_restored": 0}
-    with _opened(own) as db:
+    with opened(own) as db:
         found = dict(db.execute("select state, count(*) from kept group by state").fetchall())
     return {
         "kept": sum(found.values()),
@@ -186,10 +229,10 @@ def report(own: str, asked: Asked) -> tuple[list[Row], int]:
         return [], 0
     (holding, values), (page, bounds) = asked.holding("id", "why"), asked.page()
     there = f"from kept where state in ({','.join(map(str, wanted))}) and {holding}"
-    with _opened(own) as db:
-        rows = db.execute(f"select n, id, state, why {there} and {page}", (*values, *bounds)).fetchall()
+    with opened(own) as db:
+        rows = db.execute(f"select n, id, state, why, again {there} and {page}", (*values, *bounds)).fetchall()
         (total,) = db.execute(f"select count(*) {there}", values).fetchone()
-    found = [Row(n, id, _WORDS[kept], -1, "", 0, False, why, 0.0) for n, id, kept, why in rows]
+    found = [Row(n, id, _WORDS[kept], -1, "", again, False, why, 0.0) for n, id, kept, why, again in rows]
     return found, total
 
 
@@ -208,99 +251,3 @@ def prune(now: float | None = None) -> int:
                 file.unlink(missing_ok=True)
             gone += 1
     return gone
-
-
-# --- undoing ---------------------------------------------------------------------------------------------------------
-def restore(replay: Replay, desk: Desk) -> None:
-    """Put the copies of a deletion back into its queue, one after another. After a crash it goes on; the one that
-    was being sent is sent again, and counted as possibly duplicated. Raises CollectorError, DeedRefused."""
-    deletion = replay.repeats
-    queue = replay.queue
-    if deletion is None or queue is None:
-        raise JournalError("The deletion, or its queue, is no longer known here.")
-    broker = orders.adapter(queue.broker)
-    close = broker.close
-    try:
-        if not isinstance(broker, Sends):
-            raise NotSupported(f"Nothing can be put into queues of {queue.broker.kind} from here.")
-        with _opened(deletion.own) as db:
-            end = _Restoring(broker, queue.key, db, desk).run()
-        known = _look_again(queue, broker) if end is not None and end.sent else ""
-    finally:
-        close()
-    if end is not None:
-        words = f"{_restored_words(end)} {known}".rstrip()
-        desk.tell("done" if not end.failed else "failed", words, end, end.total)
-
-
-def _look_again(queue: Queue, broker: Any) -> str:
-    """So that the inbox knows what was put back: where looking is free it is read by itself within seconds, elsewhere
-    a look is spent, never of the last half of a budget. What is to be done where that is not enough, a sentence."""
-    later = "Dead letters shows them after the next look into the queue."
-    try:
-        offer = looks.offer_by(queue, broker)
-        if offer.price.free:
-            return ""
-        if offer.refused or (offer.left is not None and offer.left <= (offer.place.limit or 0) / 2):
-            return later
-        seen = looks.by_itself(queue, broker)
-    except (DeedRefused, CollectorError) as error:
-        log.info("What was put back into %s is not looked at: %s", queue.name, error)
-        return later
-    return "" if seen.of is not None and len(seen.letters) >= seen.of else later
-
-
-class _Restoring:
-    """Sends what is kept."""
-
-    def __init__(self, broker: Sends, key: str, db: sqlite3.Connection, desk: Desk) -> None:
-        self.broker, self.key, self.db, self.desk = broker, key, db, desk
-        rows = dict(db.execute("select state, count(*) from kept group by state").fetchall())
-        self.counts = Counts(total=sum(rows.values()), sent=rows.get(RESTORED, 0), removed=rows.get(RESTORED, 0))
-        self.counts.possibly_duplicated = rows.get(RESTORING, 0)
-
-    def run(self) -> Counts | None:
-        """The counts at the end; None = it was halted."""
-        rows = self.db.execute("select n from kept where state != ? order by n", (RESTORED,)).fetchall()
-        for (n,) in rows:
-            if not self.desk.go_on():
-                self.desk.tell("", "", self.counts, self.counts.total)
-                return None
-            self._one(n)
-            if self.counts.sent % 50 == 0:
-                self.desk.tell("running", "", self.counts, self.counts.total)
-        return self.counts
-
-    def _one(self, n: int) -> None:
-        (secret,) = self.db.execute("select secret from kept where n=?", (n,)).fetchone()
-        self.db.execute("update kept set state=?, why='' where n=?", (RESTORING, n))
-        try:
-            self._send(_unpacked(decrypt_bytes(secret)))
-        except (CollectorError, SecretError) as error:
-            self.db.execute("update kept set state=?, why=? where n=?", (NOT_RESTORED, str(error)[:500], n))
-            self.counts.failed += 1
-            return
-        self.db.execute("update kept set state=? where n=?", (RESTORED, n))
-        self.counts.sent += 1
-        self.counts.removed += 1
-
-    def _send(self, letter: Letter) -> None:
-        """With its properties where the broker takes them."""
-        properties = dict(letter.properties)
-        to = Destination(self.key)
-        while True:
-            try:
-                self.broker.send_new(to, letter.body, letter.headers, properties)
-                return
-            except NotSupported as error:
-                refused = [name for name in properties if f"'{name}'" in str(error)]
-                if not refused:
-                    raise
-                with suppress(KeyError):
-                    del properties[refused[0]]
-
-
-def _restored_words(counts: Counts) -> str:
-    if counts.failed:
-        return f"{counts.failed} could not be put back; they are still kept."
-    return f"{counts.sent} were put back."

@@ -29,7 +29,7 @@ from ..models import Queue, Replay
 from ..models.replays import ACTIVE
 from ..refused import DeedRefused
 from ..secrets import SecretError
-from . import clock, keeping, orders, ownmove, staging
+from . import clock, keeping, orders, ownmove, staging, undoing
 from .desks import RowDesk
 from .journal import Journal
 from .places import journal_path, place
@@ -164,7 +164,7 @@ class Replayer:
 
     def _run_one(self, replay: Replay, desk: RowDesk) -> None:
         if replay.deed == Replay.Deed.RESTORE:
-            keeping.restore(replay, desk)
+            undoing.restore(replay, desk)
             return
         if replay.how == Replay.How.BROKER:
             ownmove.run(replay, desk)

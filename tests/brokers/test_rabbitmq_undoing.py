@@ -1,0 +1,137 @@
+"""Deletions on RabbitMQ, broken off and undone: each letter is put back once and as it was, or is named."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pika
+import pytest
+
+from collectors import registry
+from collectors.brokers.rabbitmq.sending import Sender
+from collectors.letters import Bounds
+from dashboard.replay import keeping
+from dashboard.replay.journal import Journal
+from dashboard.replay.runner import Runner
+from dashboard.replay.undoing import Restoring
+from tests.brokers.rabbitmq_letters import declare, drain, put, waiting
+from tests.dashboard.replays import Crash, Desk, FailingJournal, order
+from tests.servers.rabbitmq import Node
+
+pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq]
+
+BODIES = [b"letter %d" % n for n in range(10)]
+DELETION: Any = SimpleNamespace(own="deletion", selection={})
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, settings: Any) -> Path:
+    settings.WEIR_DATA = tmp_path
+    return tmp_path
+
+
+def delete(url: str, key: str, journal: Journal) -> Desk:
+    """All letters of a queue, by a worker that may die."""
+    desk, what = Desk(), order(key, "kept", stamps=False, judges=False)
+    try:
+        Runner(desk, lambda: registry.connect(registry.parse(url)), what, journal, keeping.wrapper(DELETION)).run()
+    finally:
+        journal.close()
+    return desk
+
+
+def restore(url: str, key: str, doubtful: Counter[str] | None = None) -> Restoring:
+    broker = registry.connect(registry.parse(url))
+    with keeping.opened("deletion") as db:
+        one = Restoring(broker, key, db, Desk(), doubtful)
+        one.run()
+    broker.close()
+    return one
+
+
+def test_it_is_put_back_as_it_was(rabbitmq_node: Node, vhost: str, folder: Path) -> None:
+    """With all its headers, how large they are, and their types, times and decimals too."""
+    headers = {
+        "text": "t\u00fc", "large": 1 << 40, "yes": True, "none": None, "decimal": Decimal("3.14"), "raw": b"\xff\x00",
+        "when": datetime(2026, 1, 1, tzinfo=UTC), "list": [1, "a", {"x": [None]}], "trace": "line\n" * 20_000,
+    }  # fmt: skip
+    url, key = rabbitmq_node.url(vhost=vhost), declare(rabbitmq_node, vhost, "dead")
+    with rabbitmq_node.connect(vhost) as connection:
+        channel = connection.channel()
+        to_dead = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"}
+        channel.queue_declare("orders", durable=True, arguments=to_dead)
+        channel.confirm_delivery()
+        properties = pika.BasicProperties("a/b", "gzip", headers, 2, 3, "c", "r", "60000", "m", 1700000000, "type")
+        channel.basic_publish("", "orders", b"body\xff\x00", properties, mandatory=True)
+        method, _, _ = channel.basic_get("orders")
+        channel.basic_reject(method.delivery_tag, requeue=False)
+    while not waiting(rabbitmq_node, vhost, "dead"):
+        time.sleep(0.05)
+    broker = registry.connect(registry.parse(url))
+    (before,) = broker.look(key, Bounds()).letters
+    assert delete(url, key, Journal(folder / "j", "me")).state == "done" and not waiting(rabbitmq_node, vhost, "dead")
+    assert restore(url, key).counts.removed == 1
+    (after,) = broker.look(key, Bounds()).letters
+    broker.close()
+    assert (after.body, after.headers, after.deaths) == (before.body, before.headers, before.deaths)
+    assert after.properties == before.properties
+
+
+@pytest.mark.parametrize(("left", "after"), [(3, True), (4, False), (4, True)])
+def test_what_was_kept_by_a_worker_that_died_is_not_kept_twice(
+    rabbitmq_node: Node, vhost: str, folder: Path, left: int, after: bool
+) -> None:
+    url, key = rabbitmq_node.url(vhost=vhost), declare(rabbitmq_node, vhost, "dead")
+    put(rabbitmq_node, vhost, "dead", BODIES)
+    with pytest.raises(Crash):
+        delete(url, key, FailingJournal(folder / "j", left, after))
+    assert delete(url, key, Journal(folder / "j", "other")).state == "done" and not waiting(
+        rabbitmq_node, vhost, "dead"
+    )
+    assert restore(url, key).counts.possibly_duplicated == 0
+    assert sorted(body for body, _ in drain(rabbitmq_node, vhost, "dead")) == BODIES
+
+
+def test_what_was_kept_and_perhaps_not_deleted_is_named(rabbitmq_node: Node, vhost: str, folder: Path) -> None:
+    """The deletion is not gone on with: what it had kept is put back, lest it is lost."""
+    url, key = rabbitmq_node.url(vhost=vhost), declare(rabbitmq_node, vhost, "dead")
+    put(rabbitmq_node, vhost, "dead", BODIES)
+    with pytest.raises(Crash):
+        delete(url, key, FailingJournal(folder / "j", 4, False))
+    with Journal(folder / "j", "undoing") as journal:
+        doubtful = keeping.surplus("deletion", journal)
+    told = restore(url, key, doubtful)
+    found = Counter(body for body, _ in drain(rabbitmq_node, vhost, "dead"))
+    assert set(found) == set(BODIES) and found.total() - len(BODIES) == told.counts.possibly_duplicated == len(BODIES)
+    assert told.words() == "10 were put back. 10 of them may be there twice."
+
+
+def test_an_answer_that_is_lost_ends_it_and_what_is_put_back_again_is_named(
+    rabbitmq_node: Node, vhost: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, key = rabbitmq_node.url(vhost=vhost), declare(rabbitmq_node, vhost, "dead")
+    put(rabbitmq_node, vhost, "dead", BODIES)
+    delete(url, key, Journal(folder / "j", "me"))
+    asked: list[int] = []
+    real, confirmed = Sender.next, Sender._confirmed
+
+    def ask(sender: Sender, seconds: float) -> Any:
+        asked.append(1)
+        return real(sender, seconds)
+
+    monkeypatch.setattr(Sender, "next", ask)
+    monkeypatch.setattr(Sender, "_confirmed", lambda one, event: None if len(asked) == 4 else confirmed(one, event))
+    told = restore(f"{url}&timeout=2", key)
+    assert told.broken and told.counts.sent == 3 and "The rest is still kept: resume it." in told.words()
+    assert keeping.counts("deletion") == {"kept": 10, "restored": 3, "not_restored": 0}
+    monkeypatch.undo()
+    again = restore(url, key)
+    found = Counter(body for body, _ in drain(rabbitmq_node, vhost, "dead"))
+    assert set(found) == set(BODIES) and found.total() == 11 and again.counts.possibly_duplicated == 1
+    assert restore(url, key).counts.possibly_duplicated == 1  # and it stays so
