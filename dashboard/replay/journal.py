@@ -38,6 +38,11 @@ create table unmarked (n integer primary key, marks integer not null, print text
 """
 
 
+#: Of messages that were begun when their replay was given up.
+BEING_SENT = "It was being sent when this was stopped: whether a copy arrived is not known, and it may lie here still."
+NOT_REMOVED = "Its copy was confirmed when this was stopped, but it was not seen to be removed: it may lie here still."
+
+
 class Journal:
     """Writes one journal. Changes are collected and reach the disk together, in `commit`.
 
@@ -160,6 +165,18 @@ class Journal:
         if n not in self._again and self._is_news(n, "again"):
             self.counts.possibly_duplicated += 1
         self._again.append(n)
+
+    def leave_open(self) -> int:
+        """It is given up though of some messages it is not known what became of them: they are named; how many."""
+        found = self.open_messages()
+        sent = {} if self.said("keeps") else found.sent  # whose originals stay are over
+        for state, ids, why in ((State.SENDING, found.sending, BEING_SENT), (State.SENT, sent, NOT_REMOVED)):
+            for n in sorted(n for numbers in ids.values() for n in numbers):
+                if not self.said("atomic"):
+                    self.again(n)
+                self._whys.append((state, why, n))
+        self.commit()
+        return sum(len(numbers) for ids in (found.sending, sent) for numbers in ids.values())
 
     def came_back(self, numbers: Iterable[int]) -> int:
         """The copies of these were found in the queue again; for how many that is news."""

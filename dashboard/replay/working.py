@@ -42,8 +42,9 @@ LEASE = 20.0  # seconds; a worker that says nothing for so long has lost its rep
 RENEW = 4.0
 ROUND = 0.4  # seconds between looks at orders
 AT_ONCE = 4  # replays that one process runs
-#: What calls for a worker: what is under way, and moves of a broker's own that were stopped and are to be cancelled.
-_WANTED = Q(state__in=ACTIVE) | (Q(state=Replay.State.STOPPED) & ~Q(handle=""))
+#: What calls for a worker: what is under way; moves of a broker's own that were stopped and are to be cancelled; and
+#: what was stopped while its worker was dead, whose journal says what is not known.
+_WANTED = Q(state__in=ACTIVE) | (Q(state=Replay.State.STOPPED) & ~Q(handle="", owner=""))
 
 
 class Replayer:
@@ -172,23 +173,40 @@ class Replayer:
         queue = replay.queue
         if queue is None:
             raise DeedRefused("queue_id", f"{replay.queue_name} is no longer known here.")
-        broker = orders.adapter(queue.broker)
-        try:
-            order = orders.order_of(replay, broker)
-        finally:
-            broker.close()
-        wrap = keeping.wrapper(replay) if replay.deed == Replay.Deed.DELETE else None
         if not journal_path(replay.own).exists() and (replay.sent or replay.failed or replay.skipped):
             raise JournalError(
                 "The journal of this replay is no longer there: what was being sent cannot be told. Look into both "
                 "queues, and make a new one for what is left."
             )
         with Journal(journal_path(replay.own), f"{self.name}-{secrets.token_hex(4)}") as journal:
-            one = Runner(desk, lambda: orders.adapter(queue.broker), order, journal, wrap)
             try:
-                one.run()
+                if replay.state != Replay.State.STOPPED:
+                    self._runner(replay, queue, desk, journal).run()
+                self._close_books(replay, desk, journal)
             finally:
                 _tell_index(queue, journal)
+
+    @staticmethod
+    def _runner(replay: Replay, queue: Queue, desk: RowDesk, journal: Journal) -> Runner:
+        broker = orders.adapter(queue.broker)
+        try:
+            order = orders.order_of(replay, broker)
+        finally:
+            broker.close()
+        wrap = keeping.wrapper(replay) if replay.deed == Replay.Deed.DELETE else None
+        return Runner(desk, lambda: orders.adapter(queue.broker), order, journal, wrap)
+
+    def _close_books(self, replay: Replay, desk: RowDesk, journal: Journal) -> None:
+        """Nobody goes on with what was stopped: what became of some messages stays unknown, and is said."""
+        stopped = Replay.objects.filter(pk=replay.pk, owner=self.name, state=Replay.State.STOPPED)
+        told = stopped.values_list("reason", "total").first()
+        if told is None:
+            return
+        reason, total = told
+        if open_ := journal.leave_open():
+            said = f"Of {open_:,} it is not known whether they were moved: they may be there twice, or lie here still."
+            stopped.update(reason=f"{reason} {said}".strip()[:1000])
+        desk.tell("", "", journal.counts, max(total or 0, journal.counts.total))
 
     def _let_go(self, replay: Replay, desk: RowDesk) -> None:
         """Give the lease back; of what is over, write the last line of the audit trail."""

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import timedelta
 
 import pytest
 from django.db import connections
+from django.utils import timezone
 
 from collectors.errors import NotSupported
 from dashboard.live.bus import the_bus
 from dashboard.models import AuditEntry, Letter, Queue, Replay
 from dashboard.replay import plan
+from dashboard.replay.journal import Journal
+from dashboard.replay.places import journal_path
+from dashboard.replay.states import State
 from dashboard.replay.working import Replayer
 
 from .letterbox import Letterbox
@@ -288,6 +293,23 @@ def test_a_dead_workers_replay_is_taken_over(box, operator_api, worker):
     made = operator_api.send("post", "replays", body(box), 201)
     Replay.objects.filter(pk=made["id"]).update(owner="dead", owned_until="2020-01-01T00:00:00Z", state="running")
     assert settled(operator_api, made["id"])["removed"] == 45
+
+
+def test_what_a_dead_worker_left_open_is_named_when_its_replay_is_stopped(box, operator_api, worker):
+    """Nobody goes on with it: a copy may be there, and the original too."""
+    made = operator_api.send("post", "replays", body(box), 201)
+    row = Replay.objects.filter(pk=made["id"])
+    row.update(owner="dead", owned_until=timezone.now() + timedelta(seconds=2), state="running")
+    with Journal(journal_path(row.get().own), "dead") as journal:
+        for n, state in enumerate((State.SENDING, State.SENT, State.REMOVED, State.PLANNED)):
+            journal.add(f"id {n}", state, 1, "orders")
+        journal.commit()
+    assert operator_api.send("post", f"replays/{made['id']}/stop")["state"] == "stopped"
+    end = settled(operator_api, made["id"], "stopped")
+    assert (end["sent"], end["removed"], end["possibly_duplicated"]) == (2, 1, 2) and len(box.ready()) == 45
+    assert "Of 2 it is not known whether they were moved: they may be there twice, or lie here still." in end["reason"]
+    items = operator_api.get(f"replays/{made['id']}/messages")["items"]
+    assert ["may lie here still" in (one["why"] or "") for one in items] == [True, True, False, False]
 
 
 def test_a_replay_whose_journal_is_elsewhere_is_left_to_workers_there(box, operator_api, worker):
