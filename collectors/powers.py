@@ -70,6 +70,28 @@ class MakesQueues(Protocol):
 
 
 @dataclass(slots=True, frozen=True)
+class Bounded:
+    """What a broker does beyond the bound of a queue, where whoever sends is not told.
+
+    sentence  that, and what the bound is, for the plan
+    lost      messages are thrown away; else they go elsewhere
+    room      how many fit there now; None = that cannot be told
+    """
+
+    sentence: str
+    lost: bool
+    room: int | None
+
+
+@runtime_checkable
+class TellsBounds(Protocol):
+    """A broker whose queues may be bounded, and take what is beyond it all the same."""
+
+    def bounded(self, key: str) -> Bounded | None:
+        """None = this queue keeps what it takes, as far as is known."""
+
+
+@dataclass(slots=True, frozen=True)
 class MoveProgress:
     """How far a broker's own move is. `state`: "running", "done", "failed", "cancelled", "none": it was never begun."""
 

@@ -16,7 +16,7 @@ from collectors import registry
 from collectors.decoding import visible
 from collectors.errors import CollectorError
 from collectors.letters import Bounds, Destination, HoldsLetters, Price
-from collectors.powers import MakesQueues, MovesByItself
+from collectors.powers import MakesQueues, MovesByItself, TellsBounds
 
 from .. import filters
 from ..letters import choosing
@@ -175,6 +175,7 @@ def _destinations(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters
     _unseen(plan, queue, broker, [key for key, one in homes.items() if one is None])
     targets = [one for one in homes.values() if one is not None]
     _shared(plan, broker, targets)
+    _bounded(plan, broker, list(homes))
     _at_the_other_end(plan, replay, targets)
 
 
@@ -194,6 +195,18 @@ def _shared(plan: Plan, broker: HoldsLetters, targets: Sequence[Queue]) -> None:
     reached = {tuple(broker.receivers(Destination(one.key)) or ()) for one in targets[:5]}
     for names in sorted(names for names in reached if len(names) > 1):
         plan.warnings.append(f"One place for all of its groups: {', '.join(names[:20])} each get every copy.")
+
+
+def _bounded(plan: Plan, broker: HoldsLetters, keys: Sequence[str]) -> None:
+    """Say where a destination that is full pushes its oldest out for what comes: those would be lost by a replay."""
+    if not isinstance(broker, TellsBounds):
+        return
+    for key in keys[:5]:
+        told = broker.bounded(key)
+        if told is None:
+            continue
+        plan.warnings.append(told.sentence)
+        plan.loses |= told.lost and (told.room is None or plan.count is None or plan.count > told.room)
 
 
 def _at_the_other_end(plan: Plan, replay: Replay, targets: Sequence[Queue]) -> None:
@@ -362,7 +375,7 @@ def _time(plan: Plan, replay: Replay, queue: Queue) -> None:
 
 def _confirm(plan: Plan, replay: Replay) -> None:
     many = plan.count is None or plan.count > MANY or "all" in replay.selection
-    if plan.wide or (replay.deed == Replay.Deed.DELETE and many):
+    if plan.wide or plan.loses or (replay.deed == Replay.Deed.DELETE and many):
         plan.confirm = plan.count if plan.count is not None else plan.of
         if plan.confirm is None:
             plan.refused = plan.refused or "How many messages this concerns cannot be told now; so it is not begun."

@@ -19,6 +19,7 @@ class Plan:
     seconds        estimate, until the last is sent; None = it cannot be told
     pace           messages a second without a limit, and pace_known_by: whence, in words; None = it is not known
     beyond         of a deletion: there may not be room to keep a copy of all
+    loses          there may be no room for all where they go, and the broker throws away what is beyond
     confirm        the number that has to be typed to start; None = none
     staging        how the rest could be moved aside first, where the queue is too long for the choice; "" = needless
     own_move       how the broker could move all of them by itself, and what it cannot; "" = it does not fit here
@@ -50,6 +51,7 @@ class Plan:
     own_name: str = ""
     own_fastest: int | None = None
     beyond: bool = False
+    loses: bool = False
     confirm: int | None = None
     refused: str = ""
     warnings: list[str] = field(default_factory=list)

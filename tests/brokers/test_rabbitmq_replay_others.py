@@ -11,9 +11,13 @@ from typing import Any
 
 import pytest
 
+from dashboard.models import Queue
 from dashboard.replay.guards import Limits
-from tests.brokers.rabbitmq_letters import QUORUM, declare, put, waiting
+from tests.brokers.rabbitmq_letters import QUORUM, declare, key, put, waiting
+from tests.brokers.rabbitmq_polls import polling
+from tests.dashboard.letterbox import Watched
 from tests.dashboard.replays import Desk, order, run
+from tests.dashboard.web import Api, operator_api, web  # noqa: F401
 from tests.servers.rabbitmq import Node
 
 pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq]
@@ -112,3 +116,50 @@ def test_a_trial_that_comes_back_is_seen_although_others_take_as_many(
         desk = run(tmp_path / "j", order(*shop, trial=5, limits=limits), url=rabbitmq_node.url(vhost=vhost))
     assert desk.state == "stopped" and desk.reason == "5 of the trial of 5 came back.", (desk.reason, desk.counts)
     assert waiting(rabbitmq_node, vhost, "dead") == len(BODIES) - 5
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("bounds", "said", "confirm"),
+    [
+        ({"x-max-length": 10}, "orders holds at most 10 messages; beyond that RabbitMQ drops the oldest", 40),
+        ({"x-max-length": 100}, "orders holds at most 100 messages", None),
+    ],
+)
+def test_a_destination_that_would_throw_letters_away_asks_for_the_count(
+    rabbitmq_node: Node,
+    vhost: str,
+    operator_api: Api,  # noqa: F811
+    bounds: dict[str, Any],
+    said: str,
+    confirm: int | None,
+) -> None:
+    """RabbitMQ confirms a copy and drops what was there before it: nobody would hear of that."""
+    declare(rabbitmq_node, vhost, "dead")
+    declare(rabbitmq_node, vhost, "orders", bounds)
+    put(rabbitmq_node, vhost, "dead", BODIES)
+    while confirm is None and "messages_ready" not in rabbitmq_node.api("GET", f"queues/{vhost}/orders"):
+        time.sleep(0.1)  # RabbitMQ does not count a new queue at once
+    box = Watched("rabbit", "rabbitmq", rabbitmq_node.url(vhost=vhost))
+    box.poll()
+    dead, orders = (Queue.objects.get(broker=box.broker, key=key(vhost, name)).pk for name in ("dead", "orders"))
+    asked = {"queue_id": dead, "selection": {"all": True}, "to": {"queue_id": orders}}
+    made = operator_api.send("post", "replays", asked, 201)
+    assert made["planned"]["confirm"] == confirm, made["planned"]
+    assert any(said in one for one in made["planned"]["warnings"])
+    if confirm is not None:
+        refused = operator_api.send("post", f"replays/{made['id']}/start", status=400)["error"]
+        assert refused["field"] == "confirm" and "40" in refused["message"]
+
+
+def test_what_becomes_of_letters_beyond_a_bound(rabbitmq_node: Node, vhost: str) -> None:
+    bounds = [
+        {"x-max-length-bytes": 100}, {"x-max-length": 10} | BACK, {"x-max-length": 10, "x-overflow": "reject-publish"},
+        {"x-message-ttl": 10_000},
+    ]  # fmt: skip
+    with polling(rabbitmq_node.url(vhost=vhost)) as broker:
+        told = [broker.bounded(declare(rabbitmq_node, vhost, f"q{n}", one)) for n, one in enumerate(bounds)]
+    first, second = told[0], told[1]
+    assert first is not None and first.lost and first.room is None and "100 bytes; beyond that" in first.sentence
+    assert second is not None and not second.lost and "moves the oldest to the exchange ''" in second.sentence
+    assert told[2:] == [None, None]

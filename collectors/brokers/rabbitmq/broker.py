@@ -8,6 +8,7 @@ from typing import Any
 
 from collectors.errors import BadURL
 from collectors.letters import Bounds, Destination, Look, Price
+from collectors.powers import Bounded
 from collectors.protocol import Check, Cost, Poll
 from collectors.url import BrokerURL
 
@@ -121,6 +122,10 @@ class RabbitMQ:
 
     def receivers(self, to: Destination, beside: str = "") -> list[str] | None:
         return self._letters.receivers(to, beside)
+
+    def bounded(self, key: str) -> Bounded | None:
+        """Out of the management API, at most a minute old."""
+        return self._letters.bounded(key)
 
     def exchanges(self, key: str) -> list[str]:
         return self._letters.exchanges(key)

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from collectors.errors import CollectorError, NotSupported
 from collectors.letters import Bounds, Destination, Look, Price
+from collectors.powers import Bounded
 from collectors.protocol import Check
 from collectors.url import BrokerURL
 
@@ -85,6 +86,10 @@ class Letters:
     def receivers(self, to: Destination, beside: str = "") -> list[str] | None:
         where = queue_key(beside)
         return self._around.receivers(to, where[0] if where is not None else self._vhost)
+
+    def bounded(self, key: str) -> Bounded | None:
+        where = queue_key(key)
+        return None if where is None else self._around.bounded(where)
 
     def exchanges(self, key: str) -> list[str]:
         where = queue_key(key)

@@ -8,6 +8,7 @@ from typing import Any
 
 from collectors.errors import AccessRefused, BadAnswer, CollectorError, NotSupported
 from collectors.letters import Destination
+from collectors.powers import Bounded
 
 from .inventory import queue_key, sample_name
 from .management import WITHOUT_STATISTICS, Management, Row, key_of
@@ -56,6 +57,24 @@ class Surroundings:
         row = self._row(where)
         overflow = str(effective(row).get("overflow", "")) if row is not None else ""
         return overflow.startswith("reject-publish")
+
+    def bounded(self, where: QueueKey) -> Bounded | None:
+        """Whether a queue pushes its oldest out for what comes when it is full. Raises nothing."""
+        row = self._row(where)
+        settings = effective(row) if row is not None else {}
+        most, size = (settings.get(name) for name in ("max-length", "max-length-bytes"))
+        if row is None or row.get("type") == "stream" or (most is None and size is None):
+            return None
+        if str(settings.get("overflow", "")).startswith("reject-publish"):
+            return None
+        exchange, ready = settings.get("dead-letter-exchange"), row.get("messages_ready")
+        bound = f"{most:,} messages" if isinstance(most, int) else f"{size} bytes"
+        beyond = "drops the oldest" if exchange is None else f"moves the oldest to the exchange '{exchange}'"
+        room = max(0, most - ready) if isinstance(most, int) and isinstance(ready, int) and size is None else None
+        return Bounded(
+            f"{sample_name(*where)} holds at most {bound}; beyond that RabbitMQ {beyond}, and tells nobody.",
+            exchange is None, room,
+        )  # fmt: skip
 
     # --- where messages go ---------------------------------------------------------------------------------------
     def receivers(self, to: Destination, vhost: str) -> list[str] | None:
