@@ -144,7 +144,7 @@ def test_rabbitmq(rabbit: House, tmp_path: Path, seed: int) -> None:
     schedule(rabbit, tmp_path / "j", seed)
 
 
-@pytest.mark.parametrize("seed", (2,))
+@pytest.mark.parametrize("seed", (2, 3))
 @pytest.mark.rabbitmq
 def test_rabbitmq_quorum(quorum: House, tmp_path: Path, seed: int) -> None:
     schedule(quorum, tmp_path / "j", 100 + seed)

@@ -151,7 +151,8 @@ def test_letters_that_are_taken_out_of_sight_meanwhile_are_waited_for(
     """A console receives ten when the replay has begun, and lets them come back by themselves."""
     dead, orders, path = peer.key(f"dead{kind}"), peer.key(f"orders{kind}"), tmp_path / "journal"
     one = runner(path, order(dead, orders), desk := Desk(), url=peer.url())
-    rest, what = one._rest, {"QueueUrl": url_of(peer, dead), "MaxNumberOfMessages": 10, "VisibilityTimeout": 5}
+    monkeypatch.setattr("dashboard.replay.hidden.HELD_ON", 20.0)
+    rest, what = one._rest, {"QueueUrl": url_of(peer, dead), "MaxNumberOfMessages": 10, "VisibilityTimeout": 12}
     monkeypatch.setattr(one, "_rest", lambda: (peer.client().receive_message(**what), rest()))
     one.run()
     one.journal.close()
