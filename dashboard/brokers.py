@@ -87,7 +87,7 @@ def save_broker(
     row.kind, row.safe_url = kind_of(url), url.safe
     row.secret_url = encrypt(url.text)
     said = interval if interval is not None else url.interval
-    row.interval = _interval(said if said is not None else broker.interval if broker else DEFAULT_INTERVAL)
+    row.interval = checked_interval(said if said is not None else broker.interval if broker else DEFAULT_INTERVAL)
     if look_only is not None:
         row.look_only = look_only
     elif url.get("look_only"):
@@ -178,7 +178,8 @@ def _name(name: str) -> str:
     return name
 
 
-def _interval(interval: float) -> float:
+def checked_interval(interval: float) -> float:
+    """Seconds between two polls. Raises BrokerRefused beyond bounds."""
     if not LEAST_INTERVAL <= interval <= LONGEST_INTERVAL:
         raise BrokerRefused(
             "interval", f"The interval is {interval:g} s; it must be from {LEAST_INTERVAL:g} to {LONGEST_INTERVAL:g} s."

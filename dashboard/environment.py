@@ -17,12 +17,13 @@ _DURATION = re.compile(r"^(\d+)([smhd])$")
 _SIZE = re.compile(r"^(\d+)([KMGT])B?$")
 _BYTES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 LEAST_KEY = 16  # characters
+LONGEST = 36_500 * 86_400  # seconds
 _UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def text(name: str, default: str = "") -> str:
-    """A variable, white space taken off."""
-    return os.environ.get(name, default).strip()
+    """A variable, white space taken off. One that is empty is not set: so files of containers have it."""
+    return os.environ.get(name, "").strip() or default
 
 
 def secret(name: str) -> str:
@@ -30,10 +31,16 @@ def secret(name: str) -> str:
     path = os.environ.get(f"{name}_FILE")
     if not path:
         return text(name)
+    return _read(f"{name}_FILE", Path(path))
+
+
+def _read(name: str, path: Path) -> str:
     try:
-        return Path(path).read_text().strip()
+        return path.read_text().strip()
     except OSError as error:
-        raise ImproperlyConfigured(f"{name}_FILE points to {path}, which cannot be read: {error.strerror}.") from None
+        raise ImproperlyConfigured(f"{name} points to {path}, which cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} points to {path}, which cannot be read: it is not text.") from None
 
 
 def flag(name: str, default: bool = False) -> bool:
@@ -61,7 +68,9 @@ def seconds(name: str, value: str) -> int:
     match = _DURATION.match(value)
     if not match or int(match[1]) == 0:
         raise ImproperlyConfigured(f"{name} is '{value}'; write a duration such as 90m, 48h or 30d.")
-    return int(match[1]) * _UNIT[match[2]]
+    if (found := int(match[1]) * _UNIT[match[2]]) > LONGEST:
+        raise ImproperlyConfigured(f"{name} is '{value}'; at most a hundred years (36500d) are taken.")
+    return found
 
 
 def size(name: str) -> int | None:
@@ -108,7 +117,7 @@ def folder(name: str, default: str) -> Path:
 
 
 def keys(name: str, text: str) -> list[str]:
-    """The keys of a secret, separated by white space. One that can be guessed encrypts nothing."""
+    """The keys of a secret, separated by white space. One that can be guessed keeps nothing secret."""
     found = text.split()
     for n, key in enumerate(found, start=1):
         if len(key) < LEAST_KEY:
@@ -127,7 +136,7 @@ def kept_secret(name: str, path: Path, make: bool) -> str:
     if value:
         return value
     if path.exists():
-        return path.read_text().strip()
+        return _read(name, path)
     if not make:
         raise ImproperlyConfigured(
             f"{name} must be set when the database is PostgreSQL: every process needs the same one."
@@ -136,7 +145,7 @@ def kept_secret(name: str, path: Path, make: bool) -> str:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:  # another process made it a moment ago
-        return path.read_text().strip()
+        return _read(name, path)
     with os.fdopen(handle, "w") as file:
         file.write(value + "\n")
     return value

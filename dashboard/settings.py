@@ -38,7 +38,9 @@ REDIS_URL = env.url("REDIS_URL", ("redis", "rediss", "unix"))
 # --- Secrets ----------------------------------------------------------------------------------------------------
 DATABASE_URL = env.url("DATABASE_URL", ("postgres", "postgresql", "sqlite"))
 _SHARED = DATABASE_URL.startswith("postgres")
-SECRET_KEY = env.kept_secret("WEIR_SECRET_KEY", WEIR_DATA / "secret_key", make=not _SHARED)
+SECRET_KEY, *SECRET_KEY_FALLBACKS = env.keys(
+    "WEIR_SECRET_KEY", env.kept_secret("WEIR_SECRET_KEY", WEIR_DATA / "secret_key", make=not _SHARED)
+)
 #: One or more keys, newest first, separated by white space: all can read, the first one writes.
 WEIR_ENCRYPTION_KEYS = env.keys(
     "WEIR_ENCRYPTION_KEY", env.kept_secret("WEIR_ENCRYPTION_KEY", WEIR_DATA / "encryption_key", make=not _SHARED)

@@ -56,6 +56,25 @@ def test_a_missing_secret_file_is_said(monkeypatch, tmp_path):
     monkeypatch.setenv("WEIR_SECRET_KEY_FILE", str(tmp_path / "none"))
     with pytest.raises(ImproperlyConfigured, match="WEIR_SECRET_KEY_FILE"):
         env.secret("WEIR_SECRET_KEY")
+    (tmp_path / "none").write_bytes(b"\xff\xfe")
+    with pytest.raises(ImproperlyConfigured, match="it is not text"):
+        env.secret("WEIR_SECRET_KEY")
+    with pytest.raises(ImproperlyConfigured, match="a hundred years"):
+        env.seconds("WEIR_RETENTION_RAW", "36501d")
+
+
+def test_what_is_empty_is_not_set(monkeypatch):
+    for name in ("WEIR_LOG_FORMAT", "WEIR_RETENTION_RAW", "WEIR_DATA"):
+        monkeypatch.setenv(name, " ")
+    assert env.choice("WEIR_LOG_FORMAT", ("text", "json"), "text") == "text"
+    assert env.duration("WEIR_RETENTION_RAW", "48h") == 48 * 3600 and env.text("WEIR_DATA", ".weir") == ".weir"
+
+
+def test_the_secret_key_is_changed_by_naming_the_old_one_behind_the_new(tmp_path):
+    told = "from dashboard import settings as s; print(s.SECRET_KEY, s.SECRET_KEY_FALLBACKS)"
+    environment = {**os.environ, "WEIR_DATA": str(tmp_path), "WEIR_SECRET_KEY": f"{'n' * 16} {'o' * 16}"}
+    done = subprocess.run([sys.executable, "-c", told], env=environment, capture_output=True, text=True)
+    assert done.stdout == f"{'n' * 16} ['{'o' * 16}']\n" and not done.stderr
 
 
 def test_a_secret_is_made_once_and_only_its_owner_reads_it(monkeypatch, tmp_path):

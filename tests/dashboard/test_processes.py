@@ -100,6 +100,17 @@ def test_up_refuses_a_wrong_broker_url_without_showing_its_password(start):
     assert process.child.returncode == 1 and "'nonsense'" in errors and "hunter2" not in errors
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("option", "value", "code", "words"),
+    [("--port", "65536", 2, "port"), ("--interval", "0", 1, "from 1 to 3600"), ("--broker", "redis://h/x", 1, "'x'")],
+)
+def test_up_refuses_what_cannot_be(start, option, value, code, words):
+    process = start("manage.py", "up", "--no-demo", option, value)
+    _, errors = process.child.communicate(timeout=60)
+    assert process.child.returncode == code and words in errors and "Traceback" not in errors
+
+
 @pytest.mark.parametrize("command", ["collect", "work"])
 def test_a_process_apart_refuses_to_start_without_redis(start, command):
     process = start("manage.py", command, REDIS_URL="")
@@ -120,7 +131,7 @@ def database_of_a_team() -> Iterator[dict[str, str]]:
     with postgresql.running() as url:
         yield {
             "DATABASE_URL": url,
-            "WEIR_SECRET_KEY": "a secret for tests " * 4,
+            "WEIR_SECRET_KEY": "a-secret-for-tests-" * 4,
             "WEIR_ENCRYPTION_KEY": "another-one-" * 4,
         }
 
@@ -161,7 +172,7 @@ def test_the_first_command_of_all_may_be_any_and_two_at_once(start):
 
 
 def test_a_database_that_does_not_answer_is_a_sentence(start):
-    shared = {"WEIR_SECRET_KEY": "a secret for tests " * 4, "WEIR_ENCRYPTION_KEY": "another-one-" * 4}
+    shared = {"WEIR_SECRET_KEY": "a-secret-for-tests-" * 4, "WEIR_ENCRYPTION_KEY": "another-one-" * 4}
     process = start("manage.py", "queues", DATABASE_URL=f"postgres://weir@127.0.0.1:{free_port()}/none", **shared)
     _, errors = process.child.communicate(timeout=60)
     assert process.child.returncode == 1 and errors.startswith(

@@ -13,7 +13,7 @@ from django.core.management.base import CommandError
 from django.db import connection
 
 from dashboard import nearby, processes
-from dashboard.brokers import BrokerRefused, save_broker
+from dashboard.brokers import BrokerRefused, checked_interval, save_broker
 from dashboard.configured import from_environment, settle
 from dashboard.management.base import DataCommand
 from dashboard.models import Broker, User
@@ -32,6 +32,13 @@ def _save_demo(url: str, name: str) -> None:
     save_broker(url, name=name, managed_by=Managed.DEMO, paused=False, broker=known)
 
 
+def port(text: str) -> int:
+    """A port, for argparse. Raises ValueError."""
+    if not 0 <= int(text) < 65536:
+        raise ValueError(text)
+    return int(text)
+
+
 class Command(DataCommand):
     help = (
         "Run all of Weir in one process: migrate, then web, collector and worker. Prints one line with the address "
@@ -41,7 +48,7 @@ class Command(DataCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-        parser.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000; 0 = any free one)")
+        parser.add_argument("--port", type=port, default=8000, help="port to listen on (default 8000; 0 = any free)")
         parser.add_argument("--data", metavar="DIR", help="folder for databases and keys (default .weir)")
         parser.add_argument("--broker", metavar="URL", action="append", default=[], help="a broker; may be repeated")
         parser.add_argument(
@@ -55,12 +62,14 @@ class Command(DataCommand):
         with ExitStack() as stack:
             try:
                 self._run(stack, options)
-            except (ImproperlyConfigured, StoreError) as error:
+            except (BrokerRefused, ImproperlyConfigured, StoreError) as error:
                 raise CommandError(str(error)) from None
 
     def _run(self, stack: ExitStack, options: dict[str, Any]) -> None:
         processes.all_in_one()
         self._may_listen_on(options["host"])
+        if options["interval"] is not None:
+            checked_interval(options["interval"])
         from_environment(above=settle(options["broker"], Managed.COMMAND_LINE, options["interval"]))
         self._offer(stack, options["demo"])
         self._serve(stack, options["host"], options["port"])
