@@ -115,4 +115,4 @@ _S = Replay.State
 ACTIVE = (_S.TRIAL, _S.RAMPING, _S.RUNNING, _S.YIELDING, _S.WATCHING)
 OVER = (_S.DONE, _S.STOPPED, _S.FAILED)
 #: Plans that were dropped before anybody started them: kept for the audit, not shown in lists.
-DROPPED = models.Q(state=_S.STOPPED, started_at=None)
+DROPPED = models.Q(state__in=(_S.STOPPED, _S.FAILED), started_at=None)

@@ -36,7 +36,7 @@ def editable(queue: Queue, key: str) -> dict[str, Any]:
     return {
         "body": body,
         "why_not": why_not,
-        "headers": headers.editable(letter.headers, masking),
+        "headers": headers.editable(letter.headers, masking, headers.types_of(letter.properties)),
         "may_add": bool(letter.headers) or queue.broker.kind != "redis",  # whose lists hold bodies alone
     }
 
@@ -59,7 +59,7 @@ def merged(queue: Queue, key: str, text: str | None, asked: Mapping[str, Any]) -
     """What a copy is sent with: its body, None = as it is, and the headers that differ. Raises DeedRefused."""
     letter, masking = original(queue, key), Masking.load()
     body = None if text is None else _merged_body(letter, masking, queue.name, text)
-    changed = headers.merged(letter.headers, asked, masking)
+    changed = headers.merged(letter.headers, asked, masking, headers.types_of(letter.properties))
     if not changed and body in (None, letter.body):
         raise DeedRefused("edit", "Nothing of it was changed: replay it without an edit.")
     return body, changed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from collectors.decoding import tree, visible
@@ -32,6 +32,8 @@ _KINDS: tuple[tuple[type, str], ...] = (
     (bytes, "bytes"),
 )
 _KINDS += ((Mapping, "table"),)
+_TYPE = "type of "  # begins a property of a letter that tells the type of a header
+_NO_TYPES: Mapping[str, str] = {}
 _CUT = "…"  # stands for what was too large to be kept
 #: For the kinds that nobody can type.
 _FIXED = {"bytes": "bytes", "table": "a table", "list": "a list", "nothing": "no value"}
@@ -42,15 +44,24 @@ def reserved(name: str) -> bool:
     return name in STAMPS or name in _ROUTING or name.lower().startswith((*_RESERVED, "x-stream-"))
 
 
-def editable(headers: Mapping[str, Any], masking: Masking) -> list[dict[str, Any]]:
-    """Headers as a form shows them: `fixed` says why one cannot be changed, "" = it can; `stays`: nor taken away."""
+def editable(
+    headers: Mapping[str, Any], masking: Masking, types: Mapping[str, str] = _NO_TYPES
+) -> list[dict[str, Any]]:
+    """Headers as a form shows them: `fixed` says why one cannot be changed, "" = it can; `stays`: nor taken away.
+
+    `types`: what the broker calls the type of a header, where it has words for that."""
     masked = masking.headers(headers)
     names = [name for name in headers if not reserved(name) and name != _CUT]
-    return [_shown(name, headers[name], masked[name]) for name in names]
+    return [_shown(name, headers[name], masked[name], types.get(name, "")) for name in names]
 
 
-def _shown(name: str, value: Any, masked: Any) -> dict[str, Any]:
-    kind, text, hidden, unsure = kind_of(value), _text(masked), masked != value, visible(name) != name
+def types_of(properties: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The broker's own words for types, by header, as a letter's properties tell them."""
+    return {label.removeprefix(_TYPE): type_ for label, type_ in properties if label.startswith(_TYPE)}
+
+
+def _shown(name: str, value: Any, masked: Any, type_: str) -> dict[str, Any]:
+    kind, text, hidden, unsure = kind_of(value, type_), _text(masked), masked != value, visible(name) != name
     fixed = _FIXED.get(kind, "")
     if hidden:
         fixed = "masked"
@@ -60,10 +71,12 @@ def _shown(name: str, value: Any, masked: Any) -> dict[str, Any]:
     return {"name": visible(name), "kind": kind, "value": told, "fixed": fixed, "stays": hidden or unsure}
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: Any, type_: str = "") -> str:
     """The type of a header, in a word."""
     if value is None:
         return "nothing"
+    if isinstance(value, str) and type_.startswith("Number"):  # SQS's, which may be longer than a float holds
+        return "number"
     return next((word for type_, word in _KINDS if isinstance(value, type_)), "list")
 
 
@@ -79,7 +92,9 @@ def checked(headers: Mapping[str, Any], field: str = "edit") -> dict[str, Any]:
     return dict(headers)
 
 
-def merged(before: Mapping[str, Any], asked: Mapping[str, Any], masking: Masking) -> dict[str, Any]:
+def merged(
+    before: Mapping[str, Any], asked: Mapping[str, Any], masking: Masking, types: Mapping[str, str] = _NO_TYPES
+) -> dict[str, Any]:
     """The headers that differ from those of the original, of the types that they had. Raises DeedRefused."""
     masked, changed = masking.headers(before), {}
     for name, value in checked(asked).items():
@@ -89,19 +104,23 @@ def merged(before: Mapping[str, Any], asked: Mapping[str, Any], masking: Masking
             continue
         if masked[name] != before[name]:
             raise DeedRefused("edit", f"The header {name[:100]} is masked: it cannot be changed or taken away.")
-        told = None if value is None else _alike(name, value, before[name])
+        told = None if value is None else _alike(name, value, before[name], types.get(name, ""))
         if value is None or told != before[name]:
             changed[name] = told
     return changed
 
 
-def _alike(name: str, value: Any, before: Any) -> Any:
+def _alike(name: str, value: Any, before: Any, type_: str) -> Any:
     """A value as the type that a header has. Raises DeedRefused where it is none of that type."""
     kind = kind_of(before)
     if kind in _FIXED and before is not None:
         raise DeedRefused("edit", f"The header {name[:100]} is {_FIXED[kind]}: it can be taken away, not changed.")
     if isinstance(before, str):
-        return value if isinstance(value, str) else json.dumps(value)
+        told = value if isinstance(value, str) else json.dumps(value)
+        if kind_of(before, type_) == "number":
+            _number(name, told.strip(), whole=False)
+            return told.strip()
+        return told
     text = value.strip() if isinstance(value, str) else json.dumps(value)
     if isinstance(before, bool):
         if text not in ("true", "false"):

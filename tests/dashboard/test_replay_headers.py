@@ -51,6 +51,15 @@ def test_what_is_typed_has_the_type_that_the_header_had():
     assert headers.merged(BEFORE, {"tenant": "acme", "attempt": "3", "vip": True}, MASKS) == {}
 
 
+def test_numbers_that_a_broker_tells_as_text_stay_numbers():
+    types = headers.types_of((("message id", "x"), ("type of price", "Number"), ("type of kind", "String.custom")))
+    before = {"price": "12.50", "kind": "k"}
+    assert [one["kind"] for one in headers.editable(before, MASKS, types)] == ["number", "text"]
+    assert headers.merged(before, {"price": " 13.750 ", "kind": "2"}, MASKS, types) == {"price": "13.750", "kind": "2"}
+    with pytest.raises(DeedRefused, match="The header price is a number, and 'dear' is none"):
+        headers.merged(before, {"price": "dear"}, MASKS, types)
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
