@@ -39,10 +39,10 @@ def worlds_of_its_own():
 #: Files of which the quick part takes nothing, because each of them takes many seconds as a whole.
 LONG = (
     "brokers/test_sqs_", "brokers/test_redis_letters", "collectors/test_poller", "collectors/test_rabbitmq_http",
-    "dashboard/test_access_urls", "dashboard/test_api_hostile", "dashboard/test_demo.py", "dashboard/test_history",
-    "dashboard/test_processes",
-    "dashboard/test_replay_api", "dashboard/test_replay_command", "dashboard/test_replay_runner",
-    "dashboard/test_telling",
+    "dashboard/people/test_access_urls", "dashboard/api/test_api_hostile", "dashboard/demo/test_demo.py",
+    "dashboard/store/test_history", "dashboard/test_processes",
+    "dashboard/replay/test_replay_api", "dashboard/replay/test_replay_command", "dashboard/replay/test_replay_runner",
+    "dashboard/alerts/test_telling",
 )  # fmt: skip
 
 

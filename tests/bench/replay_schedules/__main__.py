@@ -1,7 +1,7 @@
 """Thousands of random schedules of crashes, cuts, pauses and take-overs: `python -m tests.bench.replay_schedules`.
 
-On the memory broker by default, each schedule as in tests/dashboard/test_replay_schedules.py, with seeds of its own;
-with `--broker` on RabbitMQ, quorum queues, Valkey or an emulator of SQS, as in tests/brokers/test_replay_schedules.py.
+On the memory broker by default, each schedule as in tests/dashboard/replay/test_replay_schedules.py, with seeds of its
+own; with `--broker` on RabbitMQ, quorum queues, Valkey or an emulator of SQS (tests/brokers/test_replay_schedules.py).
 `--rabbitmq-restarts N`: durable queues of RabbitMQ whose node is stopped and started so often while letters move;
 `--valkey-restarts N`: a Valkey that writes always, killed as often. What is found is printed at the end: schedules,
 lives, messages, copies that were named as possibly double; any message that is not where its journal says ends the run
@@ -31,9 +31,9 @@ from collectors.brokers import memory  # noqa: E402
 from dashboard.replay import hidden, passes  # noqa: E402
 from tests.brokers.rabbitmq_letters import QUORUM, declare, put  # noqa: E402
 from tests.brokers.test_replay_schedules import House, restarts_of_valkey, schedule  # noqa: E402
+from tests.dashboard.replay.test_replay_schedules import one_schedule  # noqa: E402
 from tests.dashboard.replay_child import DONE, begin  # noqa: E402
 from tests.dashboard.replays import check_nothing_lost  # noqa: E402
-from tests.dashboard.test_replay_schedules import one_schedule  # noqa: E402
 from tests.servers.rabbitmq import Node, rabbitmq_nodes  # noqa: E402
 from tests.servers.redis import running  # noqa: E402
 from tests.servers.sqs import ministack  # noqa: E402

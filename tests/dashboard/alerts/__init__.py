@@ -1,0 +1,1 @@
+"""Rules, incidents, silences, and who is told."""

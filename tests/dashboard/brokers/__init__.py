@@ -1,0 +1,1 @@
+"""Brokers: saved, polled, carried along, their pages."""

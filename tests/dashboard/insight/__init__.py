@@ -1,0 +1,1 @@
+"""States, forecasts, capacity, flow, and the columns they are worked out from."""

@@ -1,0 +1,1 @@
+"""The inbox of dead letters: looks, causes, masks, pages, command."""

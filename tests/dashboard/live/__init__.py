@@ -1,0 +1,1 @@
+"""Frames, the hub, the bus, live pages."""

@@ -1,0 +1,1 @@
+"""Queues: found, filtered, marked, gone; their pages and command."""

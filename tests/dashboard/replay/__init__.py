@@ -1,0 +1,1 @@
+"""Plans, journals, runners, and what they survive."""

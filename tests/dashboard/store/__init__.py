@@ -1,0 +1,1 @@
+"""Samples: kept, sealed, rolled up, dropped, damaged, exported."""
