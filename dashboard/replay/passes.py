@@ -8,10 +8,11 @@ what is now sent, what is about to be sent. Only then does it send and remove.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from collectors.errors import Busy, CollectorError, Expired
-from collectors.letters import Lease, Outcome, Receipt, Taken
+from collectors.letters import Destination, Lease, Outcome, Receipt, Taken
 
 from . import clock
 from .guards import REFUSED_IN_A_ROW, Pace
@@ -65,7 +66,9 @@ class Pass:
         self._most_underway = LEAST_UNDERWAY
         self._counted, self._counted_at = 0, clock.now()  # confirmed since then
         self._ending = False
-        self._unsure = self._refused = 0
+        self._unsure = 0
+        self._going: dict[int, Destination] = {}  # tag -> where its copy is sent
+        self.refused: Counter[Destination] = Counter()  # in a row, by each; the next pass goes on with it
         self._empty = self._hidden = False
         self._asked: list[str] | None = None
         left = lease.until - time.time()
@@ -90,7 +93,7 @@ class Pass:
         """Why nothing more is to be taken."""
         if not self.go_on():
             return End.ORDERS
-        if self._refused >= REFUSED_IN_A_ROW:
+        if self._barred and self.task.to is not None:
             return End.REFUSED
         if self._unsure:
             return End.BROKEN
@@ -110,9 +113,14 @@ class Pass:
         """What came of the last copies may be a better reason."""
         if self._unsure and end is not End.ORDERS:
             return End.BROKEN
-        if self._refused >= REFUSED_IN_A_ROW:
+        if self._barred and end in (End.OVER, End.FULL):
             return End.REFUSED
         return End.LIMIT if end is End.OVER and self._sorter.at_limit else end
+
+    @property
+    def _barred(self) -> set[Destination]:
+        """Destinations that take nothing: where letters go to several, the others are served all the same."""
+        return {to for to, count in self.refused.items() if count >= REFUSED_IN_A_ROW}
 
     @property
     def missing(self) -> int:
@@ -171,6 +179,7 @@ class Pass:
             self.journal.commit()
             raise
         self._underway.update(zip((parcel.tag for parcel in batch.parcels), numbers, strict=True))
+        self._going.update((parcel.tag, parcel.to) for parcel in batch.parcels)
         self.sent += len(numbers)
         self.pace.spent(len(numbers))
 
@@ -214,6 +223,9 @@ class Pass:
             if n is None:
                 continue
             self._counted += 1
+            to = self._going.pop(receipt.tag)
+            if receipt.outcome in (Outcome.SENT, Outcome.REMOVED):
+                self.refused.pop(to, None)
             if receipt.outcome is Outcome.SENT:
                 if not self._confirmed:
                     self._confirmed_at = clock.now()
@@ -222,21 +234,19 @@ class Pass:
                 del self._underway[receipt.tag]
                 moved.append(n)
             else:
-                self._went_wrong(receipt, n)
-        if self._confirmed or moved:
-            self._refused = 0
+                self._went_wrong(receipt, n, to)
         if moved:
             self.journal.move(moved, State.SENDING, State.REMOVED)
         if (passed := clock.now() - self._counted_at) > HALF:
             self._most_underway = max(LEAST_UNDERWAY, int(self._counted / passed * HALF))
             self._counted, self._counted_at = 0, clock.now()
 
-    def _went_wrong(self, receipt: Receipt, n: int) -> None:
+    def _went_wrong(self, receipt: Receipt, n: int, to: Destination) -> None:
         del self._underway[receipt.tag]
         self.why = receipt.why
         self.held += 1
         if receipt.outcome is Outcome.REFUSED:
-            self._refused += 1
+            self.refused[to] += 1
             self.sent -= 1
             self._sorter.refused(n)
             self.journal.end(n, State.SENDING, State.FAILED, receipt.why or "The destination refused it.")
@@ -272,10 +282,19 @@ class Pass:
         if handles := {one.tag: one.handle for one in taken if one.handle}:
             self._hidden = True
             self.journal.hold(handles)
-        batch = self._sorter.sort(taken)
+        batch = self._without_barred(self._sorter.sort(taken))
         self.held += len(taken) - len(batch.parcels) - len(batch.removals)
         self.met |= bool(batch.parcels or batch.removals)
         return batch
+
+    def _without_barred(self, batch: Batch) -> Batch:
+        """What would go to where nothing is taken stays in our hands, and goes back at the end."""
+        if not (barred := self._barred):
+            return batch
+        pairs = list(zip(batch.parcels, batch.numbers, strict=True))
+        self._sorter.unsent(Batch([], [n for parcel, n in pairs if parcel.to in barred]))
+        kept = [(parcel, n) for parcel, n in pairs if parcel.to not in barred]
+        return Batch([parcel for parcel, _ in kept], [n for _, n in kept], batch.removals)
 
     def _take(self, room: int) -> Sequence[Taken]:
         if self.lease.random and self.task.named:

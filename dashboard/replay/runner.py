@@ -8,13 +8,14 @@ full, waits for its next turn at a slow rate, or is paused, every letter lies in
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from collectors.errors import CollectorError, Expired
-from collectors.letters import Bounds, Lease
+from collectors.letters import Bounds, Destination, Lease
 
 from . import clock, hidden, returns
 from .guards import Pace, too_many_back
@@ -61,6 +62,7 @@ class Runner:
         self._crowded_at, self._crowded = 0.0, ""
         self._failing_since: float | None = None
         self._sent_before, self._tries, self._broken = journal.counts.sent, 0, 0
+        self._refused: Counter[Destination] = Counter()
 
     # --- the whole -----------------------------------------------------------------------------------------------
     def run(self) -> None:
@@ -268,7 +270,7 @@ class Runner:
         self.hidden.begins(lease)
         try:
             one = Pass(lease, self.journal, self.task, self.pace, self._may, limit, self._working)
-            sent = self.journal.counts.sent
+            one.refused, sent = self._refused, self.journal.counts.sent
             end = one.run()
             self._why, self._missing = one.why, one.missing
             self._broken *= self.journal.counts.sent == sent

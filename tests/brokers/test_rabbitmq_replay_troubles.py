@@ -96,6 +96,26 @@ def test_a_destination_that_is_full_refuses_until_its_policy_changes(
     assert check_nothing_lost(path, BODIES, left, arrived) == {} and len(left) == again.counts.failed
 
 
+def test_of_several_destinations_the_one_that_is_gone_holds_up_no_other(
+    rabbitmq_node: Node, vhost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each letter goes to where it died: what is for a queue that is gone stays, and is sent once it is there again."""
+    for name in ("passes.BATCH", "passes.LEAST_UNDERWAY", "passes.MOST_UNDERWAY"):
+        monkeypatch.setattr(f"dashboard.replay.{name}", 50)
+    dead, path, url = declare(rabbitmq_node, vhost, "dead"), tmp_path / "j", rabbitmq_node.url(vhost=vhost)
+    declare(rabbitmq_node, vhost, "orders")
+    for queue, count in (("gone", 300), ("orders", 60), ("gone", 10)):
+        death = {"queue": queue, "reason": "rejected", "count": 1, "exchange": "", "routing-keys": [queue]}
+        put(rabbitmq_node, vhost, "dead", [b"%d" % n for n in range(count)], headers={"x-death": [death]})
+    desk = run(path, order(dead, trial=5), url=url)
+    assert desk.state == "failed" and "There is no queue 'gone'" in desk.reason
+    assert desk.counts.removed == waiting(rabbitmq_node, vhost, "orders") == 60 and 100 <= desk.counts.failed <= 150
+    declare(rabbitmq_node, vhost, "gone")
+    again = run(path, order(dead, trial=5), url=url)
+    assert again.state == "done" and waiting(rabbitmq_node, vhost, "gone") == 310 - again.counts.failed
+    assert waiting(rabbitmq_node, vhost, "dead") == again.counts.failed == desk.counts.failed
+
+
 def until_it_holds(node: Node, vhost: str, policy: str) -> None:
     while (node.api("GET", f"queues/{vhost}/orders").get("policy") or "") != policy:
         time.sleep(0.1)
