@@ -225,6 +225,7 @@ class Parcel:
 
     `stamp` None: no stamps. `options`: names out of `HoldsLetters.options` that were chosen.
     `headers`: changed application headers of an edited letter (None removes one); None = as they are.
+    `keeps`: the original is to stay: nothing but a copy is made of it, also where `send` moves else.
     """
 
     tag: int
@@ -233,6 +234,7 @@ class Parcel:
     body: bytes | None = None
     headers: Mapping[str, Any] | None = None
     options: frozenset[str] = frozenset()
+    keeps: bool = False
 
 
 class Lease(Protocol):
@@ -241,7 +243,8 @@ class Lease(Protocol):
     until      epoch seconds at which everything must be settled or given back: at most half of the broker's own limit
     random     letters can be taken by their ids; what is taken is not out of the sight of others
     own_ids    ids are the broker's own: no two letters of this queue ever share one
-    atomic     `send` moves in one step that is either done or not (Redis): its receipts say REMOVED at once
+    atomic     `send` moves in one step that is either done or not (Redis): its receipts say REMOVED at once, but for
+               parcels that keep their originals
     keeps      nothing can be removed: originals stay, in everybody's sight (streams); `remove` raises NotSupported
     most_held  how many letters may be held at once
     lost_until epoch seconds until which letters may be out of sight that nobody can give back: of a take whose answer

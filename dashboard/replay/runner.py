@@ -263,7 +263,7 @@ class Runner:
                 lease.close()
                 raise Stopped("failed", KEEPS)
             self.task = replace(self.task, keeps=True)
-        self.journal.say("atomic", "1" if lease.atomic else "")
+        self.journal.say("atomic", "1" if lease.atomic and not self.task.keeps else "")
         self.journal.say("keeps", "1" if self.task.keeps else "")
         if self.wrap is not None:
             lease = self.wrap(lease, self.journal)

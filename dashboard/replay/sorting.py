@@ -135,7 +135,7 @@ class Sorter:
         self._send_again(taken, n, batch)
 
     def _send_again(self, taken: Taken, n: int, batch: Batch) -> None:
-        if not self._lease.atomic:
+        if not self._lease.atomic or self._task.keeps:
             self._journal.again(n)
         self._resent.add(n)
         self._parcel(taken, n, self._destination(taken), batch)
@@ -191,7 +191,7 @@ class Sorter:
         stamp = Stamp(f"{task.own}.{n}", task.at, task.by) if task.stamps else None
         if stamp is not None and (marks := room_of(taken, task)) < len(STAMPS):
             self._journal.mark(n, marks, "" if marks else contents_of(taken.letter(), task))
-        batch.parcels.append(Parcel(taken.tag, to, stamp, task.body, task.headers, task.options))
+        batch.parcels.append(Parcel(taken.tag, to, stamp, task.body, task.headers, task.options, task.keeps))
         batch.numbers.append(n)
 
 

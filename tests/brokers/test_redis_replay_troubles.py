@@ -86,6 +86,23 @@ def test_what_matches_is_met_although_others_take_what_is_held(
     assert desk.state == "done" and client.llen("orders") == COUNT - 500, desk.counts
 
 
+@pytest.mark.parametrize("kind", ["list", "stream"])
+def test_originals_of_copies_stay(client: redis.Redis, valkey: Server, tmp_path: Path, kind: str) -> None:
+    """Letters are moved in one step here: of what is to be copied that step is not taken."""
+    for n in range(30):
+        if kind == "list":
+            client.lpush("dead", b"letter %d" % n)
+        else:
+            client.xadd("dead", {"body": b"letter %d" % n})
+            client.xgroup_create("orders", "group", "0", mkstream=True) if not n else None
+    what = order("dead", "orders", stamps=False, keeps=True, holds=True, judges=False)
+    desk = run(tmp_path / "j", what, url=valkey.url)
+    assert desk.state == "done" and (desk.counts.sent, desk.counts.removed) == (30, 0)
+    read = client.xrange if kind == "stream" else lambda key: client.lrange(key, 0, -1)
+    dead, orders = read("dead"), read("orders")
+    assert len(dead) == 30 and [one[1] for one in dead] == [one[1] for one in orders]
+
+
 def test_a_queue_that_is_emptied_meanwhile_is_over(
     client: redis.Redis, valkey: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

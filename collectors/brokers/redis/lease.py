@@ -169,7 +169,7 @@ class RedisLease:
             except Unfit as error:
                 self._say([parcel], Outcome.REFUSED, str(error))
         if copies:
-            self._note(self._moves.move(copies))
+            self._note(self._moves.move(copies, parcels[0].keeps))
 
     def settled(self, seconds: float = 1.0) -> Sequence[Receipt]:
         """Redis answers at once, so there is nothing to wait for."""

@@ -48,13 +48,13 @@ class Moves:
         self._tried: set[tuple[bytes, str]] = set()
         self._source, self._own = _source(shelf)
 
-    def move(self, copies: Sequence[Pair]) -> list[Receipt]:
-        """Every letter with its copy. Raises CollectorError only before anything was sent."""
+    def move(self, copies: Sequence[Pair], keeps: bool = False) -> list[Receipt]:
+        """Every letter with its copy; `keeps`: copies alone. Raises CollectorError only before anything was sent."""
         why = self._forbidden_here(copies) or self._register([copy for _, copy in copies])
         if why:
             return [Receipt(item.tag, Outcome.REFUSED, why) for item, _ in copies]
-        together = [pair for pair in copies if self._one_slot(pair)]
-        apart = [pair for pair in copies if not self._one_slot(pair)]
+        together = [pair for pair in copies if self._one_slot(pair) and not keeps]
+        apart = [pair for pair in copies if keeps or not self._one_slot(pair)]
         return [*self._in_one_step(together), *self._in_two_steps(apart)]
 
     def move_apart(self, parcels: Sequence[tuple[Item, Parcel]], to: Destination) -> list[Receipt]:
@@ -70,6 +70,10 @@ class Moves:
                     raise ValueError("The message itself has expired; only its id is left.")
                 if len(item.body) != item.size and not shelf.apart.body:
                     raise ValueError(f"It has {size(item.size)}, which is too large to be written anew.")
+                if parcel.keeps:
+                    raise ValueError(
+                        f"A message of {shelf.apart.dialect} lies there under its id alone: no copy is made."
+                    )
                 if parcel.body is not None or parcel.headers or to.exchange is not None:
                     raise ValueError(f"A message of {shelf.apart.dialect} goes back as it is, to one of its queues.")
                 way = shelf.apart.back(item.raw, item.body, to.queue.encode(), now)
