@@ -169,25 +169,29 @@ def _destinations(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters
         plan.warnings.append(
             f"From which queue letters come into {queue.name} is not known: such as do not tell it are left out."
         )
-    plan.destinations = [
-        {"queue_id": one.pk if one else None, "name": one.name if one else visible(key)} for key, one in homes.items()
-    ]
-    _unseen(plan, queue, broker, [key for key, one in homes.items() if one is None])
+    names = _names(queue, homes)
+    plan.destinations = [{"queue_id": one.pk if one else None, "name": names[key]} for key, one in homes.items()]
+    _unseen(plan, queue, broker, {key: names[key] for key, one in homes.items() if one is None})
     targets = [one for one in homes.values() if one is not None]
     _shared(plan, broker, targets)
     _bounded(plan, broker, list(homes))
     _at_the_other_end(plan, replay, targets)
 
 
-def _unseen(plan: Plan, queue: Queue, broker: HoldsLetters, keys: Sequence[str]) -> None:
+def _names(queue: Queue, homes: Mapping[str, Queue | None]) -> dict[str, str]:
+    """What people call them; one that is gone keeps its name here."""
+    gone = [key for key, one in homes.items() if one is None]
+    known = dict(Queue.objects.filter(broker=queue.broker, key__in=gone).values_list("key", "name"))
+    return {key: one.name if one is not None else known.get(key) or visible(key) for key, one in homes.items()}
+
+
+def _unseen(plan: Plan, queue: Queue, broker: HoldsLetters, names: Mapping[str, str]) -> None:
     """Say of places in which letters died and which no poll shows what a copy meets there."""
-    for key in keys[:MOST_UNSEEN]:
+    for key, name in list(names.items())[:MOST_UNSEEN]:
         if broker.receivers(Destination(key), queue.key) == []:
-            plan.warnings.append(
-                f"{visible(key)} is not there any more: what died in it fails unless you say where to."
-            )
+            plan.warnings.append(f"{name} is there no more: what died in it fails unless you say where to.")
         else:
-            plan.warnings.append(f"{visible(key)} is empty now: it begins anew with the first copy.")
+            plan.warnings.append(f"{name} is empty now: it begins anew with the first copy.")
 
 
 def _shared(plan: Plan, broker: HoldsLetters, targets: Sequence[Queue]) -> None:

@@ -140,6 +140,7 @@ class Runner:
             begun = self.journal.counts.sent + sum(map(len, found.sending.values()))
             end = self._pass(limit=max(0, self.order.trial - begun))
             if end in (End.LIMIT, End.OVER):
+                self._none_went()
                 self.journal.say("trial", str(time.time() + self.order.limits.trial_wait))
                 self.journal.commit()
             else:
@@ -150,6 +151,11 @@ class Runner:
         self.journal.say("trial", "done")
         self.journal.commit()
         self.pace = Pace(self.desk.rate, self.order.ramp)
+
+    def _none_went(self) -> None:
+        """A trial that fails as a whole is spared the rest."""
+        if self.journal.counts.failed and not self.journal.counts.sent:
+            raise Stopped("failed", f"Nothing of the trial could be sent: {self._why or 'the report says why.'}")
 
     def _rest(self) -> None:
         while True:
@@ -250,6 +256,8 @@ class Runner:
             said.append(f"{counts.came_back} of {counts.sent} came back.")
         elif unsure:
             said.append(f"Whether any came back is not known: {unsure}")
+        if counts.failed:
+            said.append(f"{counts.failed:,} failed: the report says why of each.")
         return " ".join(said)
 
     # --- passes --------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ function show(row) {
   document.title = `${row.state === "running" && row.total ? `${Math.round((100 * row.sent) / row.total)} % · ` : ""}${find("h1").textContent} · Weir`;
   say("[data-reason]", row.reason);
   say("[data-notes]", row.notes.join(" "));
-  find("[data-reason]").classList.toggle("bad", row.state === "failed");
+  find("[data-reason]").classList.toggle("bad", row.state === "failed" || (row.state === "done" && row.failed > 0));
   find("[data-reason]").classList.toggle("warn", row.state === "stopped" && row.came_back > 0);
   say("[data-trouble]", row.trouble && `${row.trouble} Weir tries again by itself.`);
   const of = row.total === null ? "" : ` of ${count(row.total)}`;

@@ -132,6 +132,13 @@ def test_the_oldest_of_a_queue_that_is_empty_are_none(tmp_path):
     assert desk.state == "done" and (desk.counts.total, in_queue(world, "orders")) == (0, [])
 
 
+def test_a_trial_of_which_nothing_can_be_sent_is_not_followed_by_the_rest(tmp_path):
+    fill(shop(), 4)
+    desk = run(tmp_path / "j", order(to="nowhere", trial=2))
+    assert desk.state == "failed" and desk.reason.startswith("Nothing of the trial could be sent: ")
+    assert len(in_queue(shop(), "orders.dead")) == 4
+
+
 def test_a_destination_that_is_missing_refuses_and_nothing_is_lost(tmp_path):
     bodies = fill(shop(), 150)
     shop().delete("orders")
