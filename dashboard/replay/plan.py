@@ -170,12 +170,14 @@ def _destinations(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters
             f"From which queue letters come into {queue.name} is not known: such as do not tell it are left out."
         )
     names = _names(queue, homes)
-    plan.destinations = [{"queue_id": one.pk if one else None, "name": names[key]} for key, one in homes.items()]
-    _unseen(plan, queue, broker, {key: names[key] for key, one in homes.items() if one is None})
-    targets = [one for one in homes.values() if one is not None]
-    _shared(plan, broker, targets)
+    known = [one for one in homes.values() if one is not None]
+    unseen = _unseen(plan, queue, broker, {key: names[key] for key, one in homes.items() if one is None})
+    told = [name for name in unseen if name not in {one.name for one in known}]
+    plan.destinations = [{"queue_id": one.pk, "name": one.name} for one in known]
+    plan.destinations += [{"queue_id": None, "name": name} for name in told]
+    _shared(plan, broker, known)
     _bounded(plan, broker, list(homes))
-    _at_the_other_end(plan, replay, targets)
+    _at_the_other_end(plan, replay, known)
 
 
 def _names(queue: Queue, homes: Mapping[str, Queue | None]) -> dict[str, str]:
@@ -185,13 +187,19 @@ def _names(queue: Queue, homes: Mapping[str, Queue | None]) -> dict[str, str]:
     return {key: one.name if one is not None else known.get(key) or visible(key) for key, one in homes.items()}
 
 
-def _unseen(plan: Plan, queue: Queue, broker: HoldsLetters, names: Mapping[str, str]) -> None:
-    """Say of places in which letters died and which no poll shows what a copy meets there."""
+def _unseen(plan: Plan, queue: Queue, broker: HoldsLetters, names: Mapping[str, str]) -> list[str]:
+    """What a copy reaches in places in which letters died and which are no queues that a poll shows, by name."""
+    found: list[str] = []
     for key, name in list(names.items())[:MOST_UNSEEN]:
-        if broker.receivers(Destination(key), queue.key) == []:
+        reached = broker.receivers(Destination(key), queue.key)
+        if reached == []:
             plan.warnings.append(f"{name} is there no more: what died in it fails unless you say where to.")
-        else:
-            plan.warnings.append(f"{name} is empty now: it begins anew with the first copy.")
+        elif not reached or name in reached:
+            plan.warnings.append(
+                f"{name} is not seen now, for it is empty or not watched: copies go there all the same."
+            )
+        found += reached or [name]
+    return list(dict.fromkeys([*found, *list(names.values())[MOST_UNSEEN:]]))
 
 
 def _shared(plan: Plan, broker: HoldsLetters, targets: Sequence[Queue]) -> None:

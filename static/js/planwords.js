@@ -27,7 +27,8 @@ export function rowsOf(replay, of) {
 }
 
 /** Of what the time consists, and whence it is known: by the rate that was chosen, or by a pace that was measured. */
-function why({ rate, trial, limits, planned: { pace, pace_known_by: by } }) {
+function why({ rate, trial, limits, planned: { seconds, pace, pace_known_by: by } }) {
+  if (trial && seconds - limits.trial_wait < 1) return ", the wait after the trial";
   const wait = trial ? `, ${duration(limits.trial_wait)} of it the wait after the trial` : "";
   if (pace === null || (rate !== null && rate <= pace)) return wait;
   return `${wait}${wait ? "; at" : ", at"} ${pace < 10 ? pace : count(Math.round(pace))} /s ${by}`;

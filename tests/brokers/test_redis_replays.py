@@ -47,7 +47,9 @@ def test_what_comes_back_is_seen_where_the_source_was_empty(box: Watched, valkey
     made = operator_api.send("post", "replays", asked, 201)
     planned = made["planned"]
     assert planned["destinations"] == [{"queue_id": None, "name": "orders"}]
-    assert "orders is empty now: it begins anew with the first copy." in planned["warnings"]
+    assert (
+        "orders is not seen now, for it is empty or not watched: copies go there all the same." in planned["warnings"]
+    )
     assert "no room for stamps" in planned["stamps"]
     operator_api.send("post", f"replays/{made['id']}/start")
     until(lambda: client.llen("orders") == 4)
@@ -72,3 +74,16 @@ def test_it_yields_to_a_queue_that_is_there_only_since_its_first_copy(
     valkey.client().lpush("orders", *"abcdef")
     box.poll()
     assert desk.crowded(False) == "orders holds 6 messages; the limit is 3."
+
+
+def test_a_stream_in_which_letters_died_is_named_by_its_groups(box: Watched, valkey: Server, operator_api: Api) -> None:  # noqa: F811
+    client = valkey.client()
+    client.xgroup_create("payments", "capture", mkstream=True)
+    for n in range(3):
+        client.xadd("payments.dlq", {"body": f'{{"n": {n}}}'})
+    box.poll()
+    dead = box.queue("payments.dlq")
+    operator_api.send("post", f"queues/{dead.pk}/looks", {"limit": 50}, 201)
+    made = operator_api.send("post", "replays", {"queue_id": dead.pk, "selection": {"all": True}}, 201)
+    assert [one["name"] for one in made["planned"]["destinations"]] == ["payments · capture"]
+    assert not any("is not seen now" in one for one in made["planned"]["warnings"])
