@@ -8,7 +8,6 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.http import HttpRequest
-from ninja import NinjaAPI
 from ninja.renderers import BaseRenderer
 
 from ..snapshot import iso
@@ -32,7 +31,7 @@ from . import (
     views,
     wallboards,
 )
-from .docs import Page
+from .docs import Described, Page
 from .door import Strict
 from .errors import handle_errors
 
@@ -54,7 +53,7 @@ def _written(value: Any) -> str | None:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-api = NinjaAPI(
+api = Described(
     title="Weir",
     version=settings.VERSION,
     description=(

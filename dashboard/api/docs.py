@@ -8,6 +8,32 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from ninja import NinjaAPI
 from ninja.openapi.docs import DocsBase
+from ninja.openapi.schema import OpenAPISchema
+
+_ERROR = {
+    "description": "The error, whatever is wrong.",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorOut"}}},
+}
+_TEXT = {"type": "string"}
+_ERROR_OUT = {
+    "title": "ErrorOut", "type": "object", "required": ["error"],
+    "properties": {"error": {
+        "type": "object", "required": ["code", "message", "field"],
+        "properties": {"code": _TEXT, "message": _TEXT, "field": {"anyOf": [_TEXT, {"type": "null"}]}},
+    }},
+}  # fmt: skip
+
+
+class Described(NinjaAPI):
+    """An API whose description says of every call how it answers when something is wrong."""
+
+    def get_openapi_schema(self, **kwargs: Any) -> OpenAPISchema:
+        schema = super().get_openapi_schema(**kwargs)
+        schema["components"]["schemas"]["ErrorOut"] = _ERROR_OUT
+        for methods in schema["paths"].values():
+            for call in methods.values():
+                call["responses"]["default"] = _ERROR
+        return schema
 
 
 class Page(DocsBase):
@@ -38,7 +64,7 @@ def _call(method: str, path: str, operation: dict[str, Any], named: dict[str, An
             for p in operation.get("parameters", [])
         ],
         "body": _fields(body, named) if body else [],
-        "answers": [_answer(status, answer, named) for status, answer in operation["responses"].items()],
+        "answers": [_answer(*one, named) for one in operation["responses"].items() if one[0] != "default"],
     }
 
 

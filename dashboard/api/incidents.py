@@ -54,7 +54,7 @@ class IncidentOut(Schema):
     members: dict[str, str] = Field(description="queues by id, where one incident is about all queues of a rule")
 
 
-class NoteOut(Schema):
+class StoryOut(Schema):
     at: datetime
     who: str
     what: str
@@ -62,7 +62,7 @@ class NoteOut(Schema):
 
 
 class IncidentWhole(IncidentOut):
-    notes: list[NoteOut]
+    notes: list[StoryOut]
 
 
 class IncidentList(Schema):

@@ -144,7 +144,7 @@ class ReplayList(Schema):
     next: str | None
 
 
-class MessageOut(Schema):
+class ReplayedOut(Schema):
     """What became of one message."""
 
     n: int = Field(description="its copy bears replay-id REPLAY_ID.n")
@@ -158,8 +158,8 @@ class MessageOut(Schema):
     at: str | None
 
 
-class MessageList(Schema):
-    items: list[MessageOut]
+class ReplayedList(Schema):
+    items: list[ReplayedOut]
     total: int
     next: str | None
 
@@ -278,7 +278,7 @@ def stage_replay(request: HttpRequest, id: int) -> tuple[int, Any]:
 
 
 @router.get(
-    "/{id}/messages", auth=may("see"), response=MessageList, operation_id="list_replay_messages",
+    "/{id}/messages", auth=may("see"), response=ReplayedList, operation_id="list_replay_messages",
     summary="What became of each",
 )  # fmt: skip
 def list_messages(

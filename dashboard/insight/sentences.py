@@ -53,6 +53,8 @@ def sentence(state: int, reason: int, row: Row, since: float, now: float, kind: 
         return ""
     if reason == Reason.POISON_LOOP and not row.get("redelivery_rate"):
         words = words.replace(" {redelivery_rate},", "")  # none between the newest two polls, and many before
+    if "{out_rate}" in words and row.get("in_rate") is None and row.get("out_rate") is None:
+        words = _RATES_UNKNOWN.get(Reason(reason), words)
     text = words.format_map(_Words(row, ago(now - since)))
     if state == State.STALLED:
         text += _also(row, "{waiting} waiting, {in_rate} still arriving.", "{waiting} waiting.")
@@ -128,4 +130,14 @@ _SENTENCES: Mapping[Reason, str] = {
     Reason.POISON_LOOP: "The same messages are delivered again and again, {redelivery_rate}, for {lasted}.",
     Reason.HEAD_UNCHANGED: "The oldest message has been the same for {lasted}.",
     Reason.NOTHING_COMPLETED: "Nothing completed for {lasted}.",
+}
+
+#: Where both rates are unknown now that were known when the state began.
+_RATES_UNKNOWN: Mapping[Reason, str] = {
+    Reason.BALANCED: "Messages come and go.",
+    Reason.CATCHING_UP: "Falling for {lasted}.",
+    Reason.PRODUCERS_OUTPACE: "Rising for {lasted}.",
+    Reason.ARRIVALS_UP: "Arrivals went up: rising for {lasted}.",
+    Reason.COMPLETIONS_DOWN: "Completions went down: rising for {lasted}.",
+    Reason.FEWER_CONSUMERS: "Fewer consumers, {consumers} now: rising for {lasted}.",
 }

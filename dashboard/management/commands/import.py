@@ -35,7 +35,9 @@ class Command(DataCommand):
         except (ImproperlyConfigured, StoreError, history_csv.HistoryRefused) as error:
             raise CommandError(str(error)) from None
         except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-            raise CommandError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
+            strange = isinstance(error, UnicodeDecodeError)
+            why = "it is no text" if strange else getattr(error, "strerror", None) or error
+            raise CommandError(f"{file} cannot be read: {why}.") from None
         finally:
             close_store()
         audit.record("command line", "import history", Path(file).name, lines=taken.lines, queues=taken.queues)

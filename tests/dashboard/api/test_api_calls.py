@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from dashboard import audit
+from dashboard import api, audit
 from dashboard.api import idempotency
 from dashboard.api.errors import ApiError
 from dashboard.logs import Brief
@@ -185,9 +187,21 @@ class TestIdempotency:
 
 
 class TestDescription:
+    def test_no_two_schemas_have_one_name(self):
+        """OpenAPI knows them by their names: of two the one would be described as the other."""
+        found = [
+            name for module in Path(api.__file__).parent.glob("*.py")
+            for name in re.findall(r"^class (\w+)\(", module.read_text(), re.MULTILINE)
+        ]  # fmt: skip
+        assert len(found) > 50 and not [name for name, times in Counter(found).items() if times > 1]
+
     def test_openapi_lists_every_call_with_its_security(self, web):
         described = Client().get("/api/v1/openapi.json").json()
         assert described["openapi"].startswith("3.")
+        told = [
+            call["responses"]["default"]["content"] for calls in described["paths"].values() for call in calls.values()
+        ]
+        assert {one["application/json"]["schema"]["$ref"] for one in told} == {"#/components/schemas/ErrorOut"}
         calls = {(m, p) for p, methods in described["paths"].items() for m in methods}
         assert {("post", "/api/v1/brokers"), ("get", "/api/v1/queues/{id}/figure"), ("get", "/api/v1/audit")} <= calls
         for methods in described["paths"].values():

@@ -35,6 +35,8 @@ SENTENCES = [
     (State.DRAINING, Reason.CATCHING_UP, {"depth": 6210, "in_rate": 12, "out_rate": 96}, 3900,
      "In 12/s, out 96/s for 1 h 5 min. 6,210 waiting."),
     (State.STEADY, Reason.BALANCED, {"in_rate": 0.02, "out_rate": None}, 5, "In 0.02/s, out ?."),
+    (State.GROWING, Reason.PRODUCERS_OUTPACE, {"depth": 97}, 48, "Rising for 48 s. 97 waiting."),
+    (State.STEADY, Reason.BALANCED, {"depth": 5}, 5, "Messages come and go."),
     (State.IDLE, Reason.NOTHING_FLOWS, {}, 5, "Nothing waits, nothing flows."),
     (State.UNKNOWN, Reason.HEAD_UNKNOWN, {"depth": 40}, 5,
      "40 wait and their number does not change; the broker does not tell whether any are completed."),

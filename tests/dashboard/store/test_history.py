@@ -117,8 +117,11 @@ def test_a_file_that_is_none_is_refused_in_a_sentence(tmp_path, text, said):
 
 def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path):
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"time,seconds" * 1000)[:40])
+    (tmp_path / "binary.csv").write_bytes(b"\x8f\xff")
+    with pytest.raises(CommandError, match="cannot be read: it is no text"):
+        run("import", str(tmp_path / "binary.csv"))
     for name in ("cut.csv.gz", "none.csv", "none.csv.gz"):
-        with pytest.raises(CommandError, match="cannot be read"):
+        with pytest.raises(CommandError, match="cannot be read: "):
             run("import", str(tmp_path / name))
     with pytest.raises(CommandError, match="cannot be written"):
         run("export", str(tmp_path / "no" / "folder.csv"))
