@@ -92,7 +92,7 @@ class RateChange(Schema):
 
 
 class ReplayOut(Schema):
-    """A replay. `planned` is its plan: count, bytes, destinations, seconds, warnings, confirm ..."""
+    """A replay. `planned` is its plan: count, size (bytes), destinations, estimate (seconds), warnings, confirm ..."""
 
     id: int
     replay_id: str = Field(description="the first part of replay-id in the headers of its copies")

@@ -47,3 +47,10 @@ def migrate() -> None:
 def _behind() -> bool:
     executor = MigrationExecutor(connection)
     return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+def port(text: str) -> int:
+    """A port, for argparse. Raises ValueError."""
+    if not 0 <= int(text) < 65536:
+        raise ValueError(text)
+    return int(text)

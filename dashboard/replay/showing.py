@@ -62,7 +62,7 @@ def replay(row: Replay) -> dict[str, Any]:
         "started_by": row.started_by or None,
         "told_at": _time(row.told_at),
         "ended_at": _time(row.ended_at),
-        "planned": row.plan,
+        "planned": _planned(row.plan),
         "unmarked": row.unmarked,
         "part_marked": row.part_marked,
         "journal_removed_at": _time(row.journal_removed_at),
@@ -76,6 +76,11 @@ def _notes(row: Replay) -> list[str]:
     if row.stages and row.state == Replay.State.DONE:
         staged = f"What was chosen is what is left in {row.queue_name}: plan that, then move the rest back."
     return [note for note in (staged, marks.sentence(row.unmarked, row.part_marked), pruning.sentence(row)) if note]
+
+
+def _planned(plan: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A plan; its size in bytes and its estimate in seconds also under the names that other programs know them by."""
+    return plan and {**plan, "size": plan.get("bytes"), "estimate": plan.get("seconds")}
 
 
 def deletion(row: Replay) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from dashboard.models import Broker
 from dashboard.samples import close_store, the_store
 from dashboard.store.base import StoreError
 
-from ..base import migrate
+from ..base import migrate, port
 
 #: Polls, a second apart, after which the demo's queues tell rates.
 SETTLING = 4
@@ -36,7 +36,7 @@ class Command(BaseCommand):  # type: ignore[misc]
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--port", type=int, help="the server's port on 127.0.0.1 (default: a free one)")
+        parser.add_argument("--port", type=port, help="the server's port on 127.0.0.1 (default: a free one)")
         parser.add_argument(
             "--history",
             metavar="SPAN",

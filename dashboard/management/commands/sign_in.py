@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 
 from dashboard import audit
-from dashboard.management.base import DataCommand
+from dashboard.management.base import DataCommand, port
 from dashboard.models import User
 from dashboard.people import sign_in_path
 
@@ -21,7 +21,7 @@ class Command(DataCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="whom the link signs in")
         parser.add_argument(
-            "--port", type=int, default=8000, help="where Weir listens, when WEIR_PUBLIC_URL is not set (default 8000)"
+            "--port", type=port, default=8000, help="where Weir listens, when WEIR_PUBLIC_URL is not set (default 8000)"
         )
 
     def handle(self, *args: Any, name: str, port: int, **options: Any) -> None:

@@ -15,7 +15,7 @@ from django.db import connection
 from dashboard import nearby, processes
 from dashboard.brokers import BrokerRefused, checked_interval, save_broker
 from dashboard.configured import from_environment, settle
-from dashboard.management.base import DataCommand
+from dashboard.management.base import DataCommand, port
 from dashboard.models import Broker, User
 from dashboard.people import first_sign_in_path
 from dashboard.store.base import StoreError
@@ -30,13 +30,6 @@ def _save_demo(url: str, name: str) -> None:
     """The demo's broker of an earlier start stays the same one: links to its queues go on to lead there."""
     known = Broker.objects.filter(name=name, managed_by=Managed.DEMO).first()
     save_broker(url, name=name, managed_by=Managed.DEMO, paused=False, broker=known)
-
-
-def port(text: str) -> int:
-    """A port, for argparse. Raises ValueError."""
-    if not 0 <= int(text) < 65536:
-        raise ValueError(text)
-    return int(text)
 
 
 class Command(DataCommand):
