@@ -20,6 +20,14 @@ class GivesBack(Protocol):
 
 
 @runtime_checkable
+class PassesOver(Protocol):
+    """A lease that need not hold what it has taken to come to what lies behind it (`Lease.random`)."""
+
+    def pass_over(self, tags: Sequence[int]) -> None:
+        """These are not needed any more, and stay where they lie: they do not count as held, nor are offered again."""
+
+
+@runtime_checkable
 class TellsHolders(Protocol):
     """A broker that knows whether anybody has letters of a queue in his hands."""
 

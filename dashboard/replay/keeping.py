@@ -21,6 +21,7 @@ import msgpack
 from django.conf import settings
 
 from collectors.letters import Lease, Letter, Outcome, Parcel, Receipt, Taken
+from collectors.powers import PassesOver
 
 from ..letters import bodies
 from ..models import Replay
@@ -159,6 +160,12 @@ class KeepingLease:
             db.execute("begin immediate")
             db.executemany("insert into kept (id, secret) values (?, ?)", rows)
             db.execute("commit")
+
+    def pass_over(self, tags: Sequence[int]) -> None:
+        for tag in tags:
+            self._taken.pop(tag, None)
+        if isinstance(self._lease, PassesOver):
+            self._lease.pass_over(tags)
 
     def settled(self, seconds: float = 1.0) -> Sequence[Receipt]:
         receipts, self._receipts = self._receipts, []

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from collectors.errors import Busy, CollectorError, Expired
 from collectors.letters import Destination, Lease, Outcome, Receipt, Taken
+from collectors.powers import PassesOver
 
 from . import clock
 from .guards import REFUSED_IN_A_ROW, Pace
@@ -133,7 +134,7 @@ class Pass:
         if self._ripe:
             removals |= self._write_confirmed()
         if self.task.keeps:
-            self.held += len(removals)
+            self._hold(list(removals))
             removals = {}
         if batch.numbers or removals or clock.now() - self._written_at > WRITES:
             self._write()
@@ -212,6 +213,13 @@ class Pass:
         self._unsure += len(self._underway)
         self._write()
 
+    def _hold(self, tags: Sequence[int]) -> None:
+        """They are not to be sent (again) in this pass: they stay in our hands, where they would else be met again."""
+        if self.lease.random and isinstance(self.lease, PassesOver):
+            self.lease.pass_over(tags)
+        else:
+            self.held += len(tags)
+
     # --- receipts ------------------------------------------------------------------------------------------------
     def _receipts(self, seconds: float) -> None:
         """What became of copies: those that were confirmed ripen, the rest is journalled."""
@@ -244,7 +252,8 @@ class Pass:
     def _went_wrong(self, receipt: Receipt, n: int, to: Destination) -> None:
         del self._underway[receipt.tag]
         self.why = receipt.why
-        self.held += 1
+        if receipt.outcome is not Outcome.GONE:
+            self._hold([receipt.tag])
         if receipt.outcome is Outcome.REFUSED:
             self.refused[to] += 1
             self.sent -= 1
@@ -257,7 +266,7 @@ class Pass:
                 self.journal.move([n], State.SENDING, State.LEASED)
             self._unsure += self.lease.random  # nothing else keeps it from going round: the broker takes nothing now
         elif receipt.outcome is Outcome.GONE:
-            self.sent, self.held = self.sent - 1, self.held - 1
+            self.sent -= 1
             self._sorter.refused(n)
             state = State.FAILED if self._sorter.resent(n) else State.SKIPPED  # an earlier try may have moved it
             self.journal.end(n, State.SENDING, state, receipt.why)
@@ -283,7 +292,8 @@ class Pass:
             self._hidden = True
             self.journal.hold(handles)
         batch = self._without_barred(self._sorter.sort(taken))
-        self.held += len(taken) - len(batch.parcels) - len(batch.removals)
+        goes = {parcel.tag for parcel in batch.parcels} | batch.removals.keys()
+        self._hold([one.tag for one in taken if one.tag not in goes])
         self.met |= bool(batch.parcels or batch.removals)
         return batch
 

@@ -103,6 +103,21 @@ def test_originals_of_copies_stay(client: redis.Redis, valkey: Server, tmp_path:
     assert len(dead) == 30 and [one[1] for one in dead] == [one[1] for one in orders]
 
 
+@pytest.mark.parametrize("kind", ["list", "stream"])
+def test_a_choice_in_a_queue_that_is_longer_than_can_be_held(
+    client: redis.Redis, valkey: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """What is not chosen need not be held where letters are read at any place."""
+    monkeypatch.setattr("collectors.brokers.redis.lease.MOST", 300)
+    for n in range(COUNT):
+        client.lpush("dead", b"letter %d" % n) if kind == "list" else client.xadd("dead", {"body": b"letter %d" % n})
+    what = order("dead", "orders", stamps=False, holds=True, wants=lambda taken: taken.letter().body.endswith(b"9"))
+    desk = run(tmp_path / "j", what, url=valkey.url)
+    assert desk.state == "done" and desk.counts.removed == client.llen("orders") == COUNT // 10, desk.reason
+    copies = order("dead", "copies", stamps=False, holds=True, keeps=True, judges=False)
+    assert run(tmp_path / "copies", copies, url=valkey.url).counts.sent == client.llen("copies") == COUNT - COUNT // 10
+
+
 def test_a_queue_that_is_emptied_meanwhile_is_over(
     client: redis.Redis, valkey: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

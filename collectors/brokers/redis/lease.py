@@ -43,7 +43,7 @@ class RedisLease:
         self.own_ids = not shelf.by_place or isinstance(shelf, ApartShelf)
         self.atomic = self._moves.atomic
         self._held: dict[int, Item] = {}
-        self._front: set[int] = set()  # of those, the ones that were taken in order
+        self._front: dict[int, int] = {}  # those that were taken in order and lie there, and the hash of each
         self._tags = 0
         self._bytes = 0
         self._left_out = 0
@@ -80,7 +80,8 @@ class RedisLease:
             for item in page.items:
                 if item.raw not in holds:
                     taken.append(self._hold(item))
-                    self._front.add(item.tag)
+                    if self._shelf.by_place:
+                        self._front[item.tag] = hash(item.raw)
                     size += item.size
             if not page.after and not (page.left_out and page.items):
                 break
@@ -93,16 +94,16 @@ class RedisLease:
         if not self._front or self._left_out or most <= 0:
             return self._shelf.page(f"{place}:", most)
         page = self._shelf.page(f"{place - 1}:", most + 1)
-        if not page.items or page.items[0].raw != self._held[max(self._front)].raw:
+        if not page.items or hash(page.items[0].raw) != next(reversed(self._front.values())):
             return self._moved_up(place, most)
         page.items = page.items[1:]
         return page if page.items or not page.after else self._shelf.page(page.after, most)
 
     def _moved_up(self, place: int, most: int) -> Page:
         """Read again how far was read: what is not held there is new, what is held and is not there was taken."""
-        held: dict[bytes, list[int]] = {}
+        held: dict[int, list[int]] = {}
         for tag in sorted(self._front, reverse=True):
-            held.setdefault(self._held[tag].raw, []).append(tag)
+            held.setdefault(self._front[tag], []).append(tag)
         new: list[Item] = []
         after, seen = "0:", 0
         while seen < place and after:
@@ -110,12 +111,13 @@ class RedisLease:
             if not page.items:
                 break
             for item in page.items:
-                if tags := held.get(item.raw):
+                if tags := held.get(hash(item.raw)):
                     tags.pop()
                 else:
                     new.append(item)
             after, seen = page.after, seen + len(page.items)
-        self._front.difference_update(tag for tags in held.values() for tag in tags)
+        for tag in (tag for tags in held.values() for tag in tags):
+            del self._front[tag]
         return Page(new[:most], "0:") if new else self._shelf.page(f"{len(self._front)}:", most)
 
     def take_these(self, ids: Mapping[str, int]) -> Sequence[Item]:
@@ -186,6 +188,11 @@ class RedisLease:
         self._let_go(one.tag for one in receipts if one.outcome is Outcome.REMOVED)
         return receipts
 
+    def pass_over(self, tags: Sequence[int]) -> None:
+        """Where they lie is remembered, and what they are by a number: others may take them meanwhile."""
+        for tag in tags:
+            self._held.pop(tag, None)
+
     def give_back(self, tags: Sequence[int]) -> None:
         """They were never out of the sight of others; from now on they are offered here again."""
         self._let_go(tags)
@@ -211,7 +218,7 @@ class RedisLease:
     def _let_go(self, tags: Iterable[int]) -> None:
         for tag in tags:
             self._held.pop(tag, None)
-            self._front.discard(tag)
+            self._front.pop(tag, None)
 
     def _say(self, parcels: Sequence[Parcel], outcome: Outcome, why: str) -> None:
         self._receipts += [Receipt(parcel.tag, outcome, why) for parcel in parcels]
