@@ -93,7 +93,7 @@ def fill(plan: Plan, replay: Replay) -> None:
         if replay.how == Replay.How.WEIR:
             _stamps(plan, replay, queue, broker, to)
             lease = broker.lease(queue.key, TRIED)  # takes nothing; says at once what can never, or may not be taken
-            stays = lease.keeps
+            stays, plan.holds = lease.keeps, min(HOLDS, lease.most_held)
             lease.close()
     finally:
         broker.close()
@@ -278,8 +278,7 @@ def _mind(plan: Plan, replay: Replay, queue: Queue, price: Price, beside: bool) 
     changes = changed_by(queue.broker.kind, replay.options, fifo=queue.kind == "fifo")
     if changes and replay.deed != Replay.Deed.DELETE:
         plan.warnings.append(changes)
-    holds = "filter" in replay.selection or "cause" in replay.selection or "ids" in replay.selection
-    if holds and not price.free:
+    if not price.free and (replay.deed == Replay.Deed.COPY or _chooses(replay)):
         _holding(plan, replay, queue, price, beside)
     expires = Letter.objects.filter(queue=queue, gone_at=None, expires_at__gt=0).order_by("expires_at")
     first = expires.values_list("expires_at", flat=True).first()
@@ -341,17 +340,23 @@ def _mind_own_move(plan: Plan, replay: Replay) -> None:
         plan.warnings.append(f"The broker moves {plan.own_fastest} a second at most, not {replay.rate:g}.")
 
 
+def _chooses(replay: Replay) -> bool:
+    return any(kind in replay.selection for kind in ("filter", "cause", "ids"))
+
+
 def _holding(plan: Plan, replay: Replay, queue: Queue, price: Price, beside: bool) -> None:
     """The queue has to be read through, and what is not sent is held meanwhile; `beside`: it can be moved aside."""
     others = replay.selection.get("others")
     held = plan.of if not others or plan.of is None or plan.count is None else plan.of - plan.count
-    if held is not None and held > HOLDS and others:
-        plan.refused = f"More than {HOLDS:,} were chosen: so many cannot be held while the rest is moved. Choose fewer."
-    elif held is not None and held > HOLDS:
+    held = held if _chooses(replay) else plan.count
+    if held is not None and held > plan.holds and (others or not _chooses(replay)):
+        until = "while the rest is moved" if others else "until all are copied"
+        plan.refused = f"More than {plan.holds:,} were chosen: so many cannot be held {until}. Choose fewer."
+    elif held is not None and held > plan.holds:
         plan.staging = STAGING if beside else ""
         plan.refused = (
-            f"{plan.of:,} letters lie there, and at most {HOLDS:,} can be held while the queue is read through for "
-            "what was chosen: a broker that gives letters in their order would only give the same ones again."
+            f"{plan.of:,} letters lie there, and at most {plan.holds:,} can be held while the queue is read through "
+            "for what was chosen: a broker that gives letters in their order would only give the same ones again."
         )
     if queue.kind == "fifo":
         plan.warnings.append(

@@ -19,6 +19,7 @@ class Plan:
     seconds        estimate, until the last is sent; None = it cannot be told
     pace           messages a second without a limit, and pace_known_by: whence, in words; None = it is not known
     beyond         of a deletion: there may not be room to keep a copy of all
+    holds          letters that can be held at once
     loses          there may be no room for all where they go, and the broker throws away what is beyond
     confirm        the number that has to be typed to start; None = none
     staging        how the rest could be moved aside first, where the queue is too long for the choice; "" = needless
@@ -51,6 +52,7 @@ class Plan:
     own_name: str = ""
     own_fastest: int | None = None
     beyond: bool = False
+    holds: int = 0
     loses: bool = False
     confirm: int | None = None
     refused: str = ""

@@ -152,6 +152,29 @@ def test_a_destination_that_would_throw_letters_away_asks_for_the_count(
         assert refused["field"] == "confirm" and "40" in refused["message"]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_plan_knows_how_many_a_lease_can_hold(
+    rabbitmq_node: Node,
+    vhost: str,
+    operator_api: Api,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Fewer where letters are large. What cannot be held is not begun."""
+    monkeypatch.setattr("collectors.brokers.rabbitmq.lease.MOST_HELD", 20)
+    for name in ("dead", "orders"):
+        declare(rabbitmq_node, vhost, name)
+    put(rabbitmq_node, vhost, "dead", BODIES)
+    box = Watched("rabbit", "rabbitmq", rabbitmq_node.url(vhost=vhost))
+    box.poll()
+    dead, orders = (Queue.objects.get(broker=box.broker, key=key(vhost, name)).pk for name in ("dead", "orders"))
+    asked = {"queue_id": dead, "selection": {"filter": "body:letter"}, "to": {"queue_id": orders}}
+    assert "at most 20 can be held" in operator_api.send("post", "replays", asked, 201)["reason"]
+    asked |= {"deed": "copy", "selection": {"all": True}}
+    assert "so many cannot be held until all are copied" in operator_api.send("post", "replays", asked, 201)["reason"]
+    asked |= {"selection": {"oldest": 20}}
+    assert operator_api.send("post", "replays", asked, 201)["state"] == "planned"
+
+
 def test_what_becomes_of_letters_beyond_a_bound(rabbitmq_node: Node, vhost: str) -> None:
     bounds = [
         {"x-max-length-bytes": 100}, {"x-max-length": 10} | BACK, {"x-max-length": 10, "x-overflow": "reject-publish"},
