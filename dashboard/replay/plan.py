@@ -16,7 +16,7 @@ from collectors import registry
 from collectors.decoding import visible
 from collectors.errors import CollectorError
 from collectors.letters import Bounds, Destination, HoldsLetters, Price
-from collectors.powers import MakesQueues, MovesByItself, TellsBounds
+from collectors.powers import MakesQueues, MovesByItself
 
 from .. import filters
 from ..letters import choosing
@@ -176,7 +176,7 @@ def _destinations(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters
     plan.destinations = [{"queue_id": one.pk, "name": one.name} for one in known]
     plan.destinations += [{"queue_id": None, "name": name} for name in told]
     _shared(plan, broker, known)
-    _bounded(plan, broker, list(homes))
+    wide.bounded(plan, broker, list(homes))
     _at_the_other_end(plan, replay, known)
 
 
@@ -207,18 +207,6 @@ def _shared(plan: Plan, broker: HoldsLetters, targets: Sequence[Queue]) -> None:
     reached = {tuple(broker.receivers(Destination(one.key)) or ()) for one in targets[:5]}
     for names in sorted(names for names in reached if len(names) > 1):
         plan.warnings.append(f"One place for all of its groups: {', '.join(names[:20])} each get every copy.")
-
-
-def _bounded(plan: Plan, broker: HoldsLetters, keys: Sequence[str]) -> None:
-    """Say where a destination that is full pushes its oldest out for what comes: those would be lost by a replay."""
-    if not isinstance(broker, TellsBounds):
-        return
-    for key in keys[:5]:
-        told = broker.bounded(key)
-        if told is None:
-            continue
-        plan.warnings.append(told.sentence)
-        plan.loses |= told.lost and (told.room is None or plan.count is None or plan.count > told.room)
 
 
 def _at_the_other_end(plan: Plan, replay: Replay, targets: Sequence[Queue]) -> None:

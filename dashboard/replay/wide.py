@@ -1,14 +1,15 @@
-"""Sending wide: to an exchange, which gives a copy to every queue that is bound there. Offered, and warned of."""
+"""What happens where copies go: sending wide, to an exchange, which gives a copy to every queue that is bound there, is
+offered, and warned of; so is a queue that pushes out what lies in it for what comes."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from collectors.errors import CollectorError
 from collectors.letters import Destination, HoldsLetters
-from collectors.powers import HasExchanges
+from collectors.powers import HasExchanges, TellsBounds
 
 from ..letters import bodies
 from ..models import Letter, Queue
@@ -54,3 +55,12 @@ def describe(plan: Plan, queue: Queue, broker: HoldsLetters, to: Destination, or
         plan.warnings.append(
             f"Whoever is bound to {where} when a copy is sent receives it; now these are the queues where they died."
         )
+
+
+def bounded(plan: Plan, broker: HoldsLetters, keys: Sequence[str]) -> None:
+    """Say where a destination that is full pushes its oldest out for what comes: those would be lost by a replay."""
+    if not isinstance(broker, TellsBounds):
+        return
+    for told in filter(None, map(broker.bounded, keys[:5])):
+        plan.warnings.append(told.sentence)
+        plan.loses |= told.lost and (told.room is None or plan.count is None or plan.count > told.room)
