@@ -11,6 +11,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,8 @@ log = logging.getLogger("weir.store")
 BUSY_SECONDS = 20.0
 #: Seconds that long work waits, at one step, for ticks that are being kept.
 LONGEST_WAY = 0.2
+#: Seconds to wait for somebody else who is moving the log.
+PATIENCE = 5.0
 PRAGMAS = (
     "synchronous = NORMAL",
     "cache_size = -8192",
@@ -140,14 +143,20 @@ class Connections:
 
     def move_log(self) -> None:
         """Move what was written from the log into the file, here and now. FullError when that has no room to grow."""
-        with self._lock, self.sentences("written"):
-            self.writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        until = time.monotonic() + PATIENCE
+        with self.sentences("written"):
+            while True:
+                with self._lock:
+                    elsewhere = self.writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[0]
+                if not elsewhere or time.monotonic() > until:
+                    break
+                time.sleep(0.02)
             self._checkpoints.full = False
 
     def need_room(self) -> None:
         """For what makes the file larger. FullError while the log cannot be moved: the last room on the disk is left
-        to what makes it smaller, and the log must not grow beyond what is kept aside for it."""
-        if self._checkpoints.full:
+        to what makes it smaller, and the log must not grow beyond what the file can take in."""
+        if self._checkpoints.full or self.spare.is_scarce():
             self.move_log()
 
     @contextmanager

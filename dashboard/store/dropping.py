@@ -21,8 +21,8 @@ CHUNKS_AT_ONCE = 500
 #: an hour that is sealed frees room that the next hour needs.
 PAGES_AT_ONCE = 500
 FREE_PAGES, FREE_SHARE = 65_536, 0.5
-#: Pages given back per transaction on a full disk, where the log has little room.
-PAGES_WHEN_FULL = 50
+#: The same on a full disk, where the log has little room.
+ROWS_WHEN_FULL, CHUNKS_WHEN_FULL, PAGES_WHEN_FULL = 1_000, 50, 50
 
 
 def breathe(held: float) -> None:
@@ -84,41 +84,47 @@ def _empty(connections: Connections, broker: int, queues: str, after: int) -> in
 
 
 def remove(connections: Connections, stopped: Callable[[], bool] = lambda: False) -> None:
-    """Remove what is out of sight: rows of left-over ticks, chunks of removed seals."""
-    for step in (_remove_ticks, _remove_chunks):
+    """Remove what is out of sight: rows of left-over ticks, chunks of removed seals. FullError when not even the log
+    can be moved."""
+    for step, much, little in (
+        (_remove_ticks, ROWS_AT_ONCE, ROWS_WHEN_FULL),
+        (_remove_chunks, CHUNKS_AT_ONCE, CHUNKS_WHEN_FULL),
+    ):
         while not stopped():
-            began = time.monotonic()
-            if not step(connections):
+            began, scarce = time.monotonic(), connections.spare.is_scarce()
+            if scarce:
+                connections.move_log()
+            if not step(connections, little if scarce else much):
                 break
             breathe(time.monotonic() - began)
 
 
-def _remove_ticks(connections: Connections) -> bool:
+def _remove_ticks(connections: Connections, most: int) -> bool:
     """One transaction's worth; False when there is nothing left."""
     with connections.writing("pruned") as writer:
         ticks = writer.execute("SELECT tick FROM leftover LIMIT 200").fetchall()
         rows = 0
         for (tick,) in ticks:
             some = "SELECT queue FROM hot WHERE tick = ? ORDER BY queue LIMIT 1 OFFSET ?"
-            last = writer.execute(some, (tick, ROWS_AT_ONCE)).fetchone()
+            last = writer.execute(some, (tick, most)).fetchone()
             if last:
                 rows += writer.execute("DELETE FROM hot WHERE tick = ? AND queue < ?", (tick, last[0])).rowcount
             else:
                 rows += writer.execute("DELETE FROM hot WHERE tick = ?", (tick,)).rowcount
                 writer.execute("DELETE FROM judging WHERE tick = ?", (tick,))
                 writer.execute("DELETE FROM leftover WHERE tick = ?", (tick,))
-            if rows >= ROWS_AT_ONCE:
+            if rows >= most:
                 break
     return bool(ticks)
 
 
-def _remove_chunks(connections: Connections) -> bool:
+def _remove_chunks(connections: Connections, most: int) -> bool:
     """One transaction's worth; False when there is nothing left."""
     with connections.writing("pruned") as writer:
         found = writer.execute("SELECT id FROM seal WHERE state = ? LIMIT 1", (REMOVED,)).fetchone()
         if not found:
             return False
-        span = (layout.chunk_id(found[0], 0), layout.chunk_id(found[0] + 1, 0), CHUNKS_AT_ONCE)
+        span = (layout.chunk_id(found[0], 0), layout.chunk_id(found[0] + 1, 0), most)
         some = "SELECT id FROM chunk WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
         if not writer.execute(f"DELETE FROM chunk WHERE id IN ({some})", span).rowcount:
             writer.execute("DELETE FROM seal WHERE id = ?", found)

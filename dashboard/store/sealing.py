@@ -47,6 +47,7 @@ class Round:
     stopped: Callable[[], bool]
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
     done: Tidied = field(default_factory=Tidied)
+    full: bool = False
     _renewed: float = field(default_factory=time.monotonic)
 
     @classmethod
@@ -70,6 +71,11 @@ class Round:
             writer.execute("INSERT OR REPLACE INTO about VALUES('tidying', ?)", (self._lease(),))
             _forget_unfinished(writer)
         return True
+
+    def note(self, error: StoreError) -> None:
+        """Something could not be done; a full disk is met once more with the room that is kept aside for it."""
+        self.done.problems.append(str(error))
+        self.full |= isinstance(error, FullError)
 
     def give_back(self) -> None:
         with self.connections.writing() as writer:
@@ -125,6 +131,7 @@ class Round:
         for queue, data in chunks:
             some.append((layout.chunk_id(seal, queue), data))
             if len(some) >= CHUNKS_AT_ONCE:
+                self.connections.need_room()
                 self.write(insert)
                 some.clear()
         self.write(insert)
@@ -154,20 +161,23 @@ def tidy(
     connections: Connections, now: float, retention: Retention, stopped: Callable[[], bool] = lambda: False
 ) -> Tidied | None:
     """`Store.tidy`."""
-    this = Round(connections, now, retention, stopped)
+    this, held, ended = Round(connections, now, retention, stopped), True, None
     try:
         held = _tidy(this)
     except FullError as error:
-        if not connections.spare.give():
-            raise
-        this.done.problems.append(f"{error} What is past its retention makes room.")
+        this.note(error)
+        ended = error
+    if this.full and connections.spare.give():
         connections.move_log()
-        held = _tidy(this)
+        held = _tidy(this, again=True)
+    elif ended:
+        raise ended
     return this.done if held else None
 
 
-def _tidy(this: Round) -> bool:
-    """One round, from the lease to its end; False when another process is at it."""
+def _tidy(this: Round, again: bool = False) -> bool:
+    """One round, from the lease to its end; False when another process is at it. `again`: with the room that was kept
+    aside, after one that was ended by a full disk."""
     if not this.take_lease():
         return False
     try:
@@ -177,12 +187,13 @@ def _tidy(this: Round) -> bool:
                 _seal_hours(this, broker)
                 _roll_up(this, broker, RAW, MINUTE)
                 _roll_up(this, broker, MINUTE, HOUR)
-            except StoreError as error:  # a full disk: what is old can still go, and makes room
-                this.done.problems.append(str(error))
+            except StoreError as error:  # what is old can still go, and makes room
+                this.note(error)
                 this.write(_forget_unfinished)  # it took room, too
         _let_go(this)
         _evict(this)
-        _give_back_room(this)
+        if again or not this.full:
+            _give_back_room(this)
     except Stopped:
         this.done.problems.append("Tidying up the samples was stopped before it was done; it goes on later.")
     finally:

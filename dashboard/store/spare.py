@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from pathlib import Path
 
 log = logging.getLogger("weir.store")
@@ -26,18 +27,28 @@ class Spare:
         self._log = samples.with_name(f"{samples.name}-wal")
 
     def keep(self) -> bool:
-        """Keep as much aside as the log may need; False when there is no room for it."""
+        """Keep as much aside as the log may need, or else the least; False when there is no room even for that."""
+        size = self._log.stat().st_size if self._log.exists() else 0
+        return self._keep(LEAST + size) or self._keep(LEAST)
+
+    def _keep(self, wanted: int) -> bool:
         try:
-            wanted = LEAST + (self._log.stat().st_size if self._log.exists() else 0)
             if self.path.exists() and self.path.stat().st_size >= wanted:
                 return True
             with self.path.open("ab") as file:
                 _allocate(file.fileno(), wanted)
         except OSError as error:  # what was got of it would keep others from that little
             self.give()
-            log.debug("No room is kept aside for tidying up the samples: %s", error.strerror)
+            log.debug("%d bytes cannot be kept aside for tidying up the samples: %s", wanted, error.strerror)
             return False
         return True
+
+    def is_scarce(self) -> bool:
+        """Whether what is free on the disk is less than the file may need to take in the log."""
+        try:
+            return shutil.disk_usage(self._log.parent).free < self._log.stat().st_size
+        except OSError:  # no log: nothing was written yet
+            return False
 
     def give(self) -> bool:
         """Give the room up; whether there was any."""
