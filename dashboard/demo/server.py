@@ -92,14 +92,8 @@ class EmbeddedServer:
     def stop(self) -> None:
         """End the server and wait until it is gone. May be called twice."""
         keeper, self._keeper = self._keeper, None
-        if keeper is None or keeper.stdin is None:
-            return
-        keeper.stdin.close()
-        try:
-            keeper.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            keeper.kill()
-            keeper.wait()
+        if keeper is not None:
+            end_with_input(keeper)
 
     def client(self) -> redis.Redis:
         """A client that fails at once. RESP2, whose answers have one shape on every version."""
@@ -140,6 +134,17 @@ class EmbeddedServer:
                 lines += path.read_text(errors="replace").split("\n")
         said = [re.sub(r"^\d+:\w .*? [#*] ", "", line).strip() for line in lines if line.strip()]
         return f"It said: {' '.join(said[-2:])}" if said else ""
+
+
+def end_with_input(child: subprocess.Popen[Any]) -> None:
+    """End a child that ends when its input does, and wait until it is gone."""
+    if child.stdin is not None:
+        child.stdin.close()
+    try:
+        child.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 def _version(about: dict[str, Any]) -> str:

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
+from .server import end_with_input
+
 log = logging.getLogger("weir.demo")
 
 REGION = "eu-west-1"
@@ -56,15 +58,9 @@ class DemoSQS:
         """End the server and wait until it is gone. May be called twice."""
         self._stopping.set()
         child, self._child = self._child, None
-        if child is None or child.stdin is None:
-            return
-        child.stdin.close()
-        try:
-            child.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-        self._thread.join(timeout=5)
+        if child is not None:
+            end_with_input(child)
+            self._thread.join(timeout=5)
 
     def __enter__(self) -> DemoSQS:
         self.start()

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +18,9 @@ from collectors.decoding import decode
 from collectors.letters import Bounds, Destination, Outcome, Parcel
 from collectors.registry import FAILURES, SHAPES
 from tests.brokers.redis_polls import polling
+from tests.servers.children import ROOT, python
 from tests.servers.redis import Server
 
-ROOT = Path(__file__).parents[2]
 SHOP = "tests.brokers.redis_shop"
 COUNT = 4
 
@@ -49,20 +48,8 @@ PLACES = {
 
 @contextmanager
 def worker(library: str, server: Server) -> Iterator[None]:
-    arguments = [part.format(url=server.url) for part in WORKERS[library]]
-    process = subprocess.Popen(
-        [sys.executable, *arguments], cwd=ROOT, env=environment(server),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
+    with python([part.format(url=server.url) for part in WORKERS[library]], environment(server)):
         yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
 
 
 def environment(server: Server) -> dict[str, str]:

@@ -16,6 +16,7 @@ import psutil
 import pytest
 import redis
 
+from .children import end
 from .ports import free_port
 
 #: Engines by the name under which tests ask for them.
@@ -71,12 +72,7 @@ class Server:
     def stop(self) -> None:
         for client in self._clients:
             client.close()
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
+        end(self.process)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -26,6 +26,7 @@ import psutil
 import pytest
 from botocore.config import Config
 
+from .children import end
 from .ports import free_port
 
 REGION = "eu-west-1"
@@ -108,12 +109,7 @@ class Peer:
         return float(times.user + times.system)
 
     def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
+        end(self.process)
 
     def _post(self, path: str, body: str = "") -> None:
         headers = {"Content-Type": "text/plain"}

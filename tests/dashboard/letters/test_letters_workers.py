@@ -7,9 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pika
@@ -17,6 +14,7 @@ import pytest
 
 from dashboard.models import Queue
 from tests.brokers.rabbitmq_letters import declare, put, waiting
+from tests.servers.children import ROOT, python
 from tests.servers.rabbitmq import Node, rabbitmq_node, vhost
 
 from ..letterbox import Watched
@@ -25,7 +23,6 @@ __all__ = ["rabbitmq_node", "vhost"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq]
 
-ROOT = Path(__file__).parents[3]
 SHOP = "tests.brokers.rabbitmq_shop"
 WORKERS = {
     "celery": ("-m", "celery", "-A", SHOP, "worker", "-P", "solo", "-Q", "mail", "--without-gossip",
@@ -39,25 +36,8 @@ def died(library: str, node: Node, vhost: str, queue: str, count: int) -> None:
     shop = {"SHOP_AMQP": f"amqp://guest:guest@127.0.0.1:{node.amqp}/{vhost}", "C_FORCE_ROOT": "1"}  # for pickle
     environment = {**os.environ, **shop}
     subprocess.run([sys.executable, "-m", SHOP, library], cwd=ROOT, env=environment, check=True, timeout=90)
-    with worker(library, environment):
+    with python(WORKERS[library], environment):
         until(lambda: waiting(node, vhost, queue) == count, f"{count} dead letters of {library}")
-
-
-@contextmanager
-def worker(library: str, environment: dict[str, str]) -> Iterator[None]:
-    process = subprocess.Popen(
-        [sys.executable, *WORKERS[library]], cwd=ROOT, env=environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
 
 
 def until(asked: Any, what: str) -> None:
