@@ -56,7 +56,7 @@ def test_a_dry_run_is_a_plan_and_sends_nothing(looked, operator_api):
     plan = made["planned"]
     assert made["state"] == "planned" and made["sent"] == 0 and len(looked.ready()) == 45
     assert (plan["count"], plan["of"], plan["exact"]) == (45, 45, True)
-    assert plan["bytes"] > 45 * 20 and plan["seconds"] >= 45 / 20
+    assert plan["size"] == plan["bytes"] > 45 * 20 and plan["estimate"] == plan["seconds"] >= 45 / 20
     assert [one["name"] for one in plan["destinations"]] == ["orders"]
     assert "Nobody reads orders now: what is sent there waits." in plan["warnings"]
     assert plan["safety"].startswith("Each is kept until the broker confirms its copy.")
