@@ -91,13 +91,14 @@ class Engine:
         self._cached: dict[int, tuple[int, tuple[Floats, Floats]]] = {}
 
     def set_rules(self, specs: Iterable[Spec]) -> None:
-        """These are the rules now. One with another condition starts anew; what it left open is `left_open` before."""
+        """These are the rules now. One with another condition starts anew, save that what fires goes on firing until
+        the new condition closes it."""
         wanted = {spec.id: spec for spec in specs if spec.condition.kind in ON_TICKS}
         for id, spec in wanted.items():
             if id not in self.phases or self.specs.get(id, spec) != spec:
                 kept = self.phases.get(id)
                 self.phases[id] = Phases(spec.condition.for_seconds, spec.condition.clear_seconds)
-                if kept is not None:  # what fires goes on firing until the new condition closes it
+                if kept is not None:
                     self.phases[id].restore([row for row in kept.kept() if row[1] >= 2])
         self.phases = {id: self.phases[id] for id in wanted}
         self.specs = wanted

@@ -4,10 +4,10 @@ from .alerts import Incident, IncidentNote, Notifier, Rule, RuleMemory, Severity
 from .answers import KeptAnswer
 from .audit import AuditEntry
 from .brokers import Broker
+from .facts import Fact
 from .letters import Cause, DeadLetterMark, Letter, LetterBody, LetterClock, Look, MaskRule, Place
 from .notes import Note
 from .people import Role, SignInLink, Token, User
-from .places import Fact
 from .queues import Queue, Relation
 from .replays import Replay
 from .tags import TagRule

@@ -44,7 +44,7 @@ class Places(Protocol):
 class Held:
     """A message in Weir's hands (`collectors.letters.Taken`). What takes time to read is read when it is asked for.
 
-    `tag` is its delivery tag; `message` what arrived, `arrived_in` the queue that it lies in.
+    `tag` is its delivery tag; `message` what arrived.
     """
 
     __slots__ = ("_fields", "_id", "_places", "message", "tag", "vhost")

@@ -6,7 +6,7 @@ from django.db import models
 
 
 class Fact(models.Model):
-    """A named text: `store_uuid`, `secret_check`, `confirmed_demo` ..."""
+    """A named text: `store_uuid`, `tidied_at` ..."""
 
     name = models.CharField(max_length=64, primary_key=True)
     value = models.TextField()
