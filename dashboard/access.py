@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
+from django.urls import get_script_prefix
 from django.utils import timezone
 
 from .models import Role, Token, User, Wallboard
@@ -205,6 +206,14 @@ def revoke_token(name: str) -> Token:
 View = Callable[..., HttpResponse]
 
 
+def _here(request: HttpRequest) -> str:
+    """The address to come back to, as browsers know it: a proxy may have taken the path of WEIR_PUBLIC_URL off."""
+    if request.method not in ("GET", "HEAD"):
+        return resolve_url("queues")
+    query = request.META.get("QUERY_STRING", "")
+    return get_script_prefix().rstrip("/") + quote(request.path_info) + (f"?{query}" if query else "")
+
+
 def require(deed: str) -> Callable[[View], View]:
     """A page that needs a deed: others are sent to sign in, or told in a sentence that they may not (403).
 
@@ -216,8 +225,7 @@ def require(deed: str) -> Callable[[View], View]:
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             principal = of_user(request.user)
             if principal is None:
-                here = quote(request.get_full_path() if request.method in ("GET", "HEAD") else "/", safe="/")
-                return HttpResponseRedirect(f"{resolve_url('sign_in')}?next={here}")
+                return HttpResponseRedirect(f"{resolve_url('sign_in')}?next={quote(_here(request), safe='/')}")
             try:
                 principal.must(deed)
             except Refused as refused:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client
+from django.test.utils import override_script_prefix
 from django.utils import timezone
 
 from dashboard.live.bus import the_bus
@@ -56,6 +57,13 @@ class TestPasswords:
     def test_a_page_that_needs_sign_in_is_remembered(self):
         response = Client().get("/brokers/?filter=a&sort=b")
         assert response["Location"] == "/sign-in/?next=/brokers/%3Ffilter%3Da%26sort%3Db"
+
+    @override_script_prefix("/weir/")  # the path of WEIR_PUBLIC_URL
+    def test_behind_a_proxy_that_takes_the_path_off_it_is_remembered_as_browsers_know_it(self):
+        for query in ("", "?a=%C3%A4"):
+            response = Client().get(f"/queues/1/{query}")
+            assert response["Location"].startswith("/weir/sign-in/?next=/weir/queues/1/")
+        assert response["Location"].endswith("%3Fa%3D%25C3%25A4")
 
     def test_the_session_is_another_one_after_sign_in(self):
         person("viewer")
