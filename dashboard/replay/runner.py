@@ -167,7 +167,6 @@ class Runner:
             if end is not End.OVER:
                 self._after(end)
         self.journal.say("sent_all", "1")
-        self.journal.say("missed", str(self._missing if self.journal.said("exact") else 0))
         self.journal.say("watch_until", str(time.time() + self.order.limits.watch))
         self.journal.commit()
 
@@ -207,6 +206,9 @@ class Runner:
         if missing and self._hides and (look := self.hidden.wait(self.broker)) is not None:
             self.voice.wait(*look)
             return False
+        known = sum(map(len, found.planned.values())) + (0 if self.task.keeps else found.unresolved)
+        missed = max(0, self._missing - known) if self.journal.said("exact") else 0  # nothing else is said of these
+        self.journal.say("missed", str(missed))
         for numbers in found.planned.values():
             for n in numbers:
                 self.journal.end(n, State.PLANNED, State.SKIPPED, "It is no longer in the queue.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -14,10 +14,13 @@ from collectors.brokers.redis.items import fingerprint
 from collectors.brokers.redis.lease import RedisLease
 from collectors.brokers.redis.list_shelf import ListShelf
 from collectors.brokers.redis.set_shelf import SetShelf
+from collectors.brokers.redis.wire import Wire
+from collectors.errors import Unreachable
 from dashboard.replay.report import Reading
 from tests.dashboard.replays import Desk, order, run
-from tests.servers.redis import Server
+from tests.servers.redis import Server, available
 from tests.servers.redis_cluster import Cluster, redis_cluster
+from tests.servers.redis_sentinel import redis_with_sentinels
 
 pytestmark = pytest.mark.slow
 
@@ -148,6 +151,34 @@ def test_a_server_that_is_demoted_meanwhile_is_waited_for(
     run(tmp_path / "j", order("dead", "orders", stamps=False), desk, url=valkey.url)
     assert desk.state == "done" and desk.counts.failed == 0
     assert desk.counts.removed == client.llen("orders") == COUNT
+
+
+def test_what_was_underway_when_the_primary_died_is_not_said_to_be_taken_by_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was moved in one step, or not at all; the replica that takes over has it."""
+    if not available("valkey9"):
+        pytest.skip("valkey9 is not installed")
+    with redis_with_sentinels("valkey9", sentinels=1) as watched:
+        client = watched.primary.client()
+        client.lpush("dead", *(b"letter %d" % n for n in range(COUNT)))
+        client.wait(1, 5000)
+        real = Wire.ask
+
+        def ask(wire: Wire, commands: Sequence[bytes]) -> list[Any]:
+            answers = real(wire, commands)
+            if commands and b"EVAL" in commands[0][:20] and watched.primary.process.poll() is None:
+                client.wait(1, 5000)
+                watched.primary.process.kill()
+                watched.primary.process.wait()
+                raise Unreachable("The connection was lost before the answer came.")
+            return answers
+
+        monkeypatch.setattr(Wire, "ask", ask)
+        desk = run(tmp_path / "j", order("dead", "orders", stamps=False), url=watched.url + "?timeout=1s")
+        now = redis.Redis(port=watched.replica.port, protocol=2)
+        assert desk.state == "done" and desk.reason == "", (desk.reason, desk.counts)
+        assert now.llen("dead") == 0 and now.llen("orders") == COUNT == desk.counts.removed
 
 
 @pytest.fixture
