@@ -25,6 +25,7 @@ from collectors.powers import PassesOver
 
 from ..letters import bodies
 from ..models import Replay
+from ..models.replays import ACTIVE
 from ..secrets import encrypt_bytes
 from .journal import Journal
 from .report import Asked, Row
@@ -244,7 +245,7 @@ def report(own: str, asked: Asked) -> tuple[list[Row], int]:
 
 
 def prune(now: float | None = None) -> int:
-    """Delete the files of deletions whose time is over; how many."""
+    """Delete the files of deletions whose time is over, and that are not just being put back; how many."""
     now, gone = time.time() if now is None else now, 0
     if not path_of("").parent.exists():
         return 0
@@ -252,6 +253,8 @@ def prune(now: float | None = None) -> int:
         Replay.objects.filter(deed=Replay.Deed.DELETE, undone_until__isnull=False).values_list("own", "undone_until")
     )
     alive = {own for own, until in kept if until.timestamp() > now}
+    restoring = Replay.objects.filter(deed=Replay.Deed.RESTORE, state__in=(*ACTIVE, Replay.State.PAUSED))
+    alive |= set(restoring.exclude(repeats=None).values_list("repeats__own", flat=True))
     for path in path_of("").parent.glob("*.sqlite"):
         if path.stem not in alive and path.stat().st_mtime < now - 3600:
             for file in path.parent.glob(f"{path.stem}.sqlite*"):

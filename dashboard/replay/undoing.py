@@ -20,7 +20,7 @@ from ..refused import DeedRefused
 from ..secrets import SecretError, decrypt_bytes
 from . import orders
 from .journal import Journal
-from .keeping import KEPT, NOT_RESTORED, RESTORED, RESTORING, Db, opened, surplus, unpacked
+from .keeping import KEPT, NOT_RESTORED, RESTORED, RESTORING, Db, opened, path_of, surplus, unpacked
 from .places import journal_path
 from .states import Counts, JournalError
 
@@ -35,6 +35,8 @@ def restore(replay: Replay, desk: Desk) -> None:
     deletion, queue = replay.repeats, replay.queue
     if deletion is None or queue is None:
         raise JournalError("The deletion, or its queue, is no longer known here.")
+    if not path_of(deletion.own).exists():
+        raise JournalError("Its copies are no longer kept here: nothing was put back.")
     doubtful = _perhaps_there(deletion)
     broker = orders.adapter(queue.broker)
     try:

@@ -11,10 +11,11 @@ from django.db import connections
 
 from dashboard.live.bus import the_bus
 from dashboard.models import Queue, Replay
-from dashboard.replay import marks, pruning
+from dashboard.replay import keeping, marks, pruning, undoing
+from dashboard.replay.desks import RowDesk
 from dashboard.replay.journal import Journal
 from dashboard.replay.places import journal_path
-from dashboard.replay.states import State
+from dashboard.replay.states import JournalError, State
 from dashboard.replay.working import Replayer
 
 from ..letterbox import Letterbox
@@ -105,3 +106,20 @@ def test_a_journal_that_is_gone_is_not_begun_anew(box, operator_api):
 def test_copies_without_room_for_marks_are_counted_in_words():
     assert marks.sentence(0, 0) == ""
     assert marks.sentence(1200, 3).startswith("Of the copies 3 have room for only some of the marks; 1,200 for none")
+
+
+def test_copies_that_are_being_put_back_outlive_their_time(box):
+    """And a restore that is resumed when they are gone says so, and puts back nothing."""
+    deletion = replay(box.dlq, "done", 8)
+    Replay.objects.filter(pk=deletion.pk).update(deed="delete", undone_until=datetime.now(UTC))
+    back = replay(box.dlq, "paused", 0)
+    Replay.objects.filter(pk=back.pk).update(deed="restore", repeats=deletion)
+    with keeping.opened(deletion.own) as db:
+        db.execute("insert into kept (id, secret) values ('x', '')")
+    os.utime(keeping.path_of(deletion.own), (0, 0))
+    assert keeping.prune() == 0 and keeping.counts(deletion.own)["kept"] == 1
+    Replay.objects.filter(pk=back.pk).update(state="failed")
+    os.utime(keeping.path_of(deletion.own), (0, 0))
+    assert keeping.prune() == 1
+    with pytest.raises(JournalError, match="no longer kept here"):
+        undoing.restore(Replay.objects.get(pk=back.pk), RowDesk(back, "", the_bus()))
