@@ -107,11 +107,11 @@ def test_of_several_destinations_the_one_that_is_gone_holds_up_no_other(
     for queue, count in (("gone", 300), ("orders", 60), ("gone", 10)):
         death = {"queue": queue, "reason": "rejected", "count": 1, "exchange": "", "routing-keys": [queue]}
         put(rabbitmq_node, vhost, "dead", [b"%d" % n for n in range(count)], headers={"x-death": [death]})
-    desk = run(path, order(dead, trial=5), url=url)
+    desk = run(path, order(dead), url=url)
     assert desk.state == "failed" and "There is no queue 'gone'" in desk.reason
     assert desk.counts.removed == waiting(rabbitmq_node, vhost, "orders") == 60 and 100 <= desk.counts.failed <= 150
     declare(rabbitmq_node, vhost, "gone")
-    again = run(path, order(dead, trial=5), url=url)
+    again = run(path, order(dead), url=url)
     assert again.state == "done" and waiting(rabbitmq_node, vhost, "gone") == 310 - again.counts.failed
     assert waiting(rabbitmq_node, vhost, "dead") == again.counts.failed == desk.counts.failed
 

@@ -229,7 +229,7 @@ def test_purging_asks_for_the_count(box, operator_api, worker, settings):
     gone = operator_api.send("post", path, {"confirm": 145}, 201)
     assert settled(operator_api, gone["id"])["removed"] == 145 and box.ready() == []
     kept = b"".join(file.read_bytes() for file in settings.WEIR_DATA.glob("deletions/*"))
-    assert kept and b"4111" not in kept
+    assert kept and b"4111-" not in kept
 
 
 def test_what_there_is_no_room_to_keep_is_not_deleted_unless_accepted(box, operator_api, worker, monkeypatch):
