@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
+from threading import Thread
 
 import pytest
+from django.contrib.sessions.models import Session
+from django.db import OperationalError
 
 from dashboard.housekeeping import Worker
+from dashboard.models import Fact
+from dashboard.replay import keeping
 from dashboard.samples import the_store
 
 from .fleets import made_up_broker, made_up_tick
@@ -51,3 +56,23 @@ def test_a_worker_that_ends_leaves_the_rest_for_later(broker):
     assert the_store().extent(broker)[0] == 360
     Worker(the_store()).tidy()
     assert the_store().extent(broker)[0] < 300
+
+
+def test_a_database_that_takes_no_row_keeps_samples_and_files_from_nothing(broker, monkeypatch, caplog):
+    def full(*_, **__):
+        raise OperationalError("database or disk is full")
+
+    pruned: list[bool] = []
+    monkeypatch.setattr(Fact.objects, "get_or_create", full)
+    monkeypatch.setattr(Session.objects, "filter", full)
+    monkeypatch.setattr(keeping, "prune", lambda: pruned.append(True))
+    worker = Worker(the_store())
+    thread = Thread(target=worker.run)
+    monkeypatch.setattr(worker.sender, "start", lambda: None)
+    monkeypatch.setattr(worker, "_watch_the_clock", lambda: None)
+    monkeypatch.setattr(worker, "_tidy_samples", lambda: (Worker._tidy_samples(worker), worker.stop()))
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive() and pruned == [True]
+    assert the_store().extent(broker)[0] < 300
+    assert "what can be tidied up without it is" in caplog.text
