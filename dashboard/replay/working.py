@@ -29,7 +29,7 @@ from ..models import Queue, Replay
 from ..models.replays import ACTIVE
 from ..refused import DeedRefused
 from ..secrets import SecretError
-from . import clock, keeping, orders, ownmove, staging, undoing
+from . import clock, keeping, left_open, orders, ownmove, staging, undoing
 from .desks import RowDesk
 from .journal import Journal
 from .places import journal_path, place
@@ -178,7 +178,9 @@ class Replayer:
                 "The journal of this replay is no longer there: what was being sent cannot be told. Look into both "
                 "queues, and make a new one for what is left."
             )
-        with Journal(journal_path(replay.own), f"{self.name}-{secrets.token_hex(4)}") as journal:
+        writer = f"{self.name}-{secrets.token_hex(4)}"
+        left_open.name_those_of_others(replay, writer)
+        with Journal(journal_path(replay.own), writer) as journal:
             try:
                 if replay.state != Replay.State.STOPPED:
                     self._runner(replay, queue, desk, journal).run()
