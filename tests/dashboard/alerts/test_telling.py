@@ -190,7 +190,7 @@ def test_a_flood_is_one_message_at_a_time(hooked):
 
 
 def test_fifty_queues_are_one_message_and_what_is_over_is_not_told(hooked, django_capture_on_commit_callbacks):
-    from .polled import Polled, rule
+    from ..polled import Polled, rule
 
     to = notifier(f"json://127.0.0.1:{hooked.port}/")
     rule(notifiers=[to])
