@@ -109,7 +109,7 @@ class Connections:
             self.writer = self._connect()
             try:
                 self.writer.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts for a file that is still empty
-                self.writer.execute("PRAGMA journal_mode = WAL")
+                _write_ahead(self.writer)
                 self.uuid = layout.prepare(self.writer, self.path)
             except BaseException:
                 self.writer.close()
@@ -228,3 +228,16 @@ class Connections:
                     f"{sentence}. Restart Weir: it keeps what can be read, and sets the file aside."
                 ) from error
             raise (FullError if is_full(error) else StoreError)(f"{sentence}.") from error
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Into WAL mode. Where several open a new file at once SQLite does not wait for its lock here: we do."""
+    end = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
