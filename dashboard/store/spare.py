@@ -27,14 +27,17 @@ class Spare:
         self._log = samples.with_name(f"{samples.name}-wal")
 
     def keep(self) -> bool:
-        """Keep as much aside as the log may need, or else the least; False when there is no room even for that."""
-        size = self._log.stat().st_size if self._log.exists() else 0
-        return self._keep(LEAST + size) or self._keep(LEAST)
+        """Keep as much aside as the log may need, if as much again is left for others, or else the least; False when
+        there is no room even for that."""
+        wanted = LEAST + (self._log.stat().st_size if self._log.exists() else 0)
+        return self._keep(wanted, wanted) or self._keep(LEAST)
 
-    def _keep(self, wanted: int) -> bool:
+    def _keep(self, wanted: int, left: int = 0) -> bool:
         try:
             if self.path.exists() and self.path.stat().st_size >= wanted:
                 return True
+            if left and shutil.disk_usage(self.path.parent).free < wanted + left:
+                return False
             with self.path.open("ab") as file:
                 _allocate(file.fileno(), wanted)
         except OSError as error:  # what was got of it would keep others from that little
