@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 import sys
 import time
 from argparse import ArgumentParser
@@ -20,6 +19,7 @@ from dashboard import processes
 from dashboard.access import Principal, Refused
 from dashboard.live.bus import the_bus
 from dashboard.management.base import DataCommand
+from dashboard.management.watching import news, so_far
 from dashboard.models import Queue, Replay, Role
 from dashboard.refused import DeedRefused
 from dashboard.replay import deeds, showing, staging
@@ -29,7 +29,7 @@ from dashboard.samples import close_store
 from dashboard.store.base import StoreError
 from dashboard.terminal import duration
 
-BAR, EVERY = 30, 0.5  # characters; seconds between two looks
+EVERY = 0.5  # seconds between two looks
 ALONE = 3.0  # seconds after which this process does what no worker has taken on
 
 
@@ -80,7 +80,10 @@ class Command(DataCommand):
             parser.add_argument(f"--{verb}", type=int, metavar="ID", help=f"{verb} a replay by its number")
         parser.add_argument("--repeat", type=int, metavar="ID", help="plan again what failed or was left out of one")
         parser.add_argument("--restore", type=int, metavar="ID", help="put back what a deletion has kept")
-        parser.add_argument("--json", action="store_true", help="one JSON object at the end, no progress")
+        parser.add_argument(
+            "--json", action="store_true",
+            help="one JSON object at the end; until then one a line on standard error, for each change and every 5 s",
+        )  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:
         processes.all_in_one()
@@ -116,7 +119,7 @@ class Command(DataCommand):
         self._run(deeds.start(_me(), replay, options["confirm"]), options)
 
     def _run(self, replay: Replay, options: dict[str, Any]) -> None:
-        self._watch(replay, quiet=options["json"])
+        self._watch(replay, options["json"])
         replay.refresh_from_db()
         self._end(replay, options["json"])
         if replay.state != Replay.State.DONE or replay.failed or replay.came_back:
@@ -145,9 +148,13 @@ class Command(DataCommand):
         return self._planned(replay, options)
 
     def _planned(self, replay: Replay, options: dict[str, Any]) -> Replay:
+        told = news(self.stdout, self.stderr, options["json"])
         while replay.state == Replay.State.PLANNING:
+            told.tell(replay)
             time.sleep(EVERY)
             replay.refresh_from_db()
+            if replay.state != Replay.State.PLANNING:
+                told.end()
         if not options["json"]:
             self._show_plan(replay)
         return replay
@@ -189,10 +196,10 @@ class Command(DataCommand):
         return input(f"{replay.deed.capitalize()} these? [y/N] ").strip().lower() in ("y", "yes")
 
     # --- watching ------------------------------------------------------------------------------------------------
-    def _watch(self, replay: Replay, quiet: bool) -> None:
+    def _watch(self, replay: Replay, as_json: bool) -> None:
         """Until it is over; what no worker takes on within some seconds is done by this process."""
         began, replayer = time.monotonic(), None
-        bar = not quiet and self.stdout.isatty()
+        told = news(self.stdout, self.stderr, as_json)
         try:
             while not (replay.over and not replay.owner) and replay.state != Replay.State.PAUSED:
                 time.sleep(EVERY)
@@ -200,50 +207,27 @@ class Command(DataCommand):
                 if replayer is None and not replay.owner and time.monotonic() - began > ALONE:
                     replayer = Replayer(the_bus(), only=replay.pk)
                     replayer.start()
-                if bar:
-                    self.stdout.write("\r\x1b[K" + _line(replay, os.get_terminal_size().columns), ending="")
-                    self.stdout.flush()
+                told.tell(replay)
         except KeyboardInterrupt:
-            self.stdout.write(f"\nIt goes on in the workers; stop it with: manage.py replay --stop {replay.pk}")
+            where = "in the workers" if replayer is None else "with the next worker that runs"
+            said = f"\nIt goes on {where}; stop it with: manage.py replay --stop {replay.pk}"
+            (self.stderr if as_json else self.stdout).write(said)
             raise SystemExit(130) from None
         finally:
             if replayer is not None:
                 replayer.stop()
-            if bar:
-                self.stdout.write("")
+            told.end()
 
     def _end(self, replay: Replay, as_json: bool) -> None:
         if as_json:
             self.stdout.write(orjson.dumps(showing.replay(replay), option=orjson.OPT_INDENT_2).decode())
             return
-        said = f"{replay.deed.capitalize()} {replay.pk} is {replay.state}: "
-        if replay.how == Replay.How.BROKER:
-            said += f"about {replay.sent:,} moved by the broker itself."
-        else:
-            said += (
-                f"{replay.sent:,} sent, {replay.removed:,} removed, {replay.came_back:,} came back, "
-                f"{replay.failed:,} failed, {replay.skipped:,} left out, {replay.possibly_duplicated:,} possibly twice."
-            )
-        self.stdout.write(f"{said} {visible(replay.reason)}".rstrip())
+        self.stdout.write(f"{so_far(replay)} {visible(replay.reason)}".rstrip())
         if replay.stages and replay.state == Replay.State.DONE and replay.plan:
             staged = replay.plan["destinations"][0]["name"]
             back = f"--all --deed move --to {replay.queue_name}" + "".join(f" --option {one}" for one in replay.options)
             self.stdout.write("Now give the command again; when that is done, move the rest back with:")
             self.stdout.write(f"  manage.py replay {visible(staged)} {visible(back)}")
-
-
-def _line(replay: Replay, width: int) -> str:
-    """The progress bar."""
-    settled = replay.sent + replay.failed + replay.skipped
-    part = min(1.0, settled / replay.total) if replay.total else 0.0
-    bar = "█" * round(part * BAR) + "░" * (BAR - round(part * BAR))
-    pace, left = showing.per_second(replay), showing.seconds_left(replay)
-    words = [f"{replay.state:9}", bar, f"{replay.sent:,}" + (f" of {replay.total:,}" if replay.total else "")]
-    words += [f"{pace:,.0f}/s"] if pace else []
-    words += [f"{duration(left)} left"] if left else []
-    words += [f"{replay.came_back:,} came back"] if replay.came_back else []
-    words += [visible(replay.trouble or replay.reason)] if replay.trouble or replay.reason else []
-    return "  ".join(words)[: width - 1]
 
 
 def _limits(options: dict[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,21 @@ def test_it_is_done_by_this_process_where_no_worker_is(box):
     assert (told["state"], told["removed"], told["made_by"][-14:]) == ("done", 7, "(command line)")
 
 
+def test_who_watches_hears_of_each_change_a_program_in_lines_of_json_beside_its_one_object(box, monkeypatch):
+    monkeypatch.setattr("dashboard.management.watching.AGAIN", 0.6)
+    out, errors = io.StringIO(), io.StringIO()
+    words = ("orders.dlq", "--oldest", "5", "--trial", "2", "--limit", "trial_wait=2.5", "--watch", "1", "--yes")
+    call_command("replay", *words, "--json", stdout=out, stderr=errors)
+    told = [json.loads(line) for line in errors.getvalue().splitlines()]
+    states = [one["state"] for one in told]
+    assert json.loads(out.getvalue())["state"] == states[-1] == "done" and states.count("trial") >= 3
+    assert any("waiting whether they come back" in (one["reason"] or "") for one in told)
+    assert (told[-1]["sent"], told[-1]["total"], told[-1]["id"]) == (5, 5, json.loads(out.getvalue())["id"])
+    said = replay("orders.dlq", "--all", "--watch", "1.5", "--yes")
+    assert "is watching: 7 sent" in said and said.count("is watching") == 1
+    assert said.splitlines()[-1].split(" is ")[1].startswith("done: 7 sent")
+
+
 def test_nothing_starts_unasked_and_purging_needs_the_count(box):
     with pytest.raises(CommandError, match="say --yes"):
         replay("orders.dlq", "--all")
