@@ -162,11 +162,14 @@ class Outcome(StrEnum):
 
 @dataclass(slots=True)  # not frozen: that would double what making one costs
 class Receipt:
-    """What became of one letter of a lease: `tag` is its number there, `why` a sentence when it did not go well."""
+    """What became of one letter of a lease: `tag` is its number there, `why` a sentence when it did not go well.
+
+    `unreplicated`: it is done, but no replica of the server had it in time: a fail-over now would undo it."""
 
     tag: int
     outcome: Outcome
     why: str = ""
+    unreplicated: bool = False
 
 
 class Taken(Protocol):

@@ -28,6 +28,14 @@ class PassesOver(Protocol):
 
 
 @runtime_checkable
+class Replicates(Protocol):
+    """A lease on a server whose replicas have what it does a moment later (`Receipt.unreplicated`)."""
+
+    def caught_up(self) -> bool:
+        """Whether a replica has by now all that this lease has done."""
+
+
+@runtime_checkable
 class TellsHolders(Protocol):
     """A broker that knows whether anybody has letters of a queue in his hands."""
 

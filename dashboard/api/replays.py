@@ -125,6 +125,7 @@ class ReplayOut(Schema):
     possibly_duplicated: int | None
     unmarked: int = Field(description="copies without any mark, for which their message has no room: known by contents")
     part_marked: int = Field(description="copies that bear only some of the marks")
+    unreplicated: int = Field(description="moves that no replica of the server had in time: a fail-over may undo them")
     journal_removed_at: str | None = Field(description="from then on it is not known what became of each message")
     notes: list[str] = Field(description="what is to be known of it beside, in sentences")
     per_second: float | None

@@ -93,6 +93,7 @@ class Replay(models.Model):
     kept_bytes = models.BigIntegerField(default=0)
     unmarked = models.PositiveIntegerField(default=0)  # copies that bear no mark, and such that bear only some
     part_marked = models.PositiveIntegerField(default=0)
+    unreplicated = models.PositiveIntegerField(default=0)  # moves that no replica of the server had in time
     journal_removed_at = models.DateTimeField(null=True)
 
     class Meta:

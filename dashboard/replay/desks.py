@@ -71,7 +71,7 @@ class RowDesk:
         columns: dict[str, Any] = {
             "sent": counts.sent, "removed": counts.removed, "came_back": counts.came_back, "failed": counts.failed,
             "skipped": counts.skipped, "possibly_duplicated": counts.possibly_duplicated,
-            "unmarked": counts.unmarked, "part_marked": counts.part_marked,
+            "unmarked": counts.unmarked, "part_marked": counts.part_marked, "unreplicated": counts.unreplicated,
             "told_at": now,
         }  # fmt: skip
         if total or state in OVER:  # else what was planned says more than that none was met yet

@@ -18,25 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from .states import COUNTED, Counts, Fenced, JournalError, Open, State, counts_of, words
-
-VERSION = 2
-
-_SCHEMA = """
-create table message (
-    n integer primary key, id text not null, state integer not null, size integer not null, destination text not null,
-    again integer not null default 0, came_back integer not null default 0, why text not null default '',
-    at real not null
-);
-create table before (id text primary key, count integer not null) without rowid;
-create table said (name text primary key, value text not null) without rowid;
-"""
-#: Since version 2: letters in hands, by their tags; copies that bear not all marks, and what they are known by.
-_SINCE_2 = """
-create table held (tag integer primary key, handle text not null);
-create table unmarked (n integer primary key, marks integer not null, print text not null, came_as text)
-"""
-
+from .states import COUNTED, Counts, JournalError, Open, State, counts_of, words
+from .tables import Transaction, claim, ranges
 
 #: Of messages that were begun when their replay was given up.
 BEING_SENT = "It was being sent when this was stopped: whether a copy arrived is not known, and it may lie here still."
@@ -62,13 +45,14 @@ class Journal:
         self._let_go: list[int] = []
         self._unmarked: list[tuple[int, int, str]] = []
         self._came_as: list[tuple[str, int]] = []
+        self._alone: dict[int, str] = {}
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
             path.chmod(0o600)
             self._db.execute("pragma journal_mode=wal")
             self._db.execute("pragma synchronous=full")
-            self._claim()
+            claim(self._db, path.name, owner)
             self.next = self._one("select coalesce(max(n), 0) + 1 from message")
             self.counts = self.recount()
         except (sqlite3.Error, OSError) as error:
@@ -193,6 +177,17 @@ class Journal:
         """Write something down under a name."""
         self._said[name] = value
 
+    def unreplicated(self, whys: Mapping[int, str]) -> None:
+        """They were moved, but no replica of the server had that in time: each with the sentence that says so."""
+        self._alone.update(whys)
+
+    def replicated(self, numbers: Sequence[int]) -> None:
+        """A replica came to have what was moved: at once, since it is written down seldom."""
+        with self._transaction() as db:
+            db.executemany("update message set why='' where n between ? and ?", ranges(numbers))
+            gone = db.executemany("delete from unreplicated where n between ? and ?", ranges(numbers)).rowcount
+        self.counts.unreplicated -= max(0, gone)
+
     # --- letters in hands ----------------------------------------------------------------------------------------
     def hold(self, handles: Mapping[int, str]) -> None:
         """These letters are in our hands, by the tags of a lease: should we die, others can let go of them."""
@@ -272,7 +267,7 @@ class Journal:
     def dirty(self) -> bool:
         """Whether anything waits for a commit."""
         waits = (self._new, self._moved, self._whys, self._again, self._returned, self._said)
-        return any(waits) or bool(self._held or self._let_go or self._unmarked or self._came_as)
+        return any(waits) or bool(self._held or self._let_go or self._unmarked or self._came_as or self._alone)
 
     def commit(self) -> None:
         """Bring everything to the disk, in order. Raises Fenced, JournalError: then nothing was written."""
@@ -294,14 +289,18 @@ class Journal:
             db.executemany("delete from held where tag=?", ((tag,) for tag in self._let_go))
             db.executemany("insert or replace into unmarked (n, marks, print) values (?, ?, ?)", self._unmarked)
             db.executemany("update unmarked set came_as=? where n=?", self._came_as)
+            news = db.executemany("insert or ignore into unreplicated values (?)", ((n,) for n in self._alone)).rowcount
+            db.executemany("update message set why=? where n=?", ((why[:500], n) for n, why in self._alone.items()))
         self._new, self._moved, self._whys, self._again, self._returned, self._said = [], [], [], [], [], {}
-        self._held, self._let_go, self._unmarked, self._came_as = {}, [], [], []
+        self.counts.unreplicated += max(0, news)
+        self._held, self._let_go, self._unmarked, self._came_as, self._alone = {}, [], [], [], {}
 
     def recount(self) -> Counts:
         """The counts as the file has them."""
         self.counts = counts_of(self._read(COUNTED))
         for some, many in self._read("select marks > 0, count(*) from unmarked group by marks > 0"):
             setattr(self.counts, "part_marked" if some else "unmarked", many)
+        self.counts.unreplicated = self._one("select count(*) from unreplicated")
         return self.counts
 
     # --- inside --------------------------------------------------------------------------------------------------
@@ -316,23 +315,6 @@ class Journal:
             elif one == State.SKIPPED:
                 self.counts.skipped += sign
 
-    def _claim(self) -> None:
-        db = self._db
-        db.execute("begin immediate")
-        try:
-            version = self._one("pragma user_version")
-            if version > VERSION:
-                raise JournalError(f"The journal {self.path.name} was written by a newer Weir; use that one.")
-            for since, schema in enumerate((_SCHEMA, _SINCE_2)):
-                for statement in schema.split(";") if version <= since else ():
-                    db.execute(statement)
-            db.execute(f"pragma user_version={VERSION}")
-            db.execute("insert or replace into said values ('owner', ?)", (self.owner,))
-        except BaseException:
-            db.execute("rollback")
-            raise
-        db.execute("commit")
-
     def _read(self, query: str, *given: Any) -> list[tuple[Any, ...]]:
         try:
             return self._db.execute(query, given).fetchall()
@@ -342,55 +324,5 @@ class Journal:
     def _one(self, query: str) -> int:
         return int(self._db.execute(query).fetchone()[0])
 
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._db, self.owner, self.path.name)
-
-
-class _Transaction:
-    """All or nothing, and only while the journal is ours."""
-
-    def __init__(self, db: sqlite3.Connection, owner: str, name: str) -> None:
-        self.db, self.owner, self.name = db, owner, name
-
-    def __enter__(self) -> sqlite3.Connection:
-        try:
-            self.db.execute("begin immediate")
-            (owner,) = self.db.execute("select value from said where name='owner'").fetchone()
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
-        if owner != self.owner:
-            self.db.execute("rollback")
-            raise Fenced("Another worker has taken this replay over.")
-        return self.db
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if error is None:
-                self.db.execute("commit")
-            elif self.db.in_transaction:  # a full disk has ended it already
-                self.db.execute("rollback")
-        except sqlite3.Error as broken:
-            if self.db.in_transaction:
-                self.db.execute("rollback")
-            raise self._failed(broken) from broken
-        if isinstance(error, sqlite3.Error):
-            raise self._failed(error) from error
-
-    def _failed(self, error: sqlite3.Error) -> JournalError:
-        return JournalError(f"The journal {self.name} cannot be written: {words(error)}")
-
-
-def ranges(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Numbers as spans (first, last): a batch that went well is one span."""
-    if not numbers:
-        return
-    ordered = sorted(numbers)
-    first = last = ordered[0]
-    for n in ordered[1:]:
-        if n != last + 1:
-            yield first, last
-            first = n
-        last = n
-    yield first, last
+    def _transaction(self) -> Transaction:
+        return Transaction(self._db, self.owner, self.path.name)

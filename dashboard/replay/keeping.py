@@ -21,7 +21,7 @@ import msgpack
 from django.conf import settings
 
 from collectors.letters import Lease, Letter, Outcome, Parcel, Receipt, Taken
-from collectors.powers import PassesOver
+from collectors.powers import PassesOver, Replicates
 
 from ..letters import bodies
 from ..models import Replay
@@ -174,6 +174,9 @@ class KeepingLease:
 
     def remove(self, tags: Sequence[int], wait: bool = True) -> Sequence[Receipt]:
         return self._lease.remove(tags, wait)
+
+    def caught_up(self) -> bool:
+        return isinstance(self._lease, Replicates) and self._lease.caught_up()
 
     def give_back(self, tags: Sequence[int]) -> None:
         self._lease.give_back(tags)

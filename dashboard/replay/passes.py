@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from collectors.errors import Busy, CollectorError, Expired
 from collectors.letters import Destination, Lease, Outcome, Receipt, Taken
-from collectors.powers import PassesOver
+from collectors.powers import PassesOver, Replicates
 
 from . import clock
 from .guards import REFUSED_IN_A_ROW, Pace
@@ -67,6 +67,8 @@ class Pass:
         self._most_underway = LEAST_UNDERWAY
         self._counted, self._counted_at = 0, clock.now()  # confirmed since then
         self._ending = False
+        self._alone: dict[int, str] = {}  # n -> why no replica has it: not written down yet
+        self._lagging: list[int] = []  # those that are
         self._unsure = 0
         self._going: dict[int, Destination] = {}  # tag -> where its copy is sent
         self.refused: Counter[Destination] = Counter()  # in a row, by each; the next pass goes on with it
@@ -165,6 +167,9 @@ class Pass:
         if self._removed:
             self.journal.move(self._removed, State.SENT, State.REMOVED)
             self._removed = []
+        self.journal.unreplicated(self._alone)
+        self._lagging += self._alone
+        self._alone = {}
         self.journal.commit()
         self._written_at = clock.now()
 
@@ -196,6 +201,8 @@ class Pass:
             if receipt.outcome is Outcome.REMOVED:
                 gone.append(receipt.tag)
                 self._removed += [n] if n != OVER else []
+                if receipt.unreplicated and n != OVER:
+                    self._alone[n] = receipt.why
             else:
                 self._unsure += 1
                 self.why = receipt.why
@@ -212,6 +219,9 @@ class Pass:
         self._remove({}, wait=True)
         self._unsure += len(self._underway)
         self._write()
+        if self._lagging and isinstance(self.lease, Replicates) and self.lease.caught_up():
+            self.journal.replicated(self._lagging)
+            self.journal.commit()
 
     def _hold(self, tags: Sequence[int]) -> None:
         """They are not to be sent (again) in this pass: they stay in our hands, where they would else be met again."""
@@ -230,6 +240,8 @@ class Pass:
             n = self._underway.get(receipt.tag)
             if n is None:
                 continue
+            if receipt.unreplicated:
+                self._alone[n] = receipt.why
             self._counted += 1
             to = self._going.pop(receipt.tag)
             if receipt.outcome in (Outcome.SENT, Outcome.REMOVED):

@@ -65,6 +65,7 @@ def replay(row: Replay) -> dict[str, Any]:
         "planned": _planned(row.plan),
         "unmarked": row.unmarked,
         "part_marked": row.part_marked,
+        "unreplicated": row.unreplicated,
         "journal_removed_at": _time(row.journal_removed_at),
         "notes": _notes(row),
     }
@@ -75,7 +76,12 @@ def _notes(row: Replay) -> list[str]:
     staged = ""
     if row.stages and row.state == Replay.State.DONE:
         staged = f"What was chosen is what is left in {row.queue_name}: plan that, then move the rest back."
-    return [note for note in (staged, marks.sentence(row.unmarked, row.part_marked), pruning.sentence(row)) if note]
+    alone = row.unreplicated and (
+        f"Of {row.unreplicated:,} no replica of the server had in time that they were moved: the report says of which. "
+        "Should it fail over to one that has not, they lie where they were, and their copies are gone."
+    )
+    notes = (staged, marks.sentence(row.unmarked, row.part_marked), alone, pruning.sentence(row))
+    return [note for note in notes if note]
 
 
 def _planned(plan: dict[str, Any] | None) -> dict[str, Any] | None:

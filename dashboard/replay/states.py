@@ -38,7 +38,7 @@ class Fenced(JournalError):
 @dataclass(slots=True)
 class Counts:
     """How many messages are in which state; `sent` counts every confirmed copy; `unmarked`, `part_marked` those whose
-    copies bear no mark, and only some."""
+    copies bear no mark, and only some; `unreplicated` those that no replica of their server knows to be moved."""
 
     total: int = 0
     sent: int = 0
@@ -50,6 +50,7 @@ class Counts:
     bytes: int = 0
     unmarked: int = 0
     part_marked: int = 0
+    unreplicated: int = 0
 
 
 @dataclass(slots=True)

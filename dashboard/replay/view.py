@@ -17,7 +17,7 @@ from . import showing
 SHOWN = 50
 _NEWS = (
     "state", "reason", "trouble", "total", "sent", "removed", "came_back", "failed", "skipped", "possibly_duplicated",
-    "rate", "ended_at", "unmarked", "part_marked", "journal_removed_at",
+    "rate", "ended_at", "unmarked", "part_marked", "unreplicated", "journal_removed_at",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -18,8 +18,9 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainErr
 from ...errors import BadAnswer, BadURL, CollectorError, Unreachable
 from ...url import BrokerURL
 from .broker import Redis
-from .failures import Silent, line, refused
+from .failures import Silent, line, refused, who
 from .meter import TooLarge
+from .replication import behind, wait_for_one
 from .topology import SLOTS, Address, Topology, slot_of, written
 from .wire import AnyWire, Refusal, Wire, pack
 
@@ -29,8 +30,6 @@ FRESH_SECONDS = 60.0
 HOPS = 3
 #: Seconds until a command about keys of a slot on its way is asked again.
 SOON = 0.1
-#: How long is waited for a replica to have what was written.
-WAIT_MILLISECONDS = 500
 _ASKING = pack("ASKING")
 
 
@@ -60,6 +59,7 @@ class ClusterWire:
         self._closed = False
         self.requests = 0
         self.received = 0
+        self.connections = 0
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -113,14 +113,17 @@ class ClusterWire:
         """The reply to one command, or its `Refusal`."""
         return self.ask([pack(*parts)])[0]
 
-    def replicated(self, keys: Sequence[bytes]) -> str:
+    def replicated(self, keys: Iterable[bytes], since: int) -> str:
+        """Which nodes have replicas is known from the slots."""
         holders = {self._holder(key_slot(key)) for key in keys}
         with_replica = [one for one in holders if one is not None and self._topology.replicas.get(one)]
-        replies = self._ask([(address, pack("WAIT", 1, WAIT_MILLISECONDS)) for address in with_replica])
-        behind = [written(address) for address, n in zip(with_replica, replies, strict=True) if n == 0]
-        if not behind:
-            return ""
-        return f"No replica of {', '.join(behind)} has it yet; should that node fail now, the copy is lost."
+        command = pack(*wait_for_one(self.url.get_seconds("timeout", 5.0)))
+        try:
+            replies = self._ask([(address, command) for address in with_replica])
+        except CollectorError as error:
+            return f"Whether a replica has it is not known: {error}"
+        said = [behind(written(one), n, who(self.url)) for one, n in zip(with_replica, replies, strict=True)]
+        return next(filter(None, said), "")
 
     def close(self) -> None:
         self._closed = True

@@ -4,9 +4,9 @@ Nothing is held in Redis: whatever happens to the worker, the letters lie where 
 cluster where both keys lie in one slot) a letter is moved by a script in one step, and its receipt says REMOVED.
 Between slots the copy is added first, and the original removed when that is journalled: its receipt says SENT.
 
-A move in one step is replicated as one: a fail-over that loses it leaves the letter where it was. Between slots the
-copy can be lost with its node after the server had confirmed it (replication is asynchronous), so there it is waited
-for a replica (WAIT) where the node has one; one that does not answer in time is said in the receipt.
+A move in one step is replicated as one, but asynchronously: a fail-over that loses it leaves the letter where it was,
+although its receipt said REMOVED; between slots it loses the copy. So after each batch it is waited for a replica
+(WAIT) where the server has one, and what none had in time is said in the receipts.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class RedisLease:
         self._left_out = 0
         self._after = ""
         self._receipts: list[Receipt] = []
+        self._lagging = 0  # the connection over which was written what no replica had in time
         self._closed = False
 
     @property
@@ -136,7 +137,8 @@ class RedisLease:
     def send(self, parcels: Sequence[Parcel]) -> None:
         """Move, or between slots copy. What it became of is told by `settled`."""
         self._alive()
-        begun = False
+        begun, before = False, len(self._receipts)
+        keys, since = self._keys(self._held[parcel.tag] for parcel in parcels), self._wire.connections
         for _, alike in groupby(parcels, key=lambda parcel: parcel.to):
             all_of = list(alike)
             for start in range(0, len(all_of), AT_ONCE):
@@ -151,6 +153,7 @@ class RedisLease:
                         raise
                     self._say(part, Outcome.LATE, str(error))
                 begun = True
+        self._receipts[before:] = self._replicated(self._receipts[before:], keys, since)
 
     def _send(self, parcels: Sequence[Parcel]) -> None:
         to = parcels[0].to
@@ -184,9 +187,14 @@ class RedisLease:
             return []
         self._alive()
         receipts = [Receipt(tag, Outcome.REMOVED) for tag in tags if tag not in self._held]
-        receipts += self._moves.remove([self._held[tag] for tag in tags if tag in self._held])
+        there, since = [self._held[tag] for tag in tags if tag in self._held], self._wire.connections
+        receipts += self._replicated(self._moves.remove(there), self._keys(there), since)
         self._let_go(one.tag for one in receipts if one.outcome is Outcome.REMOVED)
         return receipts
+
+    def caught_up(self) -> bool:
+        """One server tells that over the connection by which it was written, and over no other."""
+        return self._lagging > 0 and not self._wire.replicated((), self._lagging)
 
     def pass_over(self, tags: Sequence[int]) -> None:
         """Where they lie is remembered, and what they are by a number: others may take them meanwhile."""
@@ -205,6 +213,19 @@ class RedisLease:
             self._wire.close()
 
     # --- small things --------------------------------------------------------------------------------------------
+    def _keys(self, items: Iterable[Item]) -> set[bytes]:
+        """Under which they lie, where that decides which server is asked."""
+        return set() if self.atomic else {item.lies_in or self._shelf.where.key for item in items}
+
+    def _replicated(self, receipts: Sequence[Receipt], keys: set[bytes], since: int) -> Sequence[Receipt]:
+        """The same, once a replica has what was removed; what none had in time says so."""
+        gone = [one for one in receipts if one.outcome is Outcome.REMOVED]
+        if gone and (why := self._wire.replicated(keys, since)):
+            self._lagging = self._lagging or since
+            for one in gone:
+                one.unreplicated, one.why = True, why
+        return receipts
+
     def _steps(self, item: Item) -> int:
         """Over how many elements the server walks from the end of a list to this one."""
         if not item.lies_in:

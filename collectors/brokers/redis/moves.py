@@ -158,7 +158,7 @@ class Moves:
     def _added(self, copies: Sequence[Pair]) -> list[Receipt]:
         receipts = []
         answers = self._asked([copy.packed for _, copy in copies])
-        waited = self._wire.replicated([copy.key for _, copy in copies]) if copies else ""
+        waited = self._wire.replicated([copy.key for _, copy in copies], self._wire.connections) if copies else ""
         for (item, copy), answer in zip(copies, answers, strict=True):
             if isinstance(answer, Refusal):
                 known = isinstance(answer, Silent) or not_allowed(answer) or for_now(answer)
@@ -166,7 +166,7 @@ class Moves:
             elif answer == 0 and copy.command == "ZADD":
                 receipts.append(self._told(item, "one that is equal to it lies there already"))
             else:
-                receipts.append(Receipt(item.tag, Outcome.SENT, waited))
+                receipts.append(Receipt(item.tag, Outcome.SENT, waited, bool(waited)))
         return receipts
 
     # --- before and after ----------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,8 +17,9 @@ import redis
 
 from ...errors import BadAnswer, BadURL, CollectorError, Unreachable
 from ...url import BrokerURL
-from .failures import explained
+from .failures import explained, who
 from .meter import PlainConnection, TLSConnection
+from .replication import behind, has_replicas, wait_for_one
 
 #: Commands sent before their replies are read: bounds what the server must buffer for us.
 BATCH = 1000
@@ -47,9 +48,11 @@ class AnyWire(Protocol):
     problems   what is left out of this poll, in sentences
     details    rows for the broker's page
     nodes      the servers that hold keys, by a name for `ask_each`
+    connections  how many were made so far; of a cluster that is not told
     """
 
     requests: int
+    connections: int
     received: int
 
     @property
@@ -76,10 +79,11 @@ class AnyWire(Protocol):
     def one(self, *parts: bytes | str | int) -> Any:
         """The reply to one command, or its `Refusal`; to one about no key, that of any node."""
 
-    def replicated(self, keys: Sequence[bytes]) -> str:
-        """Wait until a replica has what was just written under these keys, where their nodes have one.
+    def replicated(self, keys: Iterable[bytes], since: int) -> str:
+        """Wait until a replica has what was just written under these keys, where their nodes have one, and all that
+        was written there before. A sentence where none came to have it in time.
 
-        A sentence where none came to have it in time.
+        `since`: `connections` before that was written: over another one nobody can wait for it.
         """
 
     def close(self) -> None:
@@ -99,8 +103,10 @@ class Wire:
         self._connection: Any = None  # redis.Connection, which is not typed
         self._closed = False
         self._answered = False  # ever
+        self._has_replicas: bool | None = None  # the server of this connection; None = it was not asked
         self.requests = 0
         self.received = 0
+        self.connections = 0  # made so far
 
     problems: tuple[str, ...] = ()
     details: tuple[tuple[str, str], ...] = ()
@@ -115,9 +121,19 @@ class Wire:
     def all(self, *parts: bytes | str | int) -> list[Any]:
         return [self.one(*parts)]
 
-    def replicated(self, keys: Sequence[bytes]) -> str:
-        """On one server what belongs together is written in one step, and replicated so."""
-        return ""
+    def replicated(self, keys: Iterable[bytes], since: int) -> str:
+        """What belongs together is written in one step on one server, and replicated so; but later."""
+        try:
+            if self._has_replicas is None:
+                self._has_replicas = has_replicas(self.one("INFO", "replication"))
+            if not self._has_replicas:
+                return ""
+            reply = self.one(*wait_for_one(self._timeout))
+        except CollectorError as error:
+            return f"Whether a replica has it is not known: {error}"
+        if since != self.connections:
+            return "Whether a replica has it is not known: the connection was lost meanwhile."
+        return behind(f"{self.url.host}:{self.url.port(6379)}", reply, who(self.url))
 
     def ask(self, commands: Sequence[bytes]) -> list[Any]:
         """The reply to each command, in order; one that was refused stands there as a `Refusal`.
@@ -170,6 +186,7 @@ class Wire:
             connection: Any = kind(**options_of(self.url))
             connection.connect()
             self._connection = connection
+            self.connections += 1
             for command in (pack("CLIENT", "SETNAME", "weir"), pack("CLIENT", "NO-TOUCH", "ON")):
                 # Courtesies: a name in CLIENT LIST, and reading that does not keep keys from eviction (7.2).
                 connection.send_packed_command([command])
@@ -189,6 +206,7 @@ class Wire:
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
+        self._has_replicas = None
         if connection is not None:
             connection.disconnect()
 

@@ -83,7 +83,7 @@ def test_a_journal_of_an_earlier_weir_goes_on(tmp_path):
         journal.add("letter", State.REMOVED, 1, "")
         journal.commit()
     with sqlite3.connect(path) as db:
-        for statement in ("drop table held", "drop table unmarked", "pragma user_version=1"):
+        for statement in ("drop table held", "drop table unmarked", "drop table unreplicated", "pragma user_version=1"):
             db.execute(statement)
     db.close()
     with Reading(path) as journal:
