@@ -67,12 +67,12 @@ def replay(row: Replay) -> dict[str, Any]:
         "part_marked": row.part_marked,
         "unreplicated": row.unreplicated,
         "journal_removed_at": _time(row.journal_removed_at),
-        "notes": _notes(row),
+        "notes": notes(row),
     }
 
 
-def _notes(row: Replay) -> list[str]:
-    """What is to be known of it beside, in sentences."""
+def notes(row: Replay) -> list[str]:
+    """What is to be known of a replay beside its reason, in sentences."""
     staged = ""
     if row.stages and row.state == Replay.State.DONE:
         staged = f"What was chosen is what is left in {row.queue_name}: plan that, then move the rest back."
@@ -80,8 +80,8 @@ def _notes(row: Replay) -> list[str]:
         f"Of {row.unreplicated:,} no replica of the server had in time that they were moved: the report says of which. "
         "Should it fail over to one that has not, they lie where they were, and their copies are gone."
     )
-    notes = (staged, marks.sentence(row.unmarked, row.part_marked), alone, pruning.sentence(row))
-    return [note for note in notes if note]
+    said = (staged, marks.sentence(row.unmarked, row.part_marked), alone, pruning.sentence(row))
+    return [one for one in said if one]
 
 
 def _planned(plan: dict[str, Any] | None) -> dict[str, Any] | None:

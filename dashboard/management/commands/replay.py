@@ -222,7 +222,7 @@ class Command(DataCommand):
         if as_json:
             self.stdout.write(orjson.dumps(showing.replay(replay), option=orjson.OPT_INDENT_2).decode())
             return
-        self.stdout.write(f"{so_far(replay)} {visible(replay.reason)}".rstrip())
+        self.stdout.write(" ".join([so_far(replay), visible(replay.reason), *showing.notes(replay)]).rstrip())
         if replay.stages and replay.state == Replay.State.DONE and replay.plan:
             staged = replay.plan["destinations"][0]["name"]
             back = f"--all --deed move --to {replay.queue_name}" + "".join(f" --option {one}" for one in replay.options)
