@@ -66,7 +66,7 @@ COMMANDS: dict[str, Command] = {
     "PERSIST": Command(REPLAYING, _BACK),
 }
 
-#: The rules, beside those of polling (`powers.RECIPE`), of a user that can look and replay; where there are replicas `+wait` too.
+#: The rules, beside those of polling (`powers.RECIPE`), of a user that can look and replay; `+wait` too with replicas.
 ACTING_RECIPE = " ".join(f"+{name.lower()}" for name in ("MULTI", "DISCARD", *COMMANDS))
 
 
