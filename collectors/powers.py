@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from .letters import Destination
+from .letters import Destination, Letter
 
 
 @runtime_checkable
@@ -17,6 +17,24 @@ class GivesBack(Protocol):
         """Let go of letters of a lease whose worker is dead, by `Taken.handle`: others see them at once. Handles that
         are not valid any more are passed over. The seconds for which what it was just taking, or what could not be let
         go of, may still be hidden."""
+
+
+@runtime_checkable
+class Verbatim(Protocol):
+    """A letter in the hands of a lease (`letters.Taken`) of which there is more to keep than a `Letter` holds."""
+
+    @property
+    def wire(self) -> bytes:
+        """Its headers and properties as the broker wrote them: with the types that values have on the wire."""
+
+
+@runtime_checkable
+class PutsBack(Protocol):
+    """A broker that puts a letter that was taken away back as it was, where `Sends.send_new` would make a new one."""
+
+    def put_back(self, to: Destination, letter: Letter, wire: bytes, once: str) -> None:
+        """Send it and wait for the confirmation. `wire`: as `Verbatim` told, b"" = not known; `once`: a name for this
+        letter, the same whenever it is put back again. Raises CollectorError as `Sends.send_new`."""
 
 
 @runtime_checkable
@@ -87,21 +105,23 @@ class MakesQueues(Protocol):
 
 @dataclass(slots=True, frozen=True)
 class Bounded:
-    """What a broker does beyond the bound of a queue, where whoever sends is not told.
+    """What a broker does beyond the bound of a queue.
 
     sentence  that, and what the bound is, for the plan
-    lost      messages are thrown away; else they go elsewhere
+    lost      messages are thrown away; else they go elsewhere, or are refused
     room      how many fit there now; None = that cannot be told
+    silent    whoever sends is not told
     """
 
     sentence: str
     lost: bool
     room: int | None
+    silent: bool = False
 
 
 @runtime_checkable
 class TellsBounds(Protocol):
-    """A broker whose queues may be bounded, and take what is beyond it all the same."""
+    """A broker whose queues may be bounded."""
 
     def bounded(self, key: str) -> Bounded | None:
         """None = this queue keeps what it takes, as far as is known."""

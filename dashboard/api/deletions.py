@@ -8,12 +8,13 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema
 
 from ..models import Replay
+from ..models.replays import holding
 from ..replay import deeds, showing
 from .auth import may
 from .door import Flag, Whole
 from .idempotency import once
-from .paging import USUAL_LIMIT, by_number, words
-from .replays import TEXTS, Confirm, ReplayOut, Selection, find, queue_of
+from .paging import USUAL_LIMIT, by_number
+from .replays import Confirm, ReplayOut, Selection, find, queue_of
 
 router = Router(tags=["replays"])
 
@@ -34,6 +35,7 @@ class DeletionOut(ReplayOut):
     kept: int
     restored: int
     not_restored: int
+    kept_bytes: int = Field(description="of the bodies that are kept")
     kept_until: str | None
     can_restore: bool
 
@@ -49,7 +51,7 @@ def list_deletions(
     request: HttpRequest, filter: str = "", sort: str = "-id", limit: int = USUAL_LIMIT, cursor: str = ""
 ) -> HttpResponse:
     """What is kept of each, and until when. `filter` and `sort` as of replays."""
-    found = Replay.objects.filter(words(filter, TEXTS), deed=Replay.Deed.DELETE).select_related("queue")
+    found = Replay.objects.filter(holding(filter), deed=Replay.Deed.DELETE).select_related("queue")
     return by_number(found, showing.deletion, ("deletions", filter), sort, limit, cursor)
 
 
@@ -58,9 +60,10 @@ def list_deletions(
     summary="Undo a deletion",
 )  # fmt: skip
 @once
-def restore_deletion(request: HttpRequest, id: int) -> tuple[int, Any]:
-    """Copies are put back into the queue; the answer is the replay that does it."""
-    return 201, showing.replay(deeds.restore(request.auth, find(id)))
+def restore_deletion(request: HttpRequest, id: int, payload: Confirm | None = None) -> tuple[int, Any]:
+    """Copies are put back into the queue; the answer is the replay that does it. Where the queue is bounded, and would
+    push its oldest out for them, the count has to be confirmed."""
+    return 201, showing.replay(deeds.restore(request.auth, find(id), payload.confirm if payload else None))
 
 
 @router.post(

@@ -10,6 +10,7 @@ from django.utils import timezone
 from ninja import Field, Router, Schema
 
 from ..models import Queue, Replay
+from ..models.replays import holding
 from ..replay import deeds, keeping, pruning, showing, staging
 from ..replay.chart import replay_figure
 from ..replay.places import journal_path
@@ -19,10 +20,9 @@ from .auth import may
 from .door import Flag, Id, Number, Whole
 from .errors import ApiError
 from .idempotency import once
-from .paging import USUAL_LIMIT, by_number, check_limit, check_sort, decode_cursor, encode_cursor, listing, words
+from .paging import USUAL_LIMIT, by_number, check_limit, check_sort, decode_cursor, encode_cursor, listing
 
 router = Router(tags=["replays"])
-TEXTS = ("deed", "queue_name", "broker_name", "made_by")
 
 
 class Selection(Schema):
@@ -151,7 +151,7 @@ class ReplayedOut(Schema):
     n: int = Field(description="its copy bears replay-id REPLAY_ID.n")
     key: str
     state: str = Field(description="planned, leased, sending, sent, removed, failed, skipped, came_back")
-    size_bytes: int | None = Field(description="null: not known (of what was put back)")
+    size_bytes: int | None = Field(description="null: not known")
     destination: str | None
     possibly_duplicated: bool
     marks: list[str] = Field(description="the headers of this replay for which its copy has room")
@@ -175,9 +175,9 @@ def list_replays(
     limit: int = USUAL_LIMIT,
     cursor: str = "",
 ) -> HttpResponse:
-    """Deletions left out. `filter`: words that deed, queue, broker or who made it hold. `state`: several with commas
-    between. `sort`: id or -id, which is also the order in which they were made."""
-    found = Replay.objects.exclude(deed__in=(Replay.Deed.DELETE, Replay.Deed.RESTORE)).filter(words(filter, TEXTS))
+    """Deletions left out. `filter`: words that deed, queue, broker or who made it hold, or its number. `state`: several
+    with commas between. `sort`: id or -id, which is also the order in which they were made."""
+    found = Replay.objects.exclude(deed__in=(Replay.Deed.DELETE, Replay.Deed.RESTORE)).filter(holding(filter))
     if state:
         for one in (states := state.split(",")):
             if one not in Replay.State.values:

@@ -92,6 +92,10 @@ class JsonLines:
 def so_far(replay: Replay) -> str:
     """How far it is, or how it ended."""
     said = f"{replay.deed.capitalize()} {replay.pk} is {replay.state}: "
+    if replay.deed == Replay.Deed.RESTORE:
+        of = f" of {replay.total:,}" if replay.total else ""
+        twice = f", {replay.possibly_duplicated:,} possibly twice" if replay.possibly_duplicated else ""
+        return f"{said}{replay.sent:,}{of} back in {visible(replay.queue_name)}, {replay.failed:,} failed{twice}."
     if replay.how == Replay.How.BROKER:
         return f"{said}about {replay.sent:,} moved by the broker itself."
     return said + (

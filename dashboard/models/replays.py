@@ -117,3 +117,15 @@ ACTIVE = (_S.TRIAL, _S.RAMPING, _S.RUNNING, _S.YIELDING, _S.WATCHING)
 OVER = (_S.DONE, _S.STOPPED, _S.FAILED)
 #: Plans that were dropped before anybody started them: kept for the audit, not shown in lists.
 DROPPED = models.Q(state__in=(_S.STOPPED, _S.FAILED), started_at=None)
+_TEXTS = ("deed", "queue_name", "broker_name", "made_by")
+
+
+def holding(words: str) -> models.Q:
+    """Those of which deed, queue, broker, or who made it hold each of these words; a number may be their own."""
+    found = models.Q()
+    for word in words.replace("\0", "").split():
+        either = models.Q(pk=int(word)) if word.isascii() and word.isdigit() and len(word) < 19 else models.Q()
+        for text in _TEXTS:
+            either |= models.Q(**{f"{text}__icontains": word})
+        found &= either
+    return found

@@ -25,7 +25,7 @@ from ..models import Queue, Replay
 from ..models.replays import ACTIVE
 from ..refused import DeedRefused
 from ..secrets import encrypt
-from . import editing, keeping, orders, pruning
+from . import editing, keeping, orders, pruning, restoring
 from .guards import Limits
 from .places import journal_path
 from .plan import make_plan
@@ -187,8 +187,9 @@ def repeat(principal: Principal, replay: Replay) -> Replay:
     )  # fmt: skip
 
 
-def restore(principal: Principal, deletion: Replay) -> Replay:
-    """Put what was deleted back where it was; returns the replay that does it. Raises DeedRefused."""
+def restore(principal: Principal, deletion: Replay, confirm: int | None = None) -> Replay:
+    """Put what was deleted back where it was; returns the replay that does it. `confirm`: the count, where the queue
+    would push its oldest out for what comes. Raises DeedRefused."""
     principal.must("delete_letters")
     if deletion.deed != Replay.Deed.DELETE or deletion.started_at is None:
         raise DeedRefused("", "This is no deletion.", conflict=True)
@@ -198,6 +199,16 @@ def restore(principal: Principal, deletion: Replay) -> Replay:
     left = kept["kept"] - kept["restored"]
     if not left:
         raise DeedRefused("", "Everything that was kept of it has been restored.", conflict=True)
+    if deletion.queue is None:
+        raise DeedRefused("", f"{deletion.queue_name} is no longer known here.", conflict=True)
+    if deletion.queue.broker.look_only:
+        raise DeedRefused(
+            "", f"{deletion.broker_name} is look-only: nothing on it is changed from here.", conflict=True
+        )
+    plan = restoring.planned(deletion.queue, left)
+    if plan.confirm is not None and confirm != plan.confirm:
+        said = f"This concerns {plan.confirm:,} messages: give that number as confirm to go on."
+        raise DeedRefused("confirm", f"{' '.join(plan.warnings)} {said}")
     with _alone_on(deletion):
         if Replay.objects.filter(pk=deletion.pk, state__in=_UNDER_WAY).exists():
             raise DeedRefused("", "It is still being deleted: stop that first.", conflict=True)
@@ -207,6 +218,7 @@ def restore(principal: Principal, deletion: Replay) -> Replay:
             deed=Replay.Deed.RESTORE, queue=deletion.queue, queue_name=deletion.queue_name, repeats=deletion,
             broker_name=deletion.broker_name, selection={"all": True}, state=Replay.State.RUNNING, total=left,
             made_by=principal.who, started_by=principal.who, started_at=timezone.now(), place=deletion.place,
+            plan=plan.as_json(),
         )  # fmt: skip
     return _done(principal, made, "start")
 

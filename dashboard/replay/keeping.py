@@ -21,7 +21,7 @@ import msgpack
 from django.conf import settings
 
 from collectors.letters import Lease, Letter, Outcome, Parcel, Receipt, Taken
-from collectors.powers import PassesOver, Replicates
+from collectors.powers import PassesOver, Replicates, Verbatim
 
 from ..letters import bodies
 from ..models import Replay
@@ -40,11 +40,13 @@ DAYS = 7.0
 _SCHEMA = """
 create table if not exists kept (
     n integer primary key, id text not null, secret blob, state integer not null default 0,
-    why text not null default '', again integer not null default 0
+    why text not null default '', again integer not null default 0, size integer not null default -1,
+    at real not null default 0
 );
 """
-#: What an earlier Weir made has no `again`: how often a copy was put back though it may lie there already.
-_ADDED = "alter table kept add column again integer not null default 0"
+#: What an earlier Weir did not write: how often a copy was put back though it may lie there already; how large the body
+#: is, -1 = not known; when it was put back.
+_ADDED = {"again": "integer not null default 0", "size": "integer not null default -1", "at": "real not null default 0"}
 KEPT, RESTORING, RESTORED, NOT_RESTORED = range(4)
 _DECIMAL = 1  # of what msgpack has no type for
 _WORDS = {KEPT: State.PLANNED, RESTORING: State.SENDING, RESTORED: State.REMOVED, NOT_RESTORED: State.FAILED}
@@ -66,8 +68,9 @@ def opened(own: str) -> Iterator[Db]:
         db.execute("pragma journal_mode=wal")
         db.execute("pragma synchronous=full")
         db.execute(_SCHEMA)
-        if not any(column[1] == "again" for column in db.execute("pragma table_info(kept)")):
-            db.execute(_ADDED)
+        there = {column[1] for column in db.execute("pragma table_info(kept)")}
+        for name in _ADDED.keys() - there:
+            db.execute(f"alter table kept add column {name} {_ADDED[name]}")
     except (sqlite3.Error, OSError) as error:
         raise JournalError(f"The copies of a deletion cannot be kept: {error}.") from error
     try:
@@ -138,7 +141,7 @@ class KeepingLease:
 
     def send(self, parcels: Sequence[Parcel]) -> None:
         """Keep copies: they are on the disk before this returns."""
-        rows: list[tuple[str, bytes | None]] = []
+        rows: list[tuple[str, bytes, int]] = []
         room = MOST_OF_ONE - _bytes(self._own)
         everything = MOST - all_bytes()
         for parcel in parcels:
@@ -147,10 +150,10 @@ class KeepingLease:
                 self._there[taken.id] -= 1
                 self._receipts.append(Receipt(parcel.tag, Outcome.SENT))
                 continue
-            secret = encrypt_bytes(packed(taken.letter()))
+            secret = encrypt_bytes(packed(taken.letter(), taken.wire if isinstance(taken, Verbatim) else b""))
             room, everything = room - len(secret), everything - len(secret)
             if min(room, everything) >= 0:
-                rows.append((taken.id, secret))
+                rows.append((taken.id, secret, taken.size))
                 self._receipts.append(Receipt(parcel.tag, Outcome.SENT))
             elif self._accepted:
                 self._receipts.append(Receipt(parcel.tag, Outcome.SENT))
@@ -159,7 +162,7 @@ class KeepingLease:
                 self._receipts.append(Receipt(parcel.tag, Outcome.REFUSED, why))
         with opened(self._own) as db:
             db.execute("begin immediate")
-            db.executemany("insert into kept (id, secret) values (?, ?)", rows)
+            db.executemany("insert into kept (id, secret, size) values (?, ?, ?)", rows)
             db.execute("commit")
 
     def pass_over(self, tags: Sequence[int]) -> None:
@@ -185,20 +188,20 @@ class KeepingLease:
         self._lease.close()
 
 
-def packed(letter: Letter) -> bytes:
-    """A letter with its whole body and all its headers, which keep their types."""
+def packed(letter: Letter, wire: bytes = b"") -> bytes:
+    """A letter with its whole body and all its headers, which keep their types; `wire` as the broker wrote them."""
     rest = bodies.packed(replace(letter, body=b"", headers={}))
-    parts = [rest, letter.body, dict(letter.headers)]
+    parts = [rest, letter.body, dict(letter.headers), wire]
     return bytes(msgpack.packb(parts, datetime=True, default=_as_text, unicode_errors="surrogatepass"))
 
 
-def unpacked(data: bytes) -> Letter:
-    """What `packed` was given."""
-    rest, body, *headers = msgpack.unpackb(
+def unpacked(data: bytes) -> tuple[Letter, bytes]:
+    """What `packed` was given; an earlier Weir kept nothing as the broker wrote it, and headers with the rest."""
+    rest, body, *more = msgpack.unpackb(
         data, timestamp=3, ext_hook=_from_text, strict_map_key=False, unicode_errors="surrogatepass"
     )
     letter = replace(bodies.unpacked(rest), body=body)
-    return replace(letter, headers=headers[0]) if headers else letter  # an earlier Weir kept them with the rest
+    return replace(letter, headers=more[0]) if more else letter, more[1] if len(more) > 1 else b""
 
 
 def _as_text(value: Any) -> Any:
@@ -221,15 +224,17 @@ def all_bytes() -> int:
 
 
 def counts(own: str) -> dict[str, int]:
-    """How many copies a deletion has, and how many of them were restored."""
+    """How many copies a deletion has, how many of them were restored, and how many bytes their bodies have."""
     if not path_of(own).exists():
-        return {"kept": 0, "restored": 0, "not_restored": 0}
+        return {"kept": 0, "restored": 0, "not_restored": 0, "kept_bytes": 0}
     with opened(own) as db:
         found = dict(db.execute("select state, count(*) from kept group by state").fetchall())
+        (size,) = db.execute("select sum(max(size, 0)) from kept").fetchone()
     return {
         "kept": sum(found.values()),
         "restored": found.get(RESTORED, 0),
         "not_restored": found.get(NOT_RESTORED, 0),
+        "kept_bytes": size or 0,
     }
 
 
@@ -241,9 +246,11 @@ def report(own: str, asked: Asked) -> tuple[list[Row], int]:
     (holding, values), (page, bounds) = asked.holding("id", "why"), asked.page()
     there = f"from kept where state in ({','.join(map(str, wanted))}) and {holding}"
     with opened(own) as db:
-        rows = db.execute(f"select n, id, state, why, again {there} and {page}", (*values, *bounds)).fetchall()
+        rows = db.execute(
+            f"select n, id, state, why, again, size, at {there} and {page}", (*values, *bounds)
+        ).fetchall()
         (total,) = db.execute(f"select count(*) {there}", values).fetchone()
-    found = [Row(n, id, _WORDS[kept], -1, "", again, False, why, 0.0) for n, id, kept, why, again in rows]
+    found = [Row(n, id, _WORDS[kept], size, "", again, False, why, at) for n, id, kept, why, again, size, at in rows]
     return found, total
 
 

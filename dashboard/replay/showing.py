@@ -111,6 +111,8 @@ def messages(of: Replay, rows: Sequence[Row]) -> list[dict[str, Any]]:
         names = dict(there.values_list("key", "name"))
     if of.deed == Replay.Deed.DELETE:
         names = dict.fromkeys({row.destination for row in rows}, "")  # a copy is kept here, and goes nowhere
+    elif of.deed == Replay.Deed.RESTORE:
+        names = {"": of.queue_name}
     marked = of.deed == Replay.Deed.REPLAY
     return [_message(row, names.get(row.destination, row.destination), marked) for row in rows]
 

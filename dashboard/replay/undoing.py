@@ -7,20 +7,22 @@ what a deletion had kept and perhaps not deleted: it is put back all the same, a
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from collectors.errors import AccessRefused, BadURL, Busy, CollectorError, NotSupported, TimedOut, Unreachable
 from collectors.letters import Destination, Letter, Sends
+from collectors.powers import PutsBack
 
 from ..letters import looks
 from ..models import Queue, Replay
 from ..refused import DeedRefused
 from ..secrets import SecretError, decrypt_bytes
-from . import orders
+from . import orders, restoring
 from .journal import Journal
-from .keeping import KEPT, NOT_RESTORED, RESTORED, RESTORING, Db, opened, path_of, surplus, unpacked
+from .keeping import KEPT, NOT_RESTORED, RESTORED, RESTORING, Db, counts, opened, path_of, surplus, unpacked
 from .places import journal_path
 from .states import Counts, JournalError
 
@@ -42,8 +44,10 @@ def restore(replay: Replay, desk: Desk) -> None:
     try:
         if not isinstance(broker, Sends):
             raise NotSupported(f"Nothing can be put into queues of {queue.broker.kind} from here.")
+        kept = counts(deletion.own)
+        restoring.must_fit(replay, queue, broker, kept["kept"] - kept["restored"])
         with opened(deletion.own) as db:
-            one = Restoring(broker, queue.key, db, desk, doubtful)
+            one = Restoring(broker, queue.key, db, desk, doubtful, deletion.own)
             over = one.run()
         known = _look_again(queue, broker) if over and one.counts.sent else ""
     finally:
@@ -80,11 +84,13 @@ def _look_again(queue: Queue, broker: Any) -> str:
 
 
 class Restoring:
-    """Sends what is kept. `doubtful`: ids of copies whose originals may lie there, so many; `broken`: why it ended
-    before all had their turn, a sentence, "" = it did not."""
+    """Sends what is kept. `doubtful`: ids of copies whose originals may lie there, so many; `own`: the deletion's name;
+    `broken`: why it ended before all had their turn, a sentence, "" = it did not."""
 
-    def __init__(self, broker: Sends, key: str, db: Db, desk: Desk, doubtful: Counter[str] | None = None) -> None:
-        self.broker, self.key, self.db, self.desk = broker, key, db, desk
+    def __init__(
+        self, broker: Sends, key: str, db: Db, desk: Desk, doubtful: Counter[str] | None = None, own: str = ""
+    ) -> None:
+        self.broker, self.key, self.db, self.desk, self.own = broker, key, db, desk, own
         self.doubtful = doubtful or Counter()
         self.broken = ""
         db.execute("update kept set again=again+1 where state=?", (RESTORING,))
@@ -127,7 +133,9 @@ class Restoring:
             again = 1
         self.db.execute("update kept set state=?, why='', again=? where n=?", (RESTORING, again, n))
         try:
-            self._send(unpacked(decrypt_bytes(secret)))
+            letter, wire = unpacked(decrypt_bytes(secret))
+            self.db.execute("update kept set size=?, at=? where n=?", (len(letter.body), time.time(), n))
+            self._send(letter, wire, f"restored-{self.own}-{n}")
         except (Unreachable, TimedOut) as error:  # it may be there
             self.broken = str(error)
             self._note(n, RESTORING, error)
@@ -145,10 +153,12 @@ class Restoring:
     def _note(self, n: int, state: int, error: Exception) -> None:
         self.db.execute("update kept set state=?, why=? where n=?", (state, str(error)[:500], n))
 
-    def _send(self, letter: Letter) -> None:
-        """With its properties where the broker takes them."""
+    def _send(self, letter: Letter, wire: bytes, once: str) -> None:
+        """As it was; on brokers that cannot say so, with such properties as they take."""
         properties = dict(letter.properties)
         to = Destination(self.key)
+        if isinstance(self.broker, PutsBack):
+            return self.broker.put_back(to, letter, wire, once)
         while True:
             try:
                 self.broker.send_new(to, letter.body, letter.headers, properties)

@@ -58,9 +58,12 @@ def describe(plan: Plan, queue: Queue, broker: HoldsLetters, to: Destination, or
 
 
 def bounded(plan: Plan, broker: HoldsLetters, keys: Sequence[str]) -> None:
-    """Say where a destination that is full pushes its oldest out for what comes: those would be lost by a replay."""
+    """Say where a destination that is full pushes its oldest out for what comes: those would be lost by a replay; and
+    where it refuses what there is no room for."""
     if not isinstance(broker, TellsBounds):
         return
     for told in filter(None, map(broker.bounded, keys[:5])):
-        plan.warnings.append(told.sentence)
-        plan.loses |= told.lost and (told.room is None or plan.count is None or plan.count > told.room)
+        tight = told.room is None or plan.count is None or plan.count > told.room
+        if tight or told.silent:
+            plan.warnings.append(told.sentence)
+        plan.loses |= told.lost and tight

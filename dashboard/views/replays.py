@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -11,7 +13,7 @@ from django.views.decorators.http import require_GET
 
 from ..access import require
 from ..models import Queue, Replay
-from ..models.replays import DROPPED
+from ..models.replays import DROPPED, holding
 from ..replay import showing
 
 PAGE = 50
@@ -22,22 +24,46 @@ TITLES = {Replay.Deed.DELETE: "Deletion", Replay.Deed.RESTORE: "Restoration"}
 @require_GET
 @require("see")
 def replays(request: HttpRequest) -> HttpResponse:
-    """The newest first; `?before=` goes on behind an id."""
-    text = request.GET.get("before", "")
-    shown = Replay.objects.exclude(DROPPED)
-    found = shown.exclude(deed=Replay.Deed.DELETE)
-    if text.isascii() and text.isdigit() and len(text) < 19:
-        found = found.filter(pk__lt=int(text))
-    rows = list(found.order_by("-pk")[: PAGE + 1])
-    deletions = list(shown.filter(deed=Replay.Deed.DELETE).order_by("-pk")[:PAGE])
+    """The newest first; `filter` and `state` say which, `before` (of deletions `deleted`) goes on behind an id."""
+    asked = {name: request.GET.get(name, "").strip()[:300] for name in ("filter", "state")}
+    given = {name: value for name, value in asked.items() if value}
+    found = Replay.objects.exclude(DROPPED).filter(holding(asked["filter"]))
+    if asked["state"]:
+        found = found.filter(state=asked["state"])
+    others, deletions = found.exclude(deed=Replay.Deed.DELETE), found.filter(deed=Replay.Deed.DELETE)
+    rows, older = _page(others, _number(request, "before"))
+    deleted, more = _page(deletions, _number(request, "deleted"))
     context = {
         "nav": "replays",
-        "rows": [showing.replay(row) | {"made": row.made_at, "title": _title(row)} for row in rows[:PAGE]],
-        "older": rows[PAGE - 1].pk if len(rows) > PAGE else None,
-        "deletions": [showing.deletion(row) | {"made": row.made_at, "until": row.undone_until} for row in deletions],
+        "asked": asked,
+        "given": given,
+        "states": [state for state in Replay.State.values if state != Replay.State.PLANNING],
+        "rows": [showing.replay(row) | {"made": row.made_at, "title": _title(row)} for row in rows],
+        "total": others.count(),
+        "deleted_total": deletions.count(),
+        "older": older and urlencode({**given, "before": older}),
+        "newest": urlencode(given) if {"before", "deleted"} & request.GET.keys() else None,
+        "more_deleted": more and urlencode({**given, "deleted": more}),
+        "deletions": [_deletion(row) for row in deleted],
         "may_restore": _principal(request).can("delete_letters"),
     }
     return render(request, "replays/list.html", context)
+
+
+def _page(found: QuerySet[Replay], before: int) -> tuple[list[Replay], int]:
+    """The newest behind an id (0 = of all), and the id behind which there are older ones; 0 = there are none."""
+    rows = list((found.filter(pk__lt=before) if before else found).order_by("-pk")[: PAGE + 1])
+    return rows[:PAGE], rows[PAGE - 1].pk if len(rows) > PAGE else 0
+
+
+def _deletion(row: Replay) -> dict[str, Any]:
+    told = showing.deletion(row)
+    return told | {"made": row.made_at, "until": row.undone_until, "left": told["kept"] - told["restored"]}
+
+
+def _number(request: HttpRequest, name: str) -> int:
+    text = request.GET.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
 @never_cache
@@ -63,9 +89,7 @@ def replay(request: HttpRequest, id: int) -> HttpResponse:
 @require("replay")
 def replay_new(request: HttpRequest) -> HttpResponse:
     """A plan for letters of one queue, `?queue=ID`, chosen by filter, by number or all; with `filter=` at once."""
-    text = request.GET.get("queue", "")
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
-    queue = Queue.objects.filter(pk=number).select_related("broker").first()
+    queue = Queue.objects.filter(pk=_number(request, "queue")).select_related("broker").first()
     if queue is None:
         raise Http404
     others = Queue.objects.filter(broker=queue.broker, gone_at=None).exclude(pk=queue.pk).order_by("name")

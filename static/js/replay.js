@@ -5,6 +5,7 @@ import { Chart } from "./chart.js";
 import { count, duration, exactTime } from "./format.js";
 import { Live } from "./live.js";
 import { OVER, actsOf, fatesOf, mover, planOf, stepsOf } from "./replayfacts.js";
+import { restore, typing as countFor } from "./restore.js";
 
 const page = document.getElementById("replay");
 const { base, id } = page.dataset;
@@ -137,10 +138,18 @@ function typing(confirm, start) {
   return box;
 }
 
-async function act(verb) {
+/** Under the sentence that says what would be lost. */
+function askCount() {
+  const there = page.querySelector("form.counted") ?? countFor((typed) => act("restore", typed));
+  find("[data-error]").after(there);
+  there.querySelector("input").select();
+}
+
+async function act(verb, typed) {
   if (verb === "left") return (location.href = `${base}replays/new/?queue=${replay.queue_id}${replay.selection.filter ? `&filter=${encodeURIComponent(replay.selection.filter)}` : ""}`);
   const confirm = verb === "start" ? (replay.planned?.confirm ?? null) : null;
-  const answer = NEXT[verb] ? await NEXT[verb]() : await api("POST", `replays/${id}/${verb}`, verb === "start" ? { confirm } : undefined);
+  const answer = NEXT[verb] ? await NEXT[verb](typed) : await api("POST", `replays/${id}/${verb}`, verb === "start" ? { confirm } : undefined);
+  if (!answer) return;
   say("[data-error]", answer.error?.message);
   if (answer.error) return;
   if (answer.id !== replay.id) location.href = `${base}replays/${answer.id}/`;
@@ -153,7 +162,7 @@ const NEXT = {
     const { error, queue_id, selection, deed, to, rate, trial, options, limits, allow_replayed } = await api("GET", `replays/${replay.repeats}`);
     return error ? { error } : api("POST", "replays", { queue_id, selection, deed, to, rate, trial, options, limits, allow_replayed });
   },
-  restore: () => api("POST", `deletions/${id}/restore`),
+  restore: (confirm) => restore(calls, id, confirm, { say: (words) => say("[data-error]", words), ask: askCount }),
   back: () => api("POST", "replays", { queue_id: replay.to.queue_id, selection: { all: true }, deed: "move", to: { queue_id: replay.queue_id }, options: replay.options }),
 };
 

@@ -42,7 +42,7 @@ export function fatesOf(row) {
 export function planOf(row) {
   const { planned: plan, selection } = row;
   const [kind] = Object.keys(selection);
-  const chosen = { all: "all that lay there", ids: `${count(selection.ids?.length ?? 0)} ticked`, oldest: `the oldest ${count(selection.oldest ?? 0)}`, filter: selection.filter, cause: `cause ${selection.cause}` }[kind];
+  const chosen = { all: row.deed === "restore" ? "what is kept of it" : "all that lay there", ids: `${count(selection.ids?.length ?? 0)} ticked`, oldest: `the oldest ${count(selection.oldest ?? 0)}`, filter: selection.filter, cause: `cause ${selection.cause}` }[kind];
   const rows = [["Chosen", (selection.others ? "all but: " : "") + (chosen ?? "")]];
   if (row.deed !== "delete") rows.push(["To", plan.destinations.map((one) => one.name).join(", ") || "–"]);
   if (row.edited) rows.push(["Edited", plan.edited?.join(", ") || "before it was sent"]);

@@ -3,26 +3,29 @@
 import { Api } from "./api.js";
 import { count, moment } from "./format.js";
 import { Live } from "./live.js";
+import { restore, typing } from "./restore.js";
 import { moveAmong } from "./stops.js";
 
 const page = document.getElementById("replays");
 const { base } = page.dataset;
 const api = new Api(base, page);
-const error = document.getElementById("error");
-const first = !new URLSearchParams(location.search).has("before");
+const asked = new URLSearchParams(location.search);
+const first = !asked.has("before") && !asked.has("deleted");
+let newest = null; // of which the page knows; what a filter leaves out is not fetched again and again
 const live = new Live(`${base}ws/live/`, { frame: (frame) => frame.rows && show(frame.rows), error: () => {} });
 live.show({ view: "replays" });
 localTimes();
 live.open();
 
 function show(rows) {
-  let unknown = false;
   for (const row of rows) {
     const line = page.querySelector(`tr[data-id="${row.id}"]`);
-    if (!line) unknown = true;
-    else fill(line, row);
+    if (line) fill(line, row);
   }
-  if (unknown && first && rows.length) fetchRows();
+  const latest = Math.max(0, ...rows.map((row) => row.id));
+  newest ??= asked.size ? latest : Math.max(0, ...[...page.querySelectorAll("tr[data-id]")].map((line) => Number(line.dataset.id)));
+  if (latest <= newest || !first || page.contains(document.activeElement?.closest("form"))) return;
+  fetchRows().then((there) => there && (newest = latest));
 }
 
 function fill(line, row) {
@@ -44,33 +47,56 @@ function localTimes() {
 
 let fetching = false;
 async function fetchRows() {
-  if (fetching) return;
+  if (fetching) return false;
   fetching = true;
   try {
     const response = await fetch(location.href);
-    if (!response.ok) return;
+    if (!response.ok) return false;
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("replays");
     const held = document.activeElement?.closest("tr")?.dataset.id;
     page.replaceChildren(...fresh.childNodes);
     localTimes();
     if (held) page.querySelector(`tr[data-id="${held}"]`)?.focus();
+    return true;
+  } catch {
+    return false; // the next frame tries again
   } finally {
     setTimeout(() => (fetching = false), 2000);
   }
 }
 
-page.addEventListener("click", async (event) => {
+/** What went wrong, in a line of its own below the one that it is of. */
+function say(line, words) {
+  page.querySelector("tr.said")?.remove();
+  if (!words) return;
+  const cell = Object.assign(document.createElement("td"), { colSpan: line.cells.length, className: "l wrap" });
+  const row = Object.assign(document.createElement("tr"), { className: "said" });
+  cell.append(Object.assign(document.createElement("p"), { className: "note bad", role: "alert", textContent: words }));
+  row.append(cell);
+  line.after(row);
+}
+
+page.addEventListener("click", (event) => {
   const button = event.target.closest("[data-restore]");
-  if (!button) return;
-  button.disabled = true;
-  const answer = await api.call("POST", `deletions/${button.dataset.restore}/restore`);
-  if (!answer.error) return (location.href = `${base}replays/${answer.id}/`);
-  button.disabled = false;
-  error.textContent = answer.error.message;
-  error.hidden = false;
+  if (button) putBack(button);
 });
 
-moveAmong(() => [...page.querySelectorAll("tbody tr, .pages a")]);
+async function putBack(button, confirm) {
+  const line = button.closest("tr");
+  button.disabled = true;
+  const ask = () => {
+    page.querySelector("tr.said td").append(typing((typed) => putBack(button, typed)));
+    page.querySelector("tr.said input").select();
+  };
+  const answer = await restore(api, button.dataset.restore, confirm, { say: (words) => say(line, words), ask });
+  if (answer) return (location.href = `${base}replays/${answer.id}/`);
+  button.disabled = false;
+}
+
+page.addEventListener("submit", (event) => {
+  if (event.target.matches(".asks")) for (const field of event.target.querySelectorAll("[name]")) field.disabled = !field.value;
+});
+moveAmong(() => [...page.querySelectorAll("tbody tr[tabindex], .pages a")]);
 addEventListener("keydown", (event) => {
   if (event.key === "Enter" && event.target.matches?.("#replays tr")) event.target.querySelector("a")?.click();
 });

@@ -186,4 +186,6 @@ def test_what_becomes_of_letters_beyond_a_bound(rabbitmq_node: Node, vhost: str)
     first, second = told[0], told[1]
     assert first is not None and first.lost and first.room is None and "100 bytes; beyond that" in first.sentence
     assert second is not None and not second.lost and "moves the oldest to the exchange ''" in second.sentence
-    assert told[2:] == [None, None]
+    third = told[2]
+    assert third is not None and not third.lost and "refuses what comes: such letters stay" in third.sentence
+    assert told[3] is None

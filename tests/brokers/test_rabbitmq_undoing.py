@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from struct import pack
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,13 +15,14 @@ import pika
 import pytest
 
 from collectors import registry
-from collectors.brokers.rabbitmq.sending import Sender
-from collectors.letters import Bounds
+from collectors.brokers.rabbitmq.fields import Fields, written
+from collectors.brokers.rabbitmq.sending import Posted, Sender
+from collectors.letters import Bounds, Outcome
 from dashboard.replay import keeping
 from dashboard.replay.journal import Journal
 from dashboard.replay.runner import Runner
 from dashboard.replay.undoing import Restoring
-from tests.brokers.rabbitmq_letters import declare, drain, put, waiting
+from tests.brokers.rabbitmq_letters import QUORUM, declare, drain, put, waiting
 from tests.dashboard.replays import Crash, Desk, FailingJournal, order
 from tests.servers.rabbitmq import Node
 
@@ -83,6 +85,55 @@ def test_it_is_put_back_as_it_was(rabbitmq_node: Node, vhost: str, folder: Path)
     assert after.properties == before.properties
 
 
+#: A header of each type that AMQP knows, two of them beside one another in a table and in an array.
+WIDTHS = b"".join(
+    bytes([2 + len(kind)]) + b"h-" + kind + kind + value
+    for kind, value in {
+        b"b": b"\xfb", b"B": b"\xfb", b"s": b"\xff\xfe", b"u": b"\xff\xfe", b"I": pack(">i", -5), b"i": pack(">I", 5),
+        b"l": pack(">q", -5), b"f": pack(">f", 0.1), b"d": pack(">d", 0.1), b"D": b"\x02" + pack(">i", 314),
+        b"T": pack(">Q", 1700000000), b"t": b"\x01", b"V": b"", b"S": pack(">I", 2) + b"\xff\x00",
+        b"x": pack(">I", 2) + b"\xff\x00", b"F": pack(">I", 9) + b"\x01as\x00\x01\x01bb\x02",
+        b"A": pack(">I", 5) + b"b\x01s\x00\x02",
+    }.items()
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", [{}, QUORUM], ids=["classic", "quorum"])
+def test_each_header_is_put_back_of_the_type_that_it_had_and_nowhere_else(
+    rabbitmq_node: Node, vhost: str, folder: Path, arguments: dict[str, Any]
+) -> None:
+    """Byte for byte, short and unsigned numbers and floats among them; CC does not send it to other queues again."""
+    url, key = rabbitmq_node.url(vhost=vhost), declare(rabbitmq_node, vhost, "dead", arguments)
+    declare(rabbitmq_node, vhost, "other")
+    routed = b"\x02CCA" + pack(">I", 10) + b"S" + pack(">I", 5) + b"other"
+    parts = {"delivery_mode": b"\x01", "priority": b"\x03", "user_id": b"\x05guest"}
+    sender = Sender(registry.parse(url), vhost, lambda queue: True)
+    sender.post([Posted(1, ("", "dead"), written(parts, WIDTHS + routed), b"body")])
+    assert sender.next(20.0).outcome is Outcome.SENT
+    sender.close()
+    assert [body for body, _ in drain(rabbitmq_node, vhost, "other")] == [b"body"]
+    before = Fields.read(wire(url, key))
+    delete(url, key, Journal(folder / "j", "me"))
+    assert restore(url, key).counts.removed == 1 and not waiting(rabbitmq_node, vhost, "other")
+    after = Fields.read(wire(url, key))
+    own = {name: raw for name, raw in before.headers or () if name.startswith(b"h-")}
+    assert len(own) == 17 and own.items() <= dict(after.headers or ()).items()
+    others = {name for name, _ in after.headers or ()} - own.keys() - {b"x-delivery-count"}
+    assert others == {b"replay-cc", b"replay-user-id"}
+    assert after.parts == {name: part for name, part in before.parts.items() if name != "user_id"}
+
+
+def wire(url: str, key: str) -> bytes:
+    """Headers and properties of the one letter of a queue, as the broker sends them."""
+    broker = registry.connect(registry.parse(url))
+    lease = broker.lease(key, 20.0)
+    (held,) = lease.take(1, 10.0)
+    raw = held.wire
+    lease.close()
+    broker.close()
+    return raw
+
+
 @pytest.mark.parametrize(("left", "after"), [(3, True), (4, False), (4, True)])
 def test_what_was_kept_by_a_worker_that_died_is_not_kept_twice(
     rabbitmq_node: Node, vhost: str, folder: Path, left: int, after: bool
@@ -129,7 +180,7 @@ def test_an_answer_that_is_lost_ends_it_and_what_is_put_back_again_is_named(
     monkeypatch.setattr(Sender, "_confirmed", lambda one, event: None if len(asked) == 4 else confirmed(one, event))
     told = restore(f"{url}&timeout=2", key)
     assert told.broken and told.counts.sent == 3 and "The rest is still kept: resume it." in told.words()
-    assert keeping.counts("deletion") == {"kept": 10, "restored": 3, "not_restored": 0}
+    assert keeping.counts("deletion") == {"kept": 10, "restored": 3, "not_restored": 0, "kept_bytes": 80}
     monkeypatch.undo()
     again = restore(url, key)
     found = Counter(body for body, _ in drain(rabbitmq_node, vhost, "dead"))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from collectors.errors import BadURL
-from collectors.letters import Bounds, Destination, Look, Price
+from collectors.letters import Bounds, Destination, Letter, Look, Price
 from collectors.powers import Bounded
 from collectors.protocol import Check, Cost, Poll
 from collectors.url import BrokerURL
@@ -116,6 +116,9 @@ class RabbitMQ:
 
     def send_new(self, to: Destination, body: bytes, headers: Mapping[str, Any], properties: Mapping[str, str]) -> str:
         return self._letters.send_new(to, body, headers, properties)
+
+    def put_back(self, to: Destination, letter: Letter, wire: bytes, once: str) -> None:
+        self._letters.put_back(to, letter, wire, once)
 
     def stamps(self, key: str, to: Destination) -> str:
         return self._letters.stamps(key, to)

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from collectors.errors import CollectorError, NotSupported
-from collectors.letters import Bounds, Destination, Look, Price
+from collectors.letters import Bounds, Destination, Letter, Look, Price
 from collectors.powers import Bounded
 from collectors.protocol import Check
 from collectors.url import BrokerURL
@@ -21,7 +21,7 @@ from .link import Link
 from .look import Looking
 from .making import make_beside, remove_beside
 from .management import Management
-from .new import send_new
+from .new import put_back, send_new
 from .odd_leases import GettingLease, StreamLease
 from .places import NEEDS, Surroundings
 from .returning import Source
@@ -109,3 +109,6 @@ class Letters:
 
     def send_new(self, to: Destination, body: bytes, headers: Mapping[str, Any], properties: Mapping[str, str]) -> str:
         return send_new(self._url, self._vhost, to, body, headers, properties)
+
+    def put_back(self, to: Destination, letter: Letter, wire: bytes, once: str) -> None:
+        put_back(self._url, self._vhost, to, letter, wire)

@@ -73,6 +73,11 @@ class Held:
             return None
 
     @property
+    def wire(self) -> bytes:
+        """Its properties, headers among them, as they came (`collectors.powers.Verbatim`)."""
+        return self.message.properties
+
+    @property
     def id(self) -> str:
         if not self._id:
             try:

@@ -1,4 +1,4 @@
-"""One new message: its properties out of texts, sent and confirmed."""
+"""One message, sent and confirmed: a new one, its properties out of texts; or one that is put back as it was."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from struct import pack
 from typing import Any
 
 from collectors.errors import BadAnswer, NotSupported, TimedOut
-from collectors.letters import Destination, Outcome
+from collectors.letters import Destination, Letter, Outcome
 from collectors.url import BrokerURL
 
-from .fields import HEADERS, KINDS, entry, in_order, written
+from .copies import RENEWING
+from .fields import HEADERS, KINDS, Fields, entry, in_order, written
 from .lease import target_of
+from .letters import KEPT_CC
 from .sending import Posted, Sender
 
 #: What the broker sets, or refuses unless it is the connection's own.
@@ -52,7 +54,22 @@ def send_new(
     url: BrokerURL, vhost: str, to: Destination, body: bytes, headers: Mapping[str, Any], properties: Mapping[str, str]
 ) -> str:
     """Send it and wait for its confirmation; its message_id, "" = it has none."""
-    raw = properties_of(headers, properties)
+    _post(url, vhost, to, body, properties_of(headers, properties))
+    return properties.get("message_id", "")
+
+
+def put_back(url: BrokerURL, vhost: str, to: Destination, letter: Letter, wire: bytes) -> None:
+    """As it was, each header of the type that it had; what RabbitMQ would act upon is changed as in a copy that takes
+    the place of its original. Of what an earlier Weir kept the values are known, and not how large their types were."""
+    if wire:
+        raw = RENEWING.copy(Fields.read(wire))
+    else:
+        headers = {KEPT_CC if name == "CC" else name: value for name, value in letter.headers.items()}
+        raw = properties_of(headers, {name: text for name, text in letter.properties if name not in _NOT_OURS})
+    _post(url, vhost, to, letter.body, raw)
+
+
+def _post(url: BrokerURL, vhost: str, to: Destination, body: bytes, raw: bytes) -> None:
     vhost, target = target_of(to, vhost)
     sender = Sender(url, vhost, lambda queue: True)
     try:
@@ -64,4 +81,3 @@ def send_new(
         raise TimedOut(f"Whether the message arrived is not known: {receipt.why}")
     if receipt.outcome is not Outcome.SENT:
         raise BadAnswer(receipt.why)
-    return properties.get("message_id", "")

@@ -59,22 +59,22 @@ class Surroundings:
         return overflow.startswith("reject-publish")
 
     def bounded(self, where: QueueKey) -> Bounded | None:
-        """Whether a queue pushes its oldest out for what comes when it is full. Raises nothing."""
+        """What a queue does with what comes when it is full, where it has a bound. Raises nothing."""
         row = self._row(where)
         settings = effective(row) if row is not None else {}
         most, size = (settings.get(name) for name in ("max-length", "max-length-bytes"))
         if row is None or row.get("type") == "stream" or (most is None and size is None):
             return None
-        if str(settings.get("overflow", "")).startswith("reject-publish"):
-            return None
         exchange, ready = settings.get("dead-letter-exchange"), row.get("messages_ready")
         bound = f"{most:,} messages" if isinstance(most, int) else f"{size} bytes"
+        if refuses := str(settings.get("overflow", "")).startswith("reject-publish"):
+            exchange = None
         beyond = "drops the oldest" if exchange is None else f"moves the oldest to the exchange '{exchange}'"
         room = max(0, most - ready) if isinstance(most, int) and isinstance(ready, int) and size is None else None
-        return Bounded(
-            f"{sample_name(*where)} holds at most {bound}; beyond that RabbitMQ {beyond}, and tells nobody.",
-            exchange is None, room,
-        )  # fmt: skip
+        what = f"{sample_name(*where)} holds at most {bound}; beyond that RabbitMQ"
+        if refuses:
+            return Bounded(f"{what} refuses what comes: such letters stay where they are, and are named.", False, room)
+        return Bounded(f"{what} {beyond}, and tells nobody.", exchange is None, room, silent=True)
 
     # --- where messages go ---------------------------------------------------------------------------------------
     def receivers(self, to: Destination, vhost: str) -> list[str] | None:

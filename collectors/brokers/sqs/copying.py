@@ -7,8 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 from ...errors import BadAnswer, NotSupported
-from ...letters import REPLAY_COUNT, REPLAY_ID, REPLAYED_AT, REPLAYED_BY, Parcel, Stamp
-from .message import MOST_ATTRIBUTES, Received
+from ...letters import REPLAY_COUNT, REPLAY_ID, REPLAYED_AT, REPLAYED_BY, Letter, Parcel, Stamp
+from .message import MOST_ATTRIBUTES, TYPE_OF, Received
 from .queue import Queue
 from .sending import Copy, as_sent, copy_of, text
 
@@ -76,9 +76,30 @@ def send_new(queue: Queue, body: bytes, headers: Mapping[str, Any], properties: 
         message = {"MessageGroupId": "weir", "MessageDeduplicationId": uuid4().hex} | message
     if headers:
         message["MessageAttributes"] = {name: typed(value) for name, value in headers.items()}
-    text_of_it = _text(body)
-    answer = queue.target.call_once("sqs", "send_message", QueueUrl=queue.url, MessageBody=text_of_it, **message)
-    if not as_sent(answer, {"MessageBody": text_of_it, **message}):
+    return _post(queue, {"MessageBody": _text(body), **message})
+
+
+def put_back(queue: Queue, letter: Letter, once: str) -> None:
+    """A letter that was taken away: its attributes keep their types, and it its group. SQS would swallow its own
+    deduplication id for five minutes, and say that it was sent; with `once` that holds for this one put back again."""
+    told = dict(letter.properties)
+    message: dict[str, Any] = {"MessageBody": _text(letter.body)}
+    if letter.headers:
+        types = {name: told.get(f"{TYPE_OF}{name}", "String") for name in letter.headers}
+        message["MessageAttributes"] = {name: typed(value, types[name]) for name, value in letter.headers.items()}
+    if trace := told.get("trace_header"):
+        message["MessageSystemAttributes"] = {"AWSTraceHeader": text(trace)}
+    if group := told.get("group") or (letter.id if queue.fifo else ""):
+        message["MessageGroupId"] = group
+    if queue.fifo:
+        message["MessageDeduplicationId"] = once
+    _post(queue, message)
+
+
+def _post(queue: Queue, message: Mapping[str, Any]) -> str:
+    """One message, sent once and seen confirmed; its id."""
+    answer = queue.target.call_once("sqs", "send_message", QueueUrl=queue.url, **message)
+    if not as_sent(answer, message):
         raise BadAnswer(f"{queue.target.place()} says that it stored something else than was sent (MD5).")
     return str(answer.get("MessageId", ""))
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...errors import NotSupported
-from ...letters import Bounds, Destination, Look, Price
+from ...letters import Bounds, Destination, Letter, Look, Price
 from ...powers import MoveProgress
 from . import making, moving, receiving
 from .asking import attributes_of
 from .attributes import Attributes
-from .copying import send_new
+from .copying import put_back, send_new
 from .failures import Gone
 from .lease import FIRST, LONGER, SQSLease
 from .looking import Looking, price_of
@@ -74,6 +74,10 @@ class KeepsLetters:
     def send_new(self, to: Destination, body: bytes, headers: Mapping[str, Any], properties: Mapping[str, str]) -> str:
         """Properties: `group` and `deduplication_id` for FIFO queues, `delay_seconds` for others."""
         return send_new(self._places.destination(to), body, headers, properties)
+
+    def put_back(self, to: Destination, letter: Letter, wire: bytes, once: str) -> None:
+        """Its attributes keep their types; a FIFO queue keeps its message group."""
+        put_back(self._places.destination(to), letter, once)
 
     # --- a queue beside another ----------------------------------------------------------------------------------
     kept_as_is: frozenset[str] = frozenset()

@@ -29,6 +29,8 @@ _SHOWN = {
     "SenderId": "sender",
     "AWSTraceHeader": "trace_header",
 }
+#: Begins the property of a letter that tells the type of an attribute.
+TYPE_OF = "type of "
 _CONTENT_TYPES = ("content-type", "contenttype")
 #: Digits of a number that every reader of JSON can hold.
 _DIGITS = 15
@@ -187,7 +189,7 @@ class Received:
     def _properties(self, attributes: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:
         """The broker's own, then the types of attributes that are not plain text."""
         own = [(words, str(self.system[name])) for name, words in _SHOWN.items() if name in self.system]
-        types = [(f"type of {name}", str(one.get("DataType", ""))) for name, one in attributes.items()]
+        types = [(f"{TYPE_OF}{name}", str(one.get("DataType", ""))) for name, one in attributes.items()]
         renewed = [("renewed_from", self.id)] if self.renewed else []
         return (*own, *renewed, *(pair for pair in types if pair[1] != "String"))
 

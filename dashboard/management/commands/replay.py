@@ -102,7 +102,7 @@ class Command(DataCommand):
                     replay = getattr(deeds, verb)(_me(), replay)
                 return self._end(replay, options["json"])
         if options["restore"] is not None:
-            return self._run(deeds.restore(_me(), _find(options["restore"])), options)
+            return self._run(self._restored(_find(options["restore"]), options["confirm"]), options)
         if options["repeat"] is not None:
             replay = self._planned(deeds.repeat(_me(), _find(options["repeat"])), options)
         else:
@@ -194,6 +194,16 @@ class Command(DataCommand):
             deeds.stop(_me(), replay)
             raise CommandError("Nothing was started: say --yes, or --dry-run for the plan alone.")
         return input(f"{replay.deed.capitalize()} these? [y/N] ").strip().lower() in ("y", "yes")
+
+    def _restored(self, deletion: Replay, confirm: int | None) -> Replay:
+        """What puts a deletion's copies back; where the queue would lose others by that, the count is typed."""
+        try:
+            return deeds.restore(_me(), deletion, confirm)
+        except DeedRefused as error:
+            if error.field != "confirm" or confirm is not None or not sys.stdin.isatty():
+                raise
+            typed = input(f"{error}\nThe count: ").replace(",", "").strip()
+            return deeds.restore(_me(), deletion, int(typed) if typed.isdecimal() else None)
 
     # --- watching ------------------------------------------------------------------------------------------------
     def _watch(self, replay: Replay, as_json: bool) -> None:
