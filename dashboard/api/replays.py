@@ -116,6 +116,7 @@ class ReplayOut(Schema):
     )
     reason: str | None
     trouble: str | None
+    waits_until: str | None = Field(description="when what it waits for, as reason says, is over at the latest")
     total: int | None
     sent: int
     removed: int

@@ -19,8 +19,8 @@ BAR = 30  # characters
 AGAIN = 5.0  # seconds after which a program is told the same once more: it shall know that the replay lives
 #: What a program is told of a replay that goes on, by the names of the API.
 _TOLD = (
-    "id", "deed", "state", "reason", "trouble", "total", "sent", "removed", "came_back", "failed", "skipped",
-    "possibly_duplicated", "rate", "per_second", "seconds_left",
+    "id", "deed", "state", "reason", "trouble", "waits_until", "total", "sent", "removed", "came_back", "failed",
+    "skipped", "possibly_duplicated", "rate", "per_second", "seconds_left",
 )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ class Lines:
         self._out, self._said = out, ("", "")
 
     def tell(self, replay: Replay) -> None:
-        now = (replay.state, replay.trouble or replay.reason)
+        now = (replay.state, why(replay))
         if now != self._said and not replay.over:
             self._said = now
             self._out.write(f"{so_far(replay)} {visible(now[1])}".rstrip())
@@ -104,6 +104,13 @@ def so_far(replay: Replay) -> str:
     )
 
 
+def why(replay: Replay) -> str:
+    """What is in its way, or what it waits for and until when; "" = nothing is to be said."""
+    if replay.trouble or not (replay.reason and replay.waits_until and replay.active):
+        return replay.trouble or replay.reason
+    return f"{replay.reason} Until {replay.waits_until:%H:%M:%S} UTC at the latest."
+
+
 def line(replay: Replay, width: int) -> str:
     """The progress bar."""
     settled = replay.sent + replay.failed + replay.skipped
@@ -114,5 +121,5 @@ def line(replay: Replay, width: int) -> str:
     words += [f"{pace:,.0f}/s"] if pace else []
     words += [f"{duration(left)} left"] if left else []
     words += [f"{replay.came_back:,} came back"] if replay.came_back else []
-    words += [visible(replay.trouble or replay.reason)] if replay.trouble or replay.reason else []
+    words += [visible(said)] if (said := why(replay)) else []
     return "  ".join(words)[: width - 1]

@@ -21,7 +21,8 @@ class Replay(models.Model):
 
     It belongs to one worker at a time: `owner` holds it until `owned_until`, taken and renewed by a conditional
     update. `place` is the data folder that its journal lies in: only workers there can go on with it. `state` is
-    also the order: a person writes "paused" or "stopped" there, and the worker lets go.
+    also the order: a person writes "paused" or "stopped" there, and the worker lets go. `followed_by`: another one
+    that began on its queue while this one only watched, which it then does no longer.
     """
 
     class Deed(models.TextChoices):
@@ -65,10 +66,12 @@ class Replay(models.Model):
     secret_edit = models.TextField(blank=True)  # {"body", "headers"} of an edited copy, encrypted
     plan = models.JSONField(null=True)
     repeats = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="repeated_by")
+    followed_by = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="ends_watch_of")
 
     state = models.CharField(max_length=16, choices=State.choices, default=State.PLANNING, db_index=True)
     reason = models.CharField(max_length=1000, blank=True)
     trouble = models.CharField(max_length=1000, blank=True)
+    waits_until = models.DateTimeField(null=True)  # at the latest, for what its reason says
     total = models.PositiveIntegerField(null=True)
     sent = models.PositiveIntegerField(default=0)
     removed = models.PositiveIntegerField(default=0)

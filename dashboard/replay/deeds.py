@@ -124,6 +124,7 @@ def start(principal: Principal, replay: Replay, confirm: int | None = None) -> R
     with _alone_on(replay):
         if not Replay.objects.filter(pk=replay.pk, state=Replay.State.PLANNED).update(**columns):
             raise DeedRefused("", "Somebody else has just started or stopped it.", conflict=True)
+        _end_watches(replay)
     return _done(principal, replay, "start")
 
 
@@ -142,6 +143,7 @@ def resume(principal: Principal, replay: Replay) -> Replay:
     if gone := pruning.sentence(replay):
         raise DeedRefused("", f"{gone} Make a new one.", conflict=True)
     with _alone_on(replay):
+        _end_watches(replay)
         return _order(principal, replay, "resume", states, Replay.State.RUNNING, reason="", trouble="", ended_at=None)
 
 
@@ -220,17 +222,19 @@ def restore(principal: Principal, deletion: Replay, confirm: int | None = None) 
             made_by=principal.who, started_by=principal.who, started_at=timezone.now(), place=deletion.place,
             plan=plan.as_json(),
         )  # fmt: skip
+        _end_watches(made)
     return _done(principal, made, "start")
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
 @contextmanager
 def _alone_on(replay: Replay) -> Iterator[None]:
-    """Nobody else begins on its queue meanwhile. Raises DeedRefused where somebody is at work there."""
+    """Nobody else begins on its queue meanwhile. Raises DeedRefused where somebody is at work there; who only watches
+    is not (`_end_watches`)."""
     with transaction.atomic():
         Queue.objects.select_for_update().filter(pk=replay.queue_id).first()
         there = Replay.objects.filter(queue=replay.queue_id, state__in=ACTIVE).exclude(pk=replay.pk)
-        other = there.first() if replay.queue_id is not None else None
+        other = there.exclude(state=Replay.State.WATCHING).first() if replay.queue_id is not None else None
         if other is not None:
             raise DeedRefused(
                 "",
@@ -239,6 +243,14 @@ def _alone_on(replay: Replay) -> Iterator[None]:
                 True,
             )
         yield
+
+
+def _end_watches(beginning: Replay) -> None:
+    """Whoever watches its queue for returns does so until now: what this one takes from there, or what comes back of
+    it, would be taken for others' returns, or hide them. Their workers look once more before this one begins."""
+    if beginning.queue_id is not None:
+        there = Replay.objects.filter(queue=beginning.queue_id, state=Replay.State.WATCHING)
+        there.exclude(pk=beginning.pk).update(followed_by=beginning)
 
 
 def _order(

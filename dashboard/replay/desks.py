@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import DatabaseError, close_old_connections
@@ -31,6 +32,8 @@ class RowDesk:
         self.rate: float | None = replay.rate
         self.until = 0.0
         self.ordered: str = replay.state
+        self.followed = following(replay.followed_by_id, replay.followed_by and replay.followed_by.deed)
+        self.said: str = replay.state
         self.ending = False
         self.over = False
         self._sent, self._told = replay.sent, clock.now()
@@ -66,13 +69,13 @@ class RowDesk:
             there = Queue.objects.filter(broker=self._broker, key__in=self._keys, gone_at=None)
             self._targets = dict(there.values_list("pk", "name"))
 
-    def tell(self, state: str, reason: str, counts: Counts, total: int | None) -> None:
-        now = timezone.now()
+    def tell(self, state: str, reason: str, counts: Counts, total: int | None, until: float | None = None) -> None:
+        now, self.said = timezone.now(), state or self.said
         columns: dict[str, Any] = {
             "sent": counts.sent, "removed": counts.removed, "came_back": counts.came_back, "failed": counts.failed,
             "skipped": counts.skipped, "possibly_duplicated": counts.possibly_duplicated,
             "unmarked": counts.unmarked, "part_marked": counts.part_marked, "unreplicated": counts.unreplicated,
-            "told_at": now,
+            "told_at": now, "waits_until": until and datetime.fromtimestamp(until, UTC),
         }  # fmt: skip
         if total or state in OVER:  # else what was planned says more than that none was met yet
             columns["total"] = total
@@ -102,6 +105,11 @@ class RowDesk:
         with suppress(DatabaseError):
             Replay.objects.filter(pk=self.id, owner=self.owner).update(trouble=sentence[:1000])
             self.bus.note("replay_told", replay=self.id)
+
+
+def following(id: int | None, deed: str | None) -> str:
+    """Which replay has begun where another one watched."""
+    return f"{deed} {id}" if id else ""
 
 
 def _keys(replay: Replay) -> list[str]:

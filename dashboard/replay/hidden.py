@@ -25,8 +25,13 @@ HELD_ON, SLOWEST = 130.0, 10.0
 #: broker says that somebody holds some (a console of SQS hides them for half a minute), up to HELD_ON.
 LOOKED_AT = 15.0
 AGAIN = 2.0  # seconds until the queue is read once more
-HELD = "Waiting for letters that a connection that is lost may still hold."
-SEEN = "Fewer letters are there than there should be; waiting for those that somebody may be looking at."
+HELD = "Waiting for {} that may be out of sight: in a connection that is lost, or in an answer that never came."
+SEEN = "Waiting for {} that may be out of sight: there are fewer than there should be, and somebody may look at them."
+
+
+def waiting(sentence: str, missing: int) -> str:
+    """What is waited for, in words."""
+    return sentence.format("a letter" if missing == 1 else f"{missing:,} letters")
 
 
 class Hidden:
@@ -73,20 +78,21 @@ class Hidden:
         """A pass met letters that the one before had not."""
         self._missing_since, self._looked_once_more = 0.0, False
 
-    def wait(self, broker: Any) -> tuple[float, str] | None:
-        """After a pass that did not meet all: when to look again (epoch seconds), and why; None = the rest is gone."""
+    def wait(self, broker: Any, missing: int) -> tuple[float, str, float] | None:
+        """After a pass that did not meet so many: when to look again (epoch seconds), why, and until when at the
+        latest; None = the rest is gone."""
         now, held_until = time.time(), self._held_until
         self._missing_since = self._missing_since or now
         if held_until:
             held_on = SLOWEST if isinstance(broker, GivesBack) else HELD_ON
             if now < held_until + held_on and (not isinstance(broker, TellsHolders) or broker.held(self._key)):
-                return now + AGAIN, HELD
+                return now + AGAIN, waiting(HELD, missing), held_until + held_on
             self._say(0.0)
             self._looked_once_more = False
         hidden = isinstance(broker, CountsHidden) and broker.out_of_sight(self._key) > 0
-        if now < self._missing_since + (HELD_ON if hidden else LOOKED_AT):
-            return now + AGAIN, SEEN
+        if now < (latest := self._missing_since + (HELD_ON if hidden else LOOKED_AT)):
+            return now + AGAIN, waiting(SEEN, missing), latest
         if not self._looked_once_more:
             self._looked_once_more = True
-            return now, SEEN
+            return now, waiting(SEEN, missing), now
         return None

@@ -114,9 +114,10 @@ class Runner:
     def _begin(self) -> None:
         """The snapshot: how many lie there now, which were chosen. Nothing that comes later is replayed."""
         look = self.broker.look(self.order.key, Bounds(messages=0))
-        fewer = look.exact and look.of is not None and look.of < self.order.foreseen
-        if fewer and not self.broker.price(self.order.key).free:
-            self.voice.wait(time.time() + hidden.LOOKED_AT, hidden.SEEN)
+        fewer = self.order.foreseen - look.of if look.exact and look.of is not None else 0
+        if fewer > 0 and not self.broker.price(self.order.key).free:
+            until = time.time() + hidden.LOOKED_AT
+            self.voice.wait(until, hidden.waiting(hidden.SEEN, fewer), until)
             look = self.broker.look(self.order.key, Bounds(messages=0))
         count = look.of
         bound = min((most for most in (count, self.order.oldest) if most is not None), default=None)
@@ -146,7 +147,8 @@ class Runner:
             else:
                 self._after(end)
         until = float(self.journal.said("trial"))
-        self.voice.wait(until, f"The trial of {self.journal.counts.sent} was sent; waiting whether they come back.")
+        said = f"The trial of {self.journal.counts.sent} was sent; waiting whether they come back."
+        self.voice.wait(until, said, until)
         self._judge(trial=True)
         self.journal.say("trial", "done")
         self.journal.commit()
@@ -202,11 +204,12 @@ class Runner:
     def _resolved(self) -> bool:
         """After a whole pass: what was not met again is brought to an end, once nobody else can still hold it."""
         found = self.journal.open_messages()
-        missing = self._missing or found.planned or (found.unresolved and not self.task.keeps)
-        if missing and self._hides and (look := self.hidden.wait(self.broker)) is not None:
+        planned = sum(map(len, found.planned.values()))
+        missing = self._missing or planned + (0 if self.task.keeps else found.unresolved)
+        if missing and self._hides and (look := self.hidden.wait(self.broker, missing)) is not None:
             self.voice.wait(*look)
             return False
-        known = sum(map(len, found.planned.values())) + (0 if self.task.keeps else found.unresolved)
+        known = planned + (0 if self.task.keeps else found.unresolved)
         missed = max(0, self._missing - known) if self.journal.said("exact") else 0  # nothing else is said of these
         self.journal.say("missed", str(missed))
         for numbers in found.planned.values():
@@ -235,18 +238,30 @@ class Runner:
         self.voice.state = "watching"
         until = float(self.journal.said("watch_until", "0"))
         checked = 0.0
-        while time.time() < until and self.journal.counts.sent:
-            self.voice.wait(min(until, time.time() + 5.0), "Everything was sent; watching for returns.")
+        while time.time() < until and self.journal.counts.sent and not self.desk.followed:
+            self.voice.wait(min(until, time.time() + 5.0), "Everything was sent; watching for returns.", until)
             more = returns.arrived(self.broker, self.order.key, self.journal, self.task)
             if more is not None and more > self.journal.counts.came_back and clock.now() - checked > CHECK:
                 checked = clock.now()
                 returns.check(self.broker, self.order.key, self.journal, self.task)
+        if time.time() < until and self.desk.followed:
+            self.journal.say("followed", self.desk.followed)
         if self.journal.counts.sent:
-            others = self.journal.said("missed", "0") != "0"
-            found = returns.check(self.broker, self.order.key, self.journal, self.task, thorough=others)
-            if not found.sure and found.arrived != 0:
-                self.journal.say("unsure", found.sentence)
+            self._look_last()
         self.journal.commit()
+
+    def _look_last(self) -> None:
+        """At the end of a watch. Whoever has begun on the queue waits for it, so it is tried once."""
+        others = self.journal.said("missed", "0") != "0"
+        try:
+            found = returns.check(self.broker, self.order.key, self.journal, self.task, thorough=others)
+        except CollectorError as error:
+            if not self.desk.followed:
+                raise
+            self.journal.say("unsure", str(error))
+            return
+        if not found.sure and found.arrived != 0:
+            self.journal.say("unsure", found.sentence)
 
     def _summary(self) -> str:
         counts, unsure = self.journal.counts, self.journal.said("unsure")
@@ -258,6 +273,8 @@ class Runner:
             said.append(f"{counts.came_back} of {counts.sent} came back.")
         elif unsure:
             said.append(f"Whether any came back is not known: {unsure}")
+        if followed := self.journal.said("followed"):
+            said.append(f"Watched until {followed} began.")
         if counts.failed:
             said.append(f"{counts.failed:,} failed: the report says why of each.")
         return " ".join(said)

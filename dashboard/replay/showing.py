@@ -47,6 +47,7 @@ def replay(row: Replay) -> dict[str, Any]:
         "state": row.state,
         "reason": row.reason or None,
         "trouble": row.trouble or None,
+        "waits_until": _time(row.waits_until) if row.active else None,
         "total": row.total,
         "sent": row.sent,
         "removed": row.removed,

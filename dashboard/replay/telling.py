@@ -27,8 +27,13 @@ class Desk(Protocol):
     def crowded(self, yielding: bool) -> str:
         """Why to hold back because of the destination, a sentence; "" = go on."""
 
-    def tell(self, state: str, reason: str, counts: Counts, total: int | None) -> None:
-        """How far it is. `state` is ignored when somebody ordered another one meanwhile."""
+    @property
+    def followed(self) -> str:
+        """Which one has begun on the same queue while this one watched it ("replay 8"); "" = none."""
+
+    def tell(self, state: str, reason: str, counts: Counts, total: int | None, until: float | None = None) -> None:
+        """How far it is. `state` is ignored when somebody ordered another one meanwhile. `until`: epoch seconds at
+        which what it waits for, as `reason` says, is over at the latest."""
 
     def trouble(self, sentence: str) -> None:
         """What is in the way just now; "" = it is over."""
@@ -48,6 +53,7 @@ class Voice:
         self.desk, self._order, self._journal = desk, order, journal
         self.state, self.reason = "running", ""
         self.bound: int | None = None
+        self._until: float | None = None
         self._told, self._told_state = 0.0, ""
 
     def tell(self, state: str, reason: str, now: bool = False) -> None:
@@ -58,17 +64,24 @@ class Voice:
             bound = self.bound if self._order.planned is None and not self._order.holds else None
             over = state in ("done", "watching")
             total = self._journal.counts.total if bound is None or over else max(bound, self._journal.counts.total)
-            self.desk.tell(state, reason, self._journal.counts, total)
+            self.desk.tell(state, reason, self._journal.counts, total, self._until)
 
     def last_word(self) -> None:
         """The counts of a replay that was halted; its state is for who halted it to say."""
         self.tell("", self.reason, now=True)
 
-    def wait(self, until: float, reason: str) -> None:
-        """Until a moment (epoch seconds). Raises Halted."""
-        while (left := until - time.time()) > 0:
-            self.tell(self.state, reason)
-            self.sleep(min(POLL, left))
+    def wait(self, until: float, reason: str, latest: float | None = None) -> None:
+        """Until a moment (epoch seconds), or until another replay has to wait for this one. Raises Halted.
+
+        `latest`: when what is waited for is over at the latest, where that is said.
+        """
+        self._until = latest
+        try:
+            while (left := until - time.time()) > 0 and not self.desk.followed:
+                self.tell(self.state, reason, now=self.reason != reason)
+                self.sleep(min(POLL, left))
+        finally:
+            self._until = None
 
     def sleep(self, seconds: float) -> None:
         """Raises Halted."""

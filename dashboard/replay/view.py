@@ -16,8 +16,8 @@ from . import showing
 
 SHOWN = 50
 _NEWS = (
-    "state", "reason", "trouble", "total", "sent", "removed", "came_back", "failed", "skipped", "possibly_duplicated",
-    "rate", "ended_at", "unmarked", "part_marked", "unreplicated", "journal_removed_at",
+    "state", "reason", "trouble", "waits_until", "total", "sent", "removed", "came_back", "failed", "skipped",
+    "possibly_duplicated", "rate", "ended_at", "unmarked", "part_marked", "unreplicated", "journal_removed_at",
 )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from ..models.replays import ACTIVE
 from ..refused import DeedRefused
 from ..secrets import SecretError
 from . import clock, keeping, left_open, orders, ownmove, staging, undoing
-from .desks import RowDesk
+from .desks import RowDesk, following
 from .journal import Journal
 from .places import journal_path, place
 from .runner import Runner
@@ -41,7 +41,8 @@ log = logging.getLogger("weir.replay")
 LEASE = 20.0  # seconds; a worker that says nothing for so long has lost its replays
 RENEW = 4.0
 ROUND = 0.4  # seconds between looks at orders
-AT_ONCE = 4  # replays that one process runs
+AT_ONCE, MOST = 4, 40  # replays that one process runs: beside those that only watch, and in all
+LAST_LOOK = 60.0  # seconds for which one that begins waits until one that watched has looked for returns once more
 #: What calls for a worker: what is under way; moves of a broker's own that were stopped and are to be cancelled; and
 #: what was stopped while its worker was dead, whose journal says what is not known.
 _WANTED = Q(state__in=ACTIVE) | (Q(state=Replay.State.STOPPED) & ~Q(handle="", owner=""))
@@ -56,6 +57,7 @@ class Replayer:
         self.place = place()
         self._desks: dict[int, RowDesk] = {}
         self._threads: dict[int, Thread] = {}
+        self._held_back: dict[int, float] = {}  # since when
         self._renewed = 0.0
         self._wake, self._stopped, self._lock = Event(), Event(), Lock()
         self._unsubscribe = bus.subscribe(None, self._noted)
@@ -94,19 +96,22 @@ class Replayer:
             self._renewed = clock.now()
             self._renew()
         with self._lock:
-            running = len(self._desks)
-        if running < AT_ONCE and not self._stopped.is_set():
-            self._take_on(AT_ONCE - running)
+            watching = sum(desk.said == Replay.State.WATCHING for desk in self._desks.values())
+            room = min(AT_ONCE - (len(self._desks) - watching), MOST - len(self._desks))
+        if room > 0 and not self._stopped.is_set():
+            self._take_on(room)
 
     def _hear(self) -> None:
         desks = dict(self._desks)
         if not desks:
             return
-        for id, state, rate, owner in Replay.objects.filter(pk__in=list(desks)).values_list(
-            "pk", "state", "rate", "owner"
+        rows = Replay.objects.filter(pk__in=list(desks))
+        for id, state, rate, owner, *other in rows.values_list(
+            "pk", "state", "rate", "owner", "followed_by", "followed_by__deed"
         ):
             desk = desks.pop(id)
             desk.ordered, desk.rate = (state if owner == self.name else "lost"), rate
+            desk.followed = following(*other)
         for gone in desks.values():
             gone.ordered = "gone"
 
@@ -125,15 +130,23 @@ class Replayer:
         there = Replay.objects.filter(free, _WANTED, place__in=("", self.place)).order_by("pk")
         if self.only is not None:
             there = there.filter(pk=self.only)
-        for id in there.values_list("pk", flat=True)[:most]:
-            if id in self._desks:
+        for id in there.values_list("pk", flat=True)[: most + len(self._held_back)]:
+            if id in self._desks or self._last_look(id):
                 continue
             began = clock.now()
             taken = Replay.objects.filter(free, _WANTED, pk=id, place__in=("", self.place)).update(
                 owner=self.name, owned_until=now + timedelta(seconds=LEASE), place=self.place
             )
             if taken:
-                self._begin(Replay.objects.select_related("queue__broker").get(pk=id), began)
+                self._begin(Replay.objects.select_related("queue__broker", "followed_by").get(pk=id), began)
+
+    def _last_look(self, id: int) -> bool:
+        """Whether one that watched the queue until this one began is just looking for returns once more."""
+        watching = Replay.objects.filter(followed_by=id, state=Replay.State.WATCHING, owned_until__gt=timezone.now())
+        waits = clock.now() - self._held_back.setdefault(id, clock.now()) < LAST_LOOK and watching.exists()
+        if not waits:
+            del self._held_back[id]
+        return waits
 
     def _begin(self, replay: Replay, began: float) -> None:
         desk = RowDesk(replay, self.name, self.bus)

@@ -36,7 +36,7 @@ function show(row) {
   put(state, row.state);
   state.className = `state ${row.state}`;
   document.title = `${row.state === "running" && row.total ? `${Math.round((100 * row.sent) / row.total)} % · ` : ""}${find("h1").textContent} · Weir`;
-  say("[data-reason]", row.reason);
+  say("[data-reason]", row.reason && row.waits_until ? `${row.reason} Until ${exactTime(row.waits_until)} at the latest.` : row.reason);
   say("[data-notes]", row.notes.join(" "));
   find("[data-reason]").classList.toggle("bad", row.state === "failed" || (row.state === "done" && row.failed > 0));
   find("[data-reason]").classList.toggle("warn", row.state === "stopped" && row.came_back > 0);

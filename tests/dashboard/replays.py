@@ -25,9 +25,11 @@ class Desk:
     def __init__(self) -> None:
         self.rate: float | None = None
         self.going = True
-        self.full = ""
+        self.full = self.followed = ""
+        self.until: float | None = None
         self.state, self.reason, self.total = "", "", None
         self.states: list[str] = []
+        self.reasons: list[str] = []
         self.troubles: list[str] = []
         self.counts = Counts()
 
@@ -37,7 +39,9 @@ class Desk:
     def crowded(self, yielding: bool) -> str:
         return self.full
 
-    def tell(self, state: str, reason: str, counts: Counts, total: int | None) -> None:
+    def tell(self, state: str, reason: str, counts: Counts, total: int | None, until: float | None = None) -> None:
+        self.until = until or self.until
+        self.reasons += [reason] if self.reasons[-1:] != [reason] else []
         self.state, self.reason, self.counts, self.total = state or self.state, reason, counts, total
         if state and self.states[-1:] != [state]:
             self.states.append(state)

@@ -101,17 +101,7 @@ def test_ticked_letters_and_a_cause(looked, operator_api, worker):
     assert done["removed"] == made["planned"]["count"] == 40 and len(looked.ready()) == 3
 
 
-def test_what_still_watches_says_how_to_go_on_and_none_chosen_is_said(box, operator_api, worker):
-    made = operator_api.send("post", "replays", body(box, limits={"trial_wait": 0}, dry_run=False), 201)
-    settled_at = time.monotonic() + 60
-    while operator_api.get(f"replays/{made['id']}")["state"] != "watching":
-        assert time.monotonic() < settled_at
-        time.sleep(0.05)
-    box.put(1)
-    box.poll()
-    error = operator_api.send("post", "replays", body(box, dry_run=False), 409)["error"]
-    assert "is watching on" in error["message"] and "Stop that one" in error["message"]
-    operator_api.send("post", f"replays/{made['id']}/stop")
+def test_the_oldest_none_are_no_choice(box, operator_api):
     error = operator_api.send("post", "replays", body(box, selection={"oldest": 0}), 400)["error"]
     assert error["message"] == "oldest must be a whole number above 0."
 
