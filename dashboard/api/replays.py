@@ -11,7 +11,7 @@ from ninja import Field, Router, Schema
 
 from ..models import Queue, Replay
 from ..models.replays import holding
-from ..replay import deeds, keeping, pruning, showing, staging
+from ..replay import deeds, keeping, pruning, showing, staging, way_back
 from ..replay.chart import replay_figure
 from ..replay.places import journal_path
 from ..replay.report import KINDS, Asked, Reading
@@ -129,6 +129,9 @@ class ReplayOut(Schema):
     unreplicated: int = Field(description="moves that no replica of the server had in time: a fail-over may undo them")
     journal_removed_at: str | None = Field(description="from then on it is not known what became of each message")
     notes: list[str] = Field(description="what is to be known of it beside, in sentences")
+    back: dict[str, Any] | None = Field(
+        description="of a move to a staging queue that is over: its way back (replay, state), how many are left there"
+    )
     per_second: float | None
     seconds_left: float | None
     made_at: str | None
@@ -277,6 +280,17 @@ def stage_replay(request: HttpRequest, id: int) -> tuple[int, Any]:
     """Of a plan whose queue is too long to be read through: makes a staging queue beside it; the answer is the planned
     move of the rest to there. When that is done the same plan fits, and the rest can be moved back."""
     return 201, showing.replay(staging.stage(request.auth, find(id)))
+
+
+@router.post(
+    "/{id}/back", auth=may("replay"), response={201: ReplayOut}, operation_id="move_back",
+    summary="Move what was moved aside back",
+)  # fmt: skip
+@once
+def move_back(request: HttpRequest, id: int) -> tuple[int, Any]:
+    """Of a move to a staging queue: the planned move of what lies there back; the same one until that is over. 409 when
+    nothing is left there."""
+    return 201, showing.replay(way_back.go(request.auth, find(id)))
 
 
 @router.get(

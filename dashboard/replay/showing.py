@@ -13,7 +13,7 @@ from collectors.letters import STAMPS
 
 from ..models import Queue, Replay
 from ..snapshot import iso
-from . import keeping, marks, pruning
+from . import keeping, marks, pruning, way_back
 from .guards import Limits
 from .orders import limits_of
 from .report import Row
@@ -69,14 +69,13 @@ def replay(row: Replay) -> dict[str, Any]:
         "unreplicated": row.unreplicated,
         "journal_removed_at": _time(row.journal_removed_at),
         "notes": notes(row),
+        "back": way_back.told(row),
     }
 
 
 def notes(row: Replay) -> list[str]:
     """What is to be known of a replay beside its reason, in sentences."""
-    staged = ""
-    if row.stages and row.state == Replay.State.DONE:
-        staged = f"What was chosen is what is left in {row.queue_name}: plan that, then move the rest back."
+    staged = way_back.sentence(way_back.told(row), row.queue_name)
     alone = row.unreplicated and (
         f"Of {row.unreplicated:,} no replica of the server had in time that they were moved: the report says of which. "
         "Should it fail over to one that has not, they lie where they were, and their copies are gone."

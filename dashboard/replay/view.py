@@ -12,7 +12,7 @@ from ..live.view import BadView, known
 from ..models import Replay
 from ..models.replays import DROPPED
 from ..snapshot import Snapshot
-from . import showing
+from . import showing, way_back
 
 SHOWN = 50
 _NEWS = (
@@ -51,7 +51,8 @@ def _read_one(message: Mapping[str, Any], principal: Principal) -> ReplayView:
 
 
 def _version_of_one(view: ReplayView, snapshot: Snapshot, now: float) -> Hashable:
-    return Replay.objects.filter(pk=view.id).values_list(*_NEWS).first()
+    told = Replay.objects.filter(pk=view.id).values_list(*_NEWS, "stages").first()
+    return (told, way_back.version(view.id)) if told is not None and told[-1] else told
 
 
 def _one(view: ReplayView, snapshot: Snapshot, now: float) -> Mapping[str, Any]:

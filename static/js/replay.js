@@ -17,6 +17,7 @@ const chart = new Chart(find("#chart-replay"), find("#chart-news"), `${base}api/
 const live = new Live(`${base}ws/live/`, { frame: (frame) => frame.rows?.[0] && show(frame.rows[0]), error: () => {} });
 const STILL = [...OVER, "trial", "watching", "paused"]; // in which no pace is to be seen
 let replay = null;
+let offered = ""; // what can be done with it, as it was shown last
 
 live.show({ view: "replay", id: Number(id) });
 live.open();
@@ -49,7 +50,9 @@ function show(row) {
   showSteps(row);
   pairs(find(".fates"), fatesOf(row));
   if (row.planned) pairs(find("[data-plan]"), planOf(row));
-  if (changed) showActs(row);
+  const acts = JSON.stringify(actsOf(row));
+  if (changed || acts !== offered) showActs(row);
+  offered = acts;
   const form = find("[data-rate-form]");
   const rate = find("#rate");
   if (rate && changed && document.activeElement !== rate) rate.value = row.rate ?? "";
@@ -163,7 +166,7 @@ const NEXT = {
     return error ? { error } : api("POST", "replays", { queue_id, selection, deed, to, rate, trial, options, limits, allow_replayed });
   },
   restore: (confirm) => restore(calls, id, confirm, { say: (words) => say("[data-error]", words), ask: askCount }),
-  back: () => api("POST", "replays", { queue_id: replay.to.queue_id, selection: { all: true }, deed: "move", to: { queue_id: replay.queue_id }, options: replay.options }),
+  back: () => api("POST", `replays/${id}/back`),
 };
 
 find("[data-rate-form]")?.addEventListener("submit", async (event) => {

@@ -51,6 +51,12 @@ export function planOf(row) {
   return rows;
 }
 
+/** What was moved aside: its way back, or nothing where it is back. */
+function wayBack({ back, sent }) {
+  if (back.state && !OVER.includes(back.state)) return [["back", back.state === "planned" ? "See the plan of moving the rest back" : `Move ${back.replay} takes the rest back`, ""]];
+  return back.left === 0 ? [] : [["back", `Move ${count(back.left ?? sent)} back`, ""]];
+}
+
 /** What can be done with it now: [verb, words on the button, look]. */
 export function actsOf(row) {
   const [over, mends] = [OVER.includes(row.state), row.failed + row.skipped];
@@ -64,6 +70,6 @@ export function actsOf(row) {
   if (over && row.deed === "replay" && row.started_at && row.queue_id && row.sent + mends < row.total && !row.selection.others) acts.push(["left", "Plan what is left …", ""]);
   if (row.state === "failed" && row.planned?.staging) acts.push(["stage", "Move the rest aside first", "pri"]);
   if (over && row.deed === "delete" && row.removed) acts.push(["restore", "Restore", ""]);
-  if (over && row.stages && row.sent) acts.push(["chosen", "Plan what was chosen", "pri"], ["back", `Move ${count(row.sent)} back`, ""]);
+  if (row.back) acts.push(["chosen", "Plan what was chosen", "pri"], ...wayBack(row));
   return acts;
 }

@@ -12,8 +12,10 @@ from django.db import connections
 
 from collectors.errors import AccessRefused
 from dashboard.live.bus import the_bus
+from dashboard.live.feed import fleet
 from dashboard.models import Queue, Replay
-from dashboard.replay import plan
+from dashboard.replay import plan, view
+from dashboard.replay.view import ReplayView
 from dashboard.replay.working import Replayer
 from tests.dashboard.letterbox import Watched
 from tests.dashboard.web import Api, operator_api, web  # noqa: F401
@@ -84,10 +86,20 @@ def test_the_rest_is_moved_aside_and_back(box: Watched, rabbitmq_node: Node, vho
     arrived = [body for body, _ in drain(rabbitmq_node, vhost, "orders")]
     assert sorted(arrived) == sorted(b"letter %d" % n for n in range(0, LETTERS, BAD))
     box.poll()
-    back = {"queue_id": aside["to"]["queue_id"], "selection": {"all": True}, "deed": "move", "dry_run": False}
-    back |= {"to": {"queue_id": dead.pk}, "options": aside["options"]}
-    moved = operator_api.send("post", "replays", back, 201)
+    told = operator_api.get(f"replays/{aside['id']}")["back"]
+    assert (told["replay"], told["state"]) == (None, None) and told["left"] in (None, LETTERS - LETTERS // BAD)
+    moved = operator_api.send("post", f"replays/{aside['id']}/back", status=201)
+    assert operator_api.send("post", f"replays/{aside['id']}/back", status=201)["id"] == moved["id"]  # pressed twice
+    one = ReplayView(aside["id"])
+    before = view._version_of_one(one, fleet().snapshot(), 0.0)
+    operator_api.send("post", f"replays/{moved['id']}/start")
     told = done(operator_api, moved["id"])
+    assert view._version_of_one(one, fleet().snapshot(), 0.0) != before, "a live page hears of it"
+    (row,) = view._one(one, fleet().snapshot(), 0.0)["rows"]
+    assert row["back"] == {"replay": moved["id"], "state": "done", "left": 0}
+    assert f"nothing is left to be moved back (move {moved['id']})" in row["notes"][0]
+    pressed = operator_api.send("post", f"replays/{aside['id']}/back", status=409)["error"]["message"]
+    assert "nothing is left to be moved back" in pressed
     assert told["removed"] == LETTERS - LETTERS // BAD
     if rabbitmq_node.api("GET", f"queues/{vhost}/dead")["type"] == "classic":
         assert told["reason"].endswith("dead.staging, which was empty, was removed.")

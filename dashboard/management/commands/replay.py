@@ -22,7 +22,7 @@ from dashboard.management.base import DataCommand
 from dashboard.management.watching import news, so_far
 from dashboard.models import Queue, Replay, Role
 from dashboard.refused import DeedRefused
-from dashboard.replay import deeds, showing, staging
+from dashboard.replay import deeds, showing, staging, way_back
 from dashboard.replay.states import JournalError
 from dashboard.replay.working import Replayer
 from dashboard.samples import close_store
@@ -233,7 +233,7 @@ class Command(DataCommand):
             self.stdout.write(orjson.dumps(showing.replay(replay), option=orjson.OPT_INDENT_2).decode())
             return
         self.stdout.write(" ".join([so_far(replay), visible(replay.reason), *showing.notes(replay)]).rstrip())
-        if replay.stages and replay.state == Replay.State.DONE and replay.plan:
+        if way_back.open_for(replay) and replay.plan:
             staged = replay.plan["destinations"][0]["name"]
             back = f"--all --deed move --to {replay.queue_name}" + "".join(f" --option {one}" for one in replay.options)
             self.stdout.write("Now give the command again; when that is done, move the rest back with:")
