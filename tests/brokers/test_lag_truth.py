@@ -39,8 +39,13 @@ def test_every_method_is_closer_than_one_interval_on_average(watched: list[Watch
     }
     assert means
     assert {name: mean for name, mean in means.items() if mean >= USUAL_INTERVAL} == {}
-    exact = [mean for (broker, *_), mean in means.items() if broker == "Redis"]
-    assert all(mean < 0.5 for mean in exact), means
+    usual = {
+        (one.line.name, method.name): statistics.median(far)  # one poll may be held up by what else runs
+        for one in watched
+        for method, far in one.errors().items()
+        if one.broker == "Redis" and len(far) >= 3
+    }
+    assert all(far < 0.5 for far in usual.values()), usual
 
 
 def test_what_cannot_be_told_is_not_told(watched: list[Watched]) -> None:

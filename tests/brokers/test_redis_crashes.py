@@ -26,17 +26,19 @@ from tests.servers.redis import Server, available, binary
 COUNT = 4000
 ROOT = Path(__file__).parents[2]
 
-#: Moves everything from one queue to another, a few letters at a time, and says so when it has begun.
+#: Moves letters from one queue to another, a few at a time, and says so each time; after so many times it waits.
 MOVER = """
-import sys
+import sys, time
 from collectors import registry
 from collectors.letters import Destination, Parcel
 url, source, to = sys.argv[1:]
 lease = registry.connect(registry.parse(url)).lease(source, 60)
-while taken := lease.take(40, 0.0):
+for _ in range(15):  # so that whoever kills it may come late
+    taken = lease.take(40, 0.0)
     lease.send([Parcel(one.tag, Destination(to)) for one in taken])
     lease.settled()
     print("moved", flush=True)
+time.sleep(60)
 """
 
 
@@ -155,6 +157,7 @@ def test_a_server_that_is_killed_comes_back_with_every_letter_in_one_place(tmp_p
             server.send_signal(signal.SIGKILL)
             server.wait(10)
             client.close()
+        child.kill()  # it ends by itself, unless it had moved all that it was to
         child.wait(30)
         child.stdout.close()
 

@@ -49,7 +49,7 @@ def listener(answer: bytes | None) -> Iterator[int]:
 
 def test_what_is_no_redis_is_told() -> None:
     with listener(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
-        assert "does not speak" in failure(f"redis://127.0.0.1:{port}/0?timeout=1", BadAnswer)
+        assert "does not speak" in failure(f"redis://127.0.0.1:{port}/0?timeout=20", BadAnswer)
 
 
 def test_a_server_that_does_not_answer_is_given_up_after_the_timeout() -> None:
@@ -158,4 +158,4 @@ def test_tls_with_a_named_issuer_works_and_an_unknown_one_is_refused(tls_server:
 def test_plain_and_tls_taken_for_each_other_are_told(tls_server: tuple[Server, int, Path]) -> None:
     server, port, _ = tls_server
     assert "TLS" in failure(f"rediss://localhost:{server.port}/0?timeout=1", TimedOut)
-    assert "rediss://" in failure(f"redis://localhost:{port}/0?timeout=2", Unreachable)
+    assert "rediss://" in failure(f"redis://localhost:{port}/0?timeout=20", Unreachable)
