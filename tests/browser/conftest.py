@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.servers.ports import free_port
 
@@ -23,6 +23,8 @@ CHROMIUM = os.environ.get("WEIR_CHROMIUM") or "/usr/bin/chromium"
 ROOT = Path(__file__).resolve().parents[2]
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
              "--disable-component-update", "--disable-sync")  # fmt: skip
+
+expect.set_options(timeout=30_000)  # as long as for all else; five seconds are short for a machine that is busy
 
 #: Runs before a page's own scripts: what its Content Security Policy refused, and tasks that held it up.
 WATCH = """
@@ -164,7 +166,7 @@ def queues(watched: Watched, context: BrowserContext, shop: Weir) -> Page:
 
 def live(page: Page) -> None:
     """Wait until frames arrive."""
-    page.wait_for_selector("#live[data-state=live]", timeout=20_000)
+    page.wait_for_selector("#live[data-state=live]")
 
 
 def row_of(page: Page, name: str) -> str:
@@ -172,7 +174,7 @@ def row_of(page: Page, name: str) -> str:
     return f'.queues .rows tr:has(.name a:text-is("{name}"))'
 
 
-def until(page: Page, expression: str, seconds: float = 15) -> Any:
+def until(page: Page, expression: str, seconds: float = 30) -> Any:
     """Wait until a JavaScript expression is true; its value. (`wait_for_function` would need eval.)"""
     deadline = time.monotonic() + seconds
     while not (value := page.evaluate(expression)):

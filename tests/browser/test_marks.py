@@ -156,7 +156,7 @@ class TestWallboard:
         page.goto(link)
         live(page)
         weir.stop()
-        page.wait_for_selector("#live[data-state=lost]", timeout=20_000)
+        page.wait_for_selector("#live[data-state=lost]")
         weir.start()
         live(page)
         page.context.close()

@@ -43,8 +43,8 @@ def test_a_gap_in_the_data_is_drawn_as_a_gap(queue: Page) -> None:
 def test_what_comes_is_a_dashed_line_in_a_band_and_what_would_clear_it_is_said(queue: Page) -> None:
     ahead = f"{TRACES}.filter((t) => t.meta.ahead === 'depth')"
     until(queue, f"{ahead}.length === 2")
-    line = queue.evaluate(f"{ahead}.find((t) => !t.meta.area)")
-    depth = queue.evaluate(f"{TRACES}.find((t) => t.meta.metric === 'depth')")
+    drawn = f"[{ahead}.find((t) => !t.meta.area), {TRACES}.find((t) => t.meta.metric === 'depth')]"
+    line, depth = queue.evaluate(drawn)  # of one figure: the next is drawn within seconds
     known = [(at, value) for at, value in zip(depth["x"], depth["y"], strict=True) if value is not None]
     assert (line["x"][0], line["y"][0]) == known[-1], "it begins at the newest value"
     assert line["y"][-1] > line["y"][0] and "px" in line["line"]["dash"]
@@ -78,7 +78,7 @@ def test_the_zoom_of_a_reader_survives_new_data(queue: Page) -> None:
     queue.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 42, steps=5)
     queue.mouse.up()
     shown = until(queue, f"{SPAN} < 2200000 && {RANGE}")
-    with queue.expect_response(lambda answer: "/figure" in answer.url, timeout=20_000):
+    with queue.expect_response(lambda answer: "/figure" in answer.url):
         pass
     queue.wait_for_timeout(500)
     assert queue.evaluate(RANGE) == shown

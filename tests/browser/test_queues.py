@@ -35,7 +35,7 @@ def test_what_needs_attention_leads_with_a_sentence(queues: Page) -> None:
     assert "orders.fulfil" in card.inner_text()
     assert "No consumers for" in card.inner_text()
     card.locator("text=Open").click()
-    assert "/queues/1/" in queues.url
+    queues.wait_for_url("**/queues/1/**")
 
 
 def test_figures_tell_zero_unknown_and_near_apart(queues: Page) -> None:
@@ -77,9 +77,11 @@ def test_slash_filters_and_the_address_holds_the_filter(queues: Page) -> None:
     queues.keyboard.type("broker:cache-* depth>100")
     expect(queues.locator(ROWS)).not_to_have_count(17)
     queues.keyboard.press("Enter")
-    assert "thumbnails" in names(queues)
-    assert "orders.fulfil" not in names(queues)
-    assert "filter=broker%3Acache-*+depth%3E100" in queues.url
+    expect(queues.locator(row_of(queues, "orders.fulfil"))).to_have_count(
+        0
+    )  # rows follow what is typed, piece by piece
+    expect(queues.locator(row_of(queues, "thumbnails"))).to_have_count(1)
+    expect(queues).to_have_url(re.compile(re.escape("filter=broker%3Acache-*+depth%3E100")))
     queues.reload()
     live(queues)
     assert "orders.fulfil" not in names(queues)
@@ -112,19 +114,18 @@ def test_a_wrong_filter_is_told_with_its_place_and_keeps_the_rows(queues: Page) 
 def test_numbers_change_in_place(queues: Page) -> None:
     cell = queues.locator(f"{row_of(queues, 'emails.outbound')} td.depth")
     handle, before = cell.element_handle(), cell.inner_text()
-    expect(cell).not_to_have_text(before, timeout=10_000)
+    expect(cell).not_to_have_text(before)
     assert handle is not None
-    assert handle.evaluate("(cell) => cell.isConnected")
-    assert handle.inner_text() == cell.inner_text()
+    assert handle.evaluate("(cell, now) => cell === now", cell.element_handle())
 
 
 def test_the_order_is_held_while_the_pointer_is_in_the_table(queues: Page) -> None:
     queues.goto(f"{queues.url}?sort=-in_rate")
     live(queues)
     queues.hover(f"{ROWS}:nth-child(3)")
-    held = names(queues)
     depth = queues.locator(f"{row_of(queues, 'emails.outbound')} td.depth").inner_text()
-    expect(queues.locator(f"{row_of(queues, 'emails.outbound')} td.depth")).not_to_have_text(depth, timeout=10_000)
+    expect(queues.locator(f"{row_of(queues, 'emails.outbound')} td.depth")).not_to_have_text(depth)
+    held = names(queues)  # a frame may have been on its way when the pointer came
     for _ in range(8):
         queues.wait_for_timeout(500)
         assert names(queues) == held
