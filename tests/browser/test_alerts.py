@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
@@ -24,7 +26,7 @@ def test_from_add_alert_to_an_incident_that_closes(another: Starts, watched: Wat
     add_the_rule(page)
     page.goto(f"{weir.url}/")
     expect(page.locator("nav a[data-go=a] .badge")).to_have_text("1", timeout=LATE)
-    assert page.title().startswith("[1] ")
+    expect(page).to_have_title(re.compile(r"^\[1\] "))
     card = page.locator(".attn", has_text="orders.fulfil")
     expect(card.locator("button:has-text('Acknowledge')")).to_be_visible(timeout=LATE)
     page.keyboard.press("g")
@@ -139,6 +141,6 @@ def test_a_browser_that_was_asked_to_notifies_of_what_is_new(
     page.click("text=Add the rule")
     page.wait_for_url("**/alerts/")
     until(page, "told.some((one) => one.startsWith('orders.fulfil: Stalled'))", 60)
-    assert "weir-firing" in str(page.get_attribute("link[rel=icon]", "href"))
+    until(page, "document.querySelector('link[rel=icon]').href.includes('weir-firing')")
     page.goto(f"{weir.url}/")
     expect(page.locator("[data-total=alerts]")).not_to_have_text("?", timeout=LATE)

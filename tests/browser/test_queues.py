@@ -77,9 +77,7 @@ def test_slash_filters_and_the_address_holds_the_filter(queues: Page) -> None:
     queues.keyboard.type("broker:cache-* depth>100")
     expect(queues.locator(ROWS)).not_to_have_count(17)
     queues.keyboard.press("Enter")
-    expect(queues.locator(row_of(queues, "orders.fulfil"))).to_have_count(
-        0
-    )  # rows follow what is typed, piece by piece
+    expect(queues.locator(row_of(queues, "orders.fulfil"))).to_have_count(0)  # rows follow each key
     expect(queues.locator(row_of(queues, "thumbnails"))).to_have_count(1)
     expect(queues).to_have_url(re.compile(re.escape("filter=broker%3Acache-*+depth%3E100")))
     queues.reload()
