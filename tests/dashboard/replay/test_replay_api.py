@@ -107,7 +107,7 @@ def test_the_oldest_none_are_no_choice(box, operator_api):
 
 
 def test_pause_rate_resume_and_stop(box, operator_api, worker):
-    made = operator_api.send("post", "replays", body(box, rate=5, dry_run=False), 201)
+    made = operator_api.send("post", "replays", body(box, rate=2, dry_run=False), 201)
     path = f"replays/{made['id']}"
     end = time.monotonic() + 30
     while operator_api.get(path)["sent"] < 2:
