@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ from collectors.brokers import memory
 
 # Django is set up by now: programs that a test starts get the product's own settings.
 os.environ["DJANGO_SETTINGS_MODULE"] = "dashboard.settings"
+
+# What a shell starts in the background ignores Ctrl-C, and so would every program that a test starts and ends by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -107,7 +107,7 @@ def test_watch_shows_what_is_new_and_ends_on_ctrl_c(tmp_path):
         rounds = [json.loads(watcher.stdout.readline()) for _ in range(3)]
         assert [one["total"] for one in rounds] == [0, 0, 0] and len({one["at"] for one in rounds}) == 3
         watcher.send_signal(signal.SIGINT)
-        _, errors = watcher.communicate(timeout=10)
+        _, errors = watcher.communicate(timeout=60)
         assert watcher.returncode == 0 and errors == ""
     finally:
         feeder.terminate()
