@@ -63,7 +63,7 @@ def list_deletions(
 def restore_deletion(request: HttpRequest, id: int, payload: Confirm | None = None) -> tuple[int, Any]:
     """Copies are put back into the queue; the answer is the replay that does it. Where the queue is bounded, and would
     push its oldest out for them, the count has to be confirmed."""
-    return 201, showing.replay(deeds.restore(request.auth, find(id), payload.confirm if payload else None))
+    return 201, showing.replay(deeds.restore(request.auth, find(id, "deletion"), payload.confirm if payload else None))
 
 
 @router.post(

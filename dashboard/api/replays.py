@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import plotly.io
 from django.http import HttpRequest, HttpResponse
@@ -61,7 +61,7 @@ class NewReplay(Schema):
     model_config = {"extra": "forbid"}
     queue_id: Whole
     selection: Selection
-    deed: str = Field("replay", pattern="^(replay|move|copy|delete)$")
+    deed: Literal["replay", "move", "copy", "delete"] = "replay"
     to: To | None = Field(None, description="null: each to the queue in which it died, which no other queue notices")
     rate: Number | None = Field(None, description="messages a second; null = no limit")
     trial: Whole = Field(0, description="so many first, then it waits whether they come back; 0 = none")
@@ -72,9 +72,8 @@ class NewReplay(Schema):
         {}, description="depth, lag (of the destination), came_back (per cent), watch, trial_wait (seconds)"
     )
     edit: Edit | None = None
-    how: str = Field(
+    how: Literal["weir", "broker"] = Field(
         "weir",
-        pattern="^(weir|broker)$",
         description="weir: letter by letter, with a journal; broker: by its own move, where planned.own_move offers it",
     )
     beyond_bound: Flag = Field(False, description="of a deletion: also what there is no room to keep")
@@ -352,11 +351,12 @@ def get_figure(request: HttpRequest, id: int, range: str = "") -> HttpResponse:
     return HttpResponse(plotly.io.to_json(figure, validate=False, engine="orjson"), content_type="application/json")
 
 
-def find(id: int) -> Replay:
-    """The replay. Raises ApiError (404)."""
-    replay = Replay.objects.select_related("queue__broker", "repeats").filter(pk=id).first()
+def find(id: int, kind: str = "replay") -> Replay:
+    """The replay, or deletion. Raises ApiError (404)."""
+    found = Replay.objects.select_related("queue__broker", "repeats").filter(pk=id)
+    replay = (found.filter(deed=Replay.Deed.DELETE) if kind == "deletion" else found).first()
     if replay is None:
-        raise ApiError(404, f"There is no replay {id}.")
+        raise ApiError(404, f"There is no {kind} {id}.")
     return replay
 
 

@@ -17,11 +17,13 @@ import orjson
 from django.db import connections, transaction
 from django.utils import timezone
 
+from collectors.decoding import visible
+
 from .. import audit, filters
 from ..access import Principal
 from ..letters import choosing
 from ..live.bus import the_bus
-from ..models import Queue, Replay
+from ..models import Cause, Queue, Replay
 from ..models.replays import ACTIVE
 from ..refused import DeedRefused
 from ..secrets import encrypt
@@ -67,12 +69,13 @@ def make(
     if deed in (Replay.Deed.MOVE, Replay.Deed.COPY) and to is None:
         raise DeedRefused("to", "Say to which queue.")
     orders.destination(to, queue)
-    checked = checked_selection(principal, queue, selection)
+    checked = checked_selection(principal, queue, selection, anew=repeats is None)
     if how == Replay.How.BROKER:
         _check_own_move(deed, checked, trial, bool(options), bool(edit))
     replay = Replay.objects.create(
         deed=deed, queue=queue, queue_name=queue.name, broker_name=queue.broker.name, selection=checked,
-        to=dict(to) if to else None, rate=checked_rate(rate), trial=_trial(trial), allow_replayed=allow_replayed,
+        to=None if to is None else dict(to), rate=checked_rate(rate), trial=_trial(trial),
+        allow_replayed=allow_replayed,
         options=list(options or []), limits=checked_limits(limits or {}), repeats=repeats, made_by=principal.who,
         how=how, stages=stages,
         secret_edit=_edit(principal, queue, checked, edit),
@@ -91,12 +94,13 @@ def _plan(principal: Principal, replay: Replay, start_at_once: bool, confirm: in
 
     def work() -> None:
         try:
-            make_plan(replay.pk)
+            refused.extend(make_plan(replay.pk))
             the_bus().note("replay_told", replay=replay.pk)
-            if start_at_once:
+            if start_at_once and not refused:
                 start(principal, Replay.objects.get(pk=replay.pk), confirm)
         except DeedRefused as error:
             refused.append(error)
+            _drop(replay, str(error))
         except Exception:
             log.exception("Replay %d could not be planned.", replay.pk)
         finally:
@@ -109,9 +113,17 @@ def _plan(principal: Principal, replay: Replay, start_at_once: bool, confirm: in
         raise refused[0]
 
 
+def _drop(replay: Replay, reason: str) -> None:
+    """A plan that was to be started at once, and was not: nobody knows it by its number."""
+    dropped = {"state": Replay.State.STOPPED, "reason": reason[:1000], "ended_at": timezone.now()}
+    Replay.objects.filter(pk=replay.pk, state=Replay.State.PLANNED).update(**dropped)
+
+
 def start(principal: Principal, replay: Replay, confirm: int | None = None) -> Replay:
     """Hand a planned replay to the workers. `confirm`: the count, typed, where the plan asks for it."""
     principal.must(NEEDS.get(Replay.Deed(replay.deed), "replay"))
+    if replay.state == Replay.State.FAILED and replay.started_at is None:
+        raise DeedRefused("", f"This cannot be done: {replay.reason}", conflict=True)
     if replay.state != Replay.State.PLANNED:
         raise DeedRefused("", f"This replay is {replay.state}: only a planned one can be started.", conflict=True)
     wanted = (replay.plan or {}).get("confirm")
@@ -138,6 +150,8 @@ def pause(principal: Principal, replay: Replay) -> Replay:
 def resume(principal: Principal, replay: Replay) -> Replay:
     """Go on where it was: what is paused, or failed for a reason that is mended."""
     states = (Replay.State.PAUSED, Replay.State.FAILED)
+    if replay.state not in states:
+        raise DeedRefused("", f"This replay is {replay.state}: it cannot resume now.", conflict=True)
     if replay.state == Replay.State.FAILED and replay.started_at is None:
         raise DeedRefused("", "It never started: make a new one.", conflict=True)
     if gone := pruning.sentence(replay):
@@ -281,8 +295,11 @@ def _shown(selection: Mapping[str, Any]) -> dict[str, Any]:
     return {"ids": len(selection["ids"])} if "ids" in selection else dict(selection)
 
 
-def checked_selection(principal: Principal, queue: Queue, selection: Mapping[str, Any]) -> dict[str, Any]:
-    """The selection as it is kept: exactly one kind. Raises DeedRefused."""
+def checked_selection(
+    principal: Principal, queue: Queue, selection: Mapping[str, Any], anew: bool = True
+) -> dict[str, Any]:
+    """The selection as it is kept: exactly one kind. `anew`: somebody made it, it is not out of a journal. Raises
+    DeedRefused."""
     kinds = [kind for kind in KINDS if (said := selection.get(kind)) is not None and said is not False and said != ""]
     if len(kinds) != 1:
         raise DeedRefused("selection", f"Choose by exactly one of {', '.join(KINDS)}.")
@@ -293,10 +310,12 @@ def checked_selection(principal: Principal, queue: Queue, selection: Mapping[str
     if kind == "ids":
         if not 0 < len(value) <= MOST_IDS:
             raise DeedRefused("selection", f"Choose at least one and at most {MOST_IDS:,} letters.")
-        if not orders.named_letters(queue, selection):
+        if anew and not orders.any_known(queue, value):
             raise DeedRefused("selection", f"None of these letters is known in {queue.name}.")
     elif kind == "oldest" and not 0 < value < 2**31:
         raise DeedRefused("selection", "oldest must be a whole number above 0.")
+    elif kind == "cause" and anew and not Cause.objects.filter(fingerprint=value).exists():
+        raise DeedRefused("selection", f"There is no cause with the fingerprint {visible(value[:40])}.")
     elif kind == "filter":
         try:
             choosing.parsed(value, choosing.Sight.of(principal))

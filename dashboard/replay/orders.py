@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -25,9 +26,20 @@ from .tasks import Order, Task
 
 GUARD = 3  # letters that were replayed so often are left out, unless allowed
 
+MOST_BYTES = 255  # of the name of an exchange, and of a routing key
 MOST_TOLD = 100  # places to which letters of one queue go back that are known by name
 
-__all__ = ["adapter", "destination", "homes_of", "limits_of", "named_letters", "order_of", "sources_of", "stamped"]
+__all__ = [
+    "adapter",
+    "any_known",
+    "destination",
+    "homes_of",
+    "limits_of",
+    "named_letters",
+    "order_of",
+    "sources_of",
+    "stamped",
+]
 
 
 def adapter(broker: Broker) -> Any:
@@ -46,7 +58,10 @@ def destination(to: Mapping[str, Any] | None, queue: Queue) -> Destination | Non
     """Where copies go; None = each to where it died. Raises DeedRefused."""
     if to is None:
         return None
+    named = [name for name in ("exchange", "routing_key") if to.get(name) is not None]
     if "queue_id" in to:
+        if named:
+            raise DeedRefused("to", "Say to which queue, or to which exchange: not both.")
         target = Queue.objects.filter(pk=to["queue_id"]).first()
         if target is None or target.gone_at is not None:
             raise DeedRefused("to", f"There is no queue {to['queue_id']} to send to.")
@@ -55,7 +70,13 @@ def destination(to: Mapping[str, Any] | None, queue: Queue) -> Destination | Non
         if target.pk == queue.pk:
             raise DeedRefused("to", f"{queue.name} is where the letters are: choose another queue.")
         return Destination(target.key)
-    return Destination("", str(to.get("exchange", "")), str(to.get("routing_key", "")))
+    exchange, key = (str(to.get(name) or "") for name in ("exchange", "routing_key"))
+    if not exchange:
+        raise DeedRefused("to", "Say to which queue (queue_id) or exchange; without to, each goes to where it died.")
+    for name, text in (("exchange", exchange), ("routing_key", key)):
+        if len(text.encode()) > MOST_BYTES:
+            raise DeedRefused("to", f"{name} has more than the {MOST_BYTES} bytes that AMQP knows.")
+    return Destination("", exchange, key)
 
 
 def sources_of(queue: Queue) -> list[Queue]:
@@ -106,11 +127,21 @@ def named_letters(queue: Queue, selection: Mapping[str, Any]) -> dict[str, int] 
     if "ids" not in selection:
         return None
     numbers = [id for id in selection["ids"] if isinstance(id, int)]
-    found = {id: 1 for id in selection["ids"] if isinstance(id, str)}
+    found = dict(Counter(id for id in selection["ids"] if isinstance(id, str)))
     for at in range(0, len(numbers), 500):
         rows = Letter.objects.filter(queue=queue, pk__in=numbers[at : at + 500])
         found.update(dict(rows.values_list("key", "count")))
     return found
+
+
+def any_known(queue: Queue, ids: Sequence[int | str]) -> bool:
+    """Whether any of these letters, by numbers or keys, is or was known in this queue."""
+    for column, kind in (("pk", int), ("key", str)):
+        told = [id for id in ids if isinstance(id, kind)]
+        parts = (told[at : at + 500] for at in range(0, len(told), 500))
+        if any(Letter.objects.filter(queue=queue, **{f"{column}__in": part}).exists() for part in parts):
+            return True
+    return False
 
 
 def order_of(replay: Replay, broker: HoldsLetters) -> Order:

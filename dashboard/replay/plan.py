@@ -16,7 +16,7 @@ from collectors import registry
 from collectors.decoding import visible
 from collectors.errors import CollectorError
 from collectors.letters import Bounds, Destination, HoldsLetters, Price
-from collectors.powers import MakesQueues, MovesByItself
+from collectors.powers import HasExchanges, MakesQueues, MovesByItself
 
 from .. import filters
 from ..letters import choosing
@@ -48,15 +48,17 @@ STAGING = (
 )
 
 
-def make_plan(id: int) -> None:
-    """Plan a replay that is in the state planning, and write the plan into its row."""
+def make_plan(id: int) -> list[DeedRefused]:
+    """Plan a replay that is in the state planning, and write the plan into its row; what was wrong with the asking."""
     close_old_connections()
     replay = Replay.objects.select_related("queue__broker").get(pk=id)
     state, reason = Replay.State.PLANNED, ""
-    plan = Plan(at=iso(time.time()) or "")
+    plan, wrong = Plan(at=iso(time.time()) or ""), list[DeedRefused]()
     try:
         fill(plan, replay)
-    except (CollectorError, SecretError, DeedRefused, filters.FilterError) as error:
+    except DeedRefused as error:
+        plan.refused, wrong = str(error), [error]
+    except (CollectorError, SecretError, filters.FilterError) as error:
         plan.refused = str(error)
     if plan.refused:
         state, reason = Replay.State.FAILED, plan.refused
@@ -64,6 +66,7 @@ def make_plan(id: int) -> None:
     Replay.objects.filter(pk=id, state=Replay.State.PLANNING).update(
         trial=replay.trial, state=state, reason=reason[:1000], plan=plan.as_json(), total=plan.count, **ended
     )
+    return wrong
 
 
 def fill(plan: Plan, replay: Replay) -> None:
@@ -117,6 +120,9 @@ def _count(plan: Plan, replay: Replay, queue: Queue) -> None:
     elif "ids" in selection:
         named = orders.named_letters(queue, selection) or {}
         plan.count = sum(named.values())
+        if unknown := len(set(selection["ids"])) - len(known):
+            plan.exact = False
+            plan.warnings.append(f"{unknown:,} of these are not known here now: what is not met is left out.")
     elif "filter" in selection or "cause" in selection:
         taken = sum(Letter.objects.filter(queue=queue, gone_at=None).values_list("count", flat=True))
         plan.exact = plan.exact and plan.of is not None and taken >= plan.of
@@ -161,6 +167,8 @@ def _destinations(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters
     wide.offer(plan, queue, broker)
     homes = orders.homes_of(queue)
     if to is not None and to.exchange is not None:
+        if not isinstance(broker, HasExchanges):
+            raise DeedRefused("to", f"{queue.broker.name} knows no exchanges: name a queue.")
         wide.describe(plan, queue, broker, to, {one.name if one else key for key, one in homes.items()})
         return
     if to is not None:
@@ -239,7 +247,7 @@ def _own_move(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters, to
     """Offer the broker's own move where it fits; refuse it where it was asked for and does not."""
     asked = replay.how == Replay.How.BROKER
     if not isinstance(broker, MovesByItself):
-        plan.refused = "This broker does not move queues by itself." if asked else ""
+        plan.refused = "This broker does not move queues by itself." if asked else plan.refused
         return
     whole = replay.selection.get("all") and not (replay.secret_edit or plan.wide)
     if whole and replay.deed in (Replay.Deed.REPLAY, Replay.Deed.MOVE):

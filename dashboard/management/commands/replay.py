@@ -72,6 +72,7 @@ class Command(DataCommand):
             help="where the queue is too long for the choice: move the rest to a staging queue first",
         )  # fmt: skip
         parser.add_argument("--dry-run", action="store_true", help="show the plan, send nothing")
+        parser.add_argument("--start", type=int, metavar="ID", help="start what was planned before by its number")
         parser.add_argument(
             "--yes", action="store_true", help="start without asking, except where a count is asked for"
         )
@@ -101,6 +102,8 @@ class Command(DataCommand):
                 if verb != "show":
                     replay = getattr(deeds, verb)(_me(), replay)
                 return self._end(replay, options["json"])
+        if options["start"] is not None:
+            return self._run(deeds.start(_me(), _find(options["start"]), options["confirm"]), options)
         if options["restore"] is not None:
             return self._run(self._restored(_find(options["restore"]), options["confirm"]), options)
         if options["repeat"] is not None:
@@ -113,9 +116,10 @@ class Command(DataCommand):
         if replay.state == Replay.State.FAILED:
             more = f" {plan['staging']} (--stage)" if plan.get("staging") else ""
             raise CommandError(f"{replay.reason}{more}")
-        if options["dry_run"] or not self._agreed(replay, plan, options):
-            replay = deeds.stop(_me(), replay)
+        if options["dry_run"]:
             return self._end(replay, options["json"])
+        if not self._agreed(replay, plan, options):
+            return self._end(deeds.stop(_me(), replay), options["json"])
         self._run(deeds.start(_me(), replay, options["confirm"]), options)
 
     def _run(self, replay: Replay, options: dict[str, Any]) -> None:
@@ -232,6 +236,9 @@ class Command(DataCommand):
         if as_json:
             self.stdout.write(orjson.dumps(showing.replay(replay), option=orjson.OPT_INDENT_2).decode())
             return
+        if replay.state == Replay.State.PLANNED:
+            start = f"manage.py replay --start {replay.pk}"
+            return self.stdout.write(f"Planned, and nothing was sent. To start it: {start}")
         self.stdout.write(" ".join([so_far(replay), visible(replay.reason), *showing.notes(replay)]).rstrip())
         if way_back.open_for(replay) and replay.plan:
             staged = replay.plan["destinations"][0]["name"]

@@ -309,14 +309,6 @@ def test_a_replay_whose_journal_is_elsewhere_is_left_to_workers_there(box, opera
     assert Replay.objects.get(pk=made["id"]).owner == "" and len(box.ready()) == 45
 
 
-def test_an_option_that_is_none_and_a_choice_of_nothing_are_said(looked, operator_api):
-    made = operator_api.send("post", "replays", body(looked, options=["nope"]), 201)
-    assert made["state"] == "failed" and made["reason"] == "There is no option 'nope' here; there are: none."
-    planned = operator_api.send("post", "replays", body(looked, selection={"cause": "f" * 16}), 201)["planned"]
-    assert planned["count"] == 0
-    assert "None of what lies there is chosen: nothing would be done." in planned["warnings"]
-
-
 @pytest.mark.parametrize(("count", "of", "asked", "refused"), [(None, 7, 7, ""), (None, None, None, "cannot be told")])
 def test_what_is_wide_is_never_begun_without_a_count(count, of, asked, refused):
     planned = plan.Plan(count=count, of=of, wide=True)

@@ -37,7 +37,11 @@ def test_a_dry_run_shows_the_plan_and_sends_nothing(box):
     said = replay("orders.dlq", "--all", "--dry-run", "--trial", "3")
     assert "Replay" in said and "12 messages" in said and "to      orders, no limit" in said
     assert "trial   3 first" in said and "mind    Nobody reads orders now" in said
-    assert len(box.ready()) == 12 and Replay.objects.get().state == "stopped"
+    made = Replay.objects.get()
+    assert len(box.ready()) == 12 and made.state == "planned" and f"--start {made.pk}" in said
+    assert json.loads(replay("--show", str(made.pk), "--json"))["planned"]["count"] == 12
+    Replay.objects.update(limits={"watch": 0, "trial_wait": 0})
+    assert "is done: 12 sent" in replay("--start", str(made.pk)) and box.ready() == []
 
 
 def test_it_is_done_by_this_process_where_no_worker_is(box):
