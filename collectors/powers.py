@@ -45,6 +45,26 @@ class PassesOver(Protocol):
         """These are not needed any more, and stay where they lie: they do not count as held, nor are offered again."""
 
 
+class RenewalBook(Protocol):
+    """Where is written down which letters are just being replaced by a copy in their own queue (`Price.renews`): who
+    dies between the copy and the end of its original leaves them there twice."""
+
+    def begin(self, key: str, ids: Sequence[str]) -> None:
+        """Before the copies are sent; it is on the disk when this returns. What it raises keeps them from being sent:
+        with a CollectorError the letters are given back as they are."""
+
+    def end(self, key: str, ids: Sequence[str]) -> None:
+        """Of these there is one again: the original is gone, or no copy was taken. The others stay written down."""
+
+
+@runtime_checkable
+class Renews(Protocol):
+    """A broker on which looks and leases may have to replace letters by copies."""
+
+    def note_renewals(self, book: RenewalBook) -> None:
+        """From now on it is written down in this book."""
+
+
 @runtime_checkable
 class Replicates(Protocol):
     """A lease on a server whose replicas have what it does a moment later (`Receipt.unreplicated`)."""

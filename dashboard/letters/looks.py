@@ -24,6 +24,7 @@ from collectors import letters as protocol
 from collectors import registry
 from collectors.errors import CollectorError, NotSupported
 from collectors.letters import Bounds, HoldsLetters, Price
+from collectors.powers import Renews
 
 from .. import audit
 from ..access import Principal
@@ -35,7 +36,7 @@ from ..refused import DeedRefused
 from ..secrets import SecretError
 from ..snapshot import Snapshot
 from ..ticks import Ints
-from . import places, taking
+from . import doubles, places, taking
 from .causes import column_text
 
 log = logging.getLogger("weir.letters")
@@ -82,6 +83,8 @@ def connected(queue: Queue) -> HoldsLetters:
     if not isinstance(broker, HoldsLetters):
         broker.close()
         raise NotSupported(f"Weir cannot look into messages of {registry.NAMES[url.scheme]}.")
+    if isinstance(broker, Renews):
+        broker.note_renewals(doubles.Book(queue.broker_id))
     return broker
 
 
@@ -161,6 +164,8 @@ def _kept(who: str, queue: Queue, broker: HoldsLetters, limit: int, stop: Stop) 
     price, seen = once(queue, broker, limit, stop)
     ids = taking.take(queue, seen.letters, seen.at)
     note(queue, seen, ids)
+    if twice := doubles.after(queue.pk, seen, everything(seen)):
+        seen.notes.append(twice)
     row = Look.objects.create(
         queue=queue,
         by=who[:150],

@@ -136,6 +136,7 @@ class Place(models.Model):
     looked_at, of, exact  the last look: when, how many lay there (None: cannot be told), and whether that is exact
     complete_at           when a look last had everything
     error, tried_at       why the last look failed, "" = it did not
+    doubles               ids of letters of which two may lie there (`letters.doubles`), and since when
     """
 
     queue = models.OneToOneField(Queue, on_delete=models.CASCADE, primary_key=True, related_name="place")
@@ -158,6 +159,7 @@ class Place(models.Model):
     complete_at = models.FloatField(null=True)
     error = models.TextField(blank=True)
     tried_at = models.FloatField(default=0.0)
+    doubles = models.JSONField(default=dict)
 
     def __str__(self) -> str:
         return f"place {self.queue_id}"

@@ -23,6 +23,10 @@ from .tables import Transaction, claim, ranges
 
 #: Of messages that were begun when their replay was given up.
 BEING_SENT = "It was being sent when this was stopped: whether a copy arrived is not known, and it may lie here still."
+RENEWING = (
+    "It was being replaced by a copy in its own queue, for it was near its delivery limit, when the connection or the "
+    "worker ended: it may lie there twice."
+)
 NOT_REMOVED = "Its copy was confirmed when this was stopped, but it was not seen to be removed: it may lie here still."
 
 
@@ -46,6 +50,7 @@ class Journal:
         self._unmarked: list[tuple[int, int, str]] = []
         self._came_as: list[tuple[str, int]] = []
         self._alone: dict[int, str] = {}
+        self.doubles: list[str] = []  # ids that were named in this life, of which two may lie in their queue
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
@@ -150,8 +155,38 @@ class Journal:
             self.counts.possibly_duplicated += 1
         self._again.append(n)
 
+    # --- letters that are replaced by a copy in their own queue -------------------------------------------------
+    def renewing(self, ids: Sequence[str]) -> None:
+        """Their copies are about to be sent: at once."""
+        with self._transaction() as db:
+            db.executemany("insert into renewing (id) values (?)", ((id,) for id in ids))
+
+    def renewed(self, ids: Sequence[str]) -> None:
+        """Of each of these there is one again."""
+        one = "select min(k) from renewing where id=?"
+        with self._transaction() as db:
+            db.executemany(f"delete from renewing where k = ({one})", ((id,) for id in ids))
+
+    def name_doubles(self, ids: Sequence[str] = (), why: str = RENEWING) -> int:
+        """Of what is being replaced though nobody is at it, and of `ids`, two may lie there: they are named; how many.
+
+        Nothing may be leased or looked at meanwhile."""
+        broken = [id for (id,) in self._read("select id from renewing order by k")]
+        if not (ids := [*ids, *broken]):
+            return 0
+        rows = [(self.next + i, id, State.DOUBLED, why, time.time()) for i, id in enumerate(ids)]
+        with self._transaction() as db:
+            db.executemany("insert into message values (?, ?, ?, 0, '', 1, 0, ?, ?)", rows)
+            db.execute("delete from renewing")
+        self.next += len(ids)
+        self.doubles += broken
+        self.counts.possibly_duplicated += len(ids)
+        self.counts.doubled += len(ids)
+        return len(ids)
+
     def leave_open(self) -> int:
         """It is given up though of some messages it is not known what became of them: they are named; how many."""
+        named = self.name_doubles()
         found = self.open_messages()
         sent = {} if self.said("keeps") else found.sent  # whose originals stay are over
         for state, ids, why in ((State.SENDING, found.sending, BEING_SENT), (State.SENT, sent, NOT_REMOVED)):
@@ -160,7 +195,7 @@ class Journal:
                     self.again(n)
                 self._whys.append((state, why, n))
         self.commit()
-        return sum(len(numbers) for ids in (found.sending, sent) for numbers in ids.values())
+        return named + sum(len(numbers) for ids in (found.sending, sent) for numbers in ids.values())
 
     def came_back(self, numbers: Iterable[int]) -> int:
         """The copies of these were found in the queue again; for how many that is news."""

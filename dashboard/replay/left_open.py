@@ -40,12 +40,13 @@ def name_those_of_others(beginning: Replay, writer: str) -> None:
 
 def _name(journal: Journal) -> bool:
     """Whether there was anything that was not named so before."""
+    doubled = journal.name_doubles() > 0
     found = journal.open_messages()
     sent = {} if journal.said("keeps") else found.sent  # whose originals stay are over
     numbers = sorted(n for of in (found.sending, sent) for ids in of.values() for n in ids)
     named = f"{len(numbers)} from {min(numbers, default=0)}"
     if not numbers or journal.said("atomic") or journal.said("left_open") == named:
-        return False
+        return doubled
     for n in numbers:
         journal.again(n)
     journal.say("left_open", named)

@@ -16,7 +16,7 @@ from collectors.errors import NotSupported
 from collectors.letters import Destination, HoldsLetters, Taken
 
 from ..brokers import acting_url_of, url_of
-from ..letters import choosing
+from ..letters import choosing, doubles
 from ..models import Broker, DeadLetterMark, Letter, Queue, Relation, Replay
 from ..refused import DeedRefused
 from ..secrets import decrypt
@@ -181,6 +181,7 @@ def order_of(replay: Replay, broker: HoldsLetters) -> Order:
         holds=bool({"ids", "filter", "cause"} & selection.keys()) or replay.deed == Replay.Deed.COPY,
         judges=stamped(replay),
         foreseen=(replay.plan or {}).get("of") or 0,
+        doubles=tuple(id for id in doubles.of(queue.pk) if planned is None or id in planned),
     )
 
 

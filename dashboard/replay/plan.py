@@ -19,7 +19,7 @@ from collectors.letters import Bounds, Destination, HoldsLetters, Price
 from collectors.powers import HasExchanges, MakesQueues, MovesByItself
 
 from .. import filters
-from ..letters import choosing
+from ..letters import choosing, doubles
 from ..live.feed import fleet
 from ..models import Letter, Queue, Replay
 from ..refused import DeedRefused
@@ -271,6 +271,7 @@ def _mind(plan: Plan, replay: Replay, queue: Queue, price: Price, beside: bool) 
         plan.warnings.append(
             f"{plan.replayed_before} have been replayed before and are here again: they may be going round.{left}"
         )
+    plan.warnings += filter(None, [doubles.sentence(queue.pk, doubles.of(queue.pk))])
     changes = changed_by(queue.broker.kind, replay.options, fifo=queue.kind == "fifo")
     if changes and replay.deed != Replay.Deed.DELETE:
         plan.warnings.append(changes)

@@ -51,7 +51,10 @@ def check(broker: HoldsLetters, key: str, journal: Journal, task: Task, thorough
         return Found(more, False, price.refused)
     if not price.free and not price.renews and price.limit is not None and price.limit < SPARE:
         return Found(more, False, "What arrived is not looked at: letters could be lost by it.")
-    sure = _free(broker, key, journal, task) if price.free else _priced(broker, key, journal, task)
+    try:
+        sure = _free(broker, key, journal, task) if price.free else _priced(broker, key, journal, task)
+    finally:
+        journal.name_doubles()
     journal.commit()
     return Found(more, sure, "" if sure else "Not everything that lies there could be looked at.")
 

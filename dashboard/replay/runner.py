@@ -17,7 +17,7 @@ from typing import Any
 from collectors.errors import CollectorError, Expired
 from collectors.letters import Bounds, Destination, Lease
 
-from . import clock, hidden, returns
+from . import clock, hidden, renewals, returns
 from .guards import Pace, too_many_back
 from .hidden import Hidden
 from .journal import Journal
@@ -70,7 +70,7 @@ class Runner:
         while True:
             try:
                 if self.broker is None:
-                    self.broker = self.connect()
+                    self.broker = renewals.noted(self.connect(), self.journal)
                 self._stages()
                 return
             except (Halted, Fenced):
@@ -129,6 +129,7 @@ class Runner:
         self.journal.say("stamps", "1" if self.task.stamps else "")
         self.journal.say("bound", "" if bound is None else str(bound))
         self.journal.say("exact", "1" if look.exact else "")
+        self.journal.name_doubles(self.order.doubles, renewals.LOOKED_AT)
         self.journal.say("began", str(time.time()))
         self.journal.commit()
 
@@ -198,7 +199,7 @@ class Runner:
             why = self._why or "The broker did not say."
             raise Stopped("failed", f"{self._broken} times in a row it could not be told whether copies arrived: {why}")
         self._let_go()
-        self.broker = self.connect()
+        self.broker = renewals.noted(self.connect(), self.journal)
         self.voice.wait(time.time() + PAUSES[self._broken - 1] / 2, self.voice.reason)
 
     def _resolved(self) -> bool:
@@ -275,6 +276,7 @@ class Runner:
             said.append(f"Whether any came back is not known: {unsure}")
         if followed := self.journal.said("followed"):
             said.append(f"Watched until {followed} began.")
+        said += filter(None, [renewals.sentence(counts.doubled)])
         if counts.failed:
             said.append(f"{counts.failed:,} failed: the report says why of each.")
         return " ".join(said)
@@ -282,6 +284,7 @@ class Runner:
     # --- passes --------------------------------------------------------------------------------------------------
     def _pass(self, limit: int | None = None) -> End:
         seconds = self.order.lease_seconds or (LONG_LEASE if self.order.holds else LEASE)
+        self.journal.name_doubles()
         self.hidden.free(self.broker)
         lease: Lease = self.broker.lease(self.order.key, seconds)
         self._atomic, self._hides = lease.atomic, not (lease.random or lease.keeps)
@@ -305,6 +308,7 @@ class Runner:
                 self.hidden.met()
         finally:
             self.hidden.ends(lease, self.broker)
+        self.journal.name_doubles()
         self.journal.commit()
         if end is End.TIME and self.order.holds and one.held and not one.sent:
             raise Stopped(

@@ -21,6 +21,9 @@ class State(IntEnum):
     REMOVED = 4  # the original is gone, the copy is there: done
     FAILED = 5  # not sent; the original stayed where it was, unless `why` says otherwise
     SKIPPED = 6  # left out, for the reason in `why`
+    DOUBLED = (
+        7  # none of the replay's own: a letter that was being replaced by a copy in its own queue, where both may lie
+    )
 
     @property
     def word(self) -> str:
@@ -38,7 +41,8 @@ class Fenced(JournalError):
 @dataclass(slots=True)
 class Counts:
     """How many messages are in which state; `sent` counts every confirmed copy; `unmarked`, `part_marked` those whose
-    copies bear no mark, and only some; `unreplicated` those that no replica of their server knows to be moved."""
+    copies bear no mark, and only some; `unreplicated` those that no replica of their server knows to be moved;
+    `doubled` letters of which two may lie in their queue."""
 
     total: int = 0
     sent: int = 0
@@ -51,6 +55,7 @@ class Counts:
     unmarked: int = 0
     part_marked: int = 0
     unreplicated: int = 0
+    doubled: int = 0
 
 
 @dataclass(slots=True)
@@ -72,6 +77,10 @@ def counts_of(rows: Iterable[tuple[Any, ...]]) -> Counts:
     """The counts of a journal, from its rows as `COUNTED` asks for them."""
     counts = Counts()
     for state, count, size, came_back, again in rows:
+        if state == State.DOUBLED:
+            counts.possibly_duplicated += count
+            counts.doubled = count
+            continue
         counts.total += count
         counts.bytes += size or 0
         counts.came_back += came_back or 0

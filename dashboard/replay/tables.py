@@ -8,7 +8,7 @@ from types import TracebackType
 
 from .states import Fenced, JournalError, words
 
-VERSION = 3
+VERSION = 4
 
 _SCHEMA = """
 create table message (
@@ -26,6 +26,8 @@ create table unmarked (n integer primary key, marks integer not null, print text
 """
 #: Since version 3: messages of which no replica of the server knew in time that they were moved.
 _SINCE_3 = "create table unreplicated (n integer primary key)"
+#: Since version 4: letters that are just being replaced by a copy in their own queue.
+_SINCE_4 = "create table renewing (k integer primary key, id text not null)"
 
 
 def claim(db: sqlite3.Connection, name: str, owner: str) -> None:
@@ -35,7 +37,7 @@ def claim(db: sqlite3.Connection, name: str, owner: str) -> None:
         ((version,),) = db.execute("pragma user_version")
         if version > VERSION:
             raise JournalError(f"The journal {name} was written by a newer Weir; use that one.")
-        for since, schema in enumerate((_SCHEMA, _SINCE_2, _SINCE_3)):
+        for since, schema in enumerate((_SCHEMA, _SINCE_2, _SINCE_3, _SINCE_4)):
             for statement in schema.split(";") if version <= since else ():
                 db.execute(statement)
         db.execute(f"pragma user_version={VERSION}")

@@ -71,6 +71,7 @@ class Order:
     holds     letters that are not chosen are met too, and held until a pass is over
     judges    whether moving letters back is to be judged by what comes back (a deletion is not)
     foreseen  how many letters lay in the queue by its plan: where fewer are counted, somebody may be holding the others
+    doubles   ids of letters that may lie there twice, since a look was broken off
     """
 
     key: str
@@ -84,6 +85,7 @@ class Order:
     holds: bool = False
     judges: bool = True
     foreseen: int = 0
+    doubles: tuple[str, ...] = ()
     lease_seconds: float | None = None
 
 

@@ -23,7 +23,7 @@ from django.utils import timezone
 from collectors.errors import CollectorError
 
 from .. import audit
-from ..letters import taking
+from ..letters import doubles, taking
 from ..live.bus import Bus
 from ..models import Queue, Replay
 from ..models.replays import ACTIVE
@@ -273,6 +273,7 @@ def _tell_index(queue: Queue, journal: Journal) -> None:
     try:
         for keys in journal.gone_since():
             taking.removed(queue.pk, keys)
+        doubles.add(queue.pk, journal.doubles)
         journal.commit()
     except (DatabaseError, JournalError) as error:
         log.info("The index of %s learns by its next look what was removed: %s", queue.name, error)

@@ -179,7 +179,7 @@ find("[data-rate-form]")?.addEventListener("submit", async (event) => {
 
 // --- what became of each message ---
 const fates = { body: find(".fatelist tbody"), next: null, shown: 0 };
-const WORDS = { removed: "done", came_back: "came back", skipped: "left out", sent: "sent, not yet removed", sending: "being sent" };
+const WORDS = { removed: "done", came_back: "came back", skipped: "left out", sent: "sent, not yet removed", sending: "being sent", doubled: "may lie here twice" };
 
 async function load(again) {
   const asked = new URLSearchParams({ limit: again ? Math.min(1000, Math.max(50, fates.shown)) : 50 });

@@ -16,6 +16,7 @@ from collectors.letters import REPLAY_ID, STAMPS, Bounds, Destination, Outcome, 
 from tests.servers.aws_proxy import AwsProxy, in_front_of
 from tests.servers.sqs import Peer
 
+from .renewals import Book
 from .sqs_letters import counts, everything, in_groups, put, url_of
 from .sqs_polls import polling
 
@@ -291,7 +292,8 @@ def test_letters_given_back_to_a_queue_that_would_move_them_are_renewed(moving: 
     dead = moving.queue("dead", RedrivePolicy=moving.peer.redrive("last", 3))
     for n in range(3):
         put(moving.peer, dead, str(n))
-    ids = set()
+    ids, book = set(), Book()
+    moving.broker.note_renewals(book)
     for _ in range(8):
         held = moving.broker.lease(dead, 60)
         taken = held.take(3)
@@ -299,6 +301,7 @@ def test_letters_given_back_to_a_queue_that_would_move_them_are_renewed(moving: 
         held.give_back([one.tag for one in taken])
         held.close()
     assert len(ids) == 1 and counts(moving.peer, url_of(moving.peer, last)) == (0, 0)
+    assert book.begun >= 6 and not +book.open, "each is written down before, and taken out when its original is gone"
     held = moving.broker.lease(dead, 60)
     assert {receipt.outcome for receipt in sent(held, last)} == {Outcome.SENT}
     held.close()

@@ -3,6 +3,7 @@
 setup PORT N   a notifier at a receiver, N incidents and a message of each
 work STEP      a sender that dies at a step of STEPS, or ends when all is sent ("")
 polls STEP FROM TO   polls of a queue whose lag is 400 s from the third on, through the spine
+look URL KEY STEP   a look into a queue that dies when its copies are "confirmed", or ends (""): what it says, as JSON
 state          what is in the books, as JSON
 """
 
@@ -95,6 +96,28 @@ def polls(step: str, first: str, last: str) -> None:
         die()
 
 
+def look(url: str, key: str, step: str) -> None:
+    from django.core.management import call_command
+
+    from collectors import registry
+    from collectors.brokers.rabbitmq import returning
+    from dashboard.access import Principal
+    from dashboard.letters import looks
+    from dashboard.models import Broker, Place, Queue
+    from dashboard.secrets import encrypt
+
+    call_command("migrate", verbosity=0)
+    more = {"secret_url": encrypt(url), "safe_url": registry.parse(url).safe}
+    broker, _ = Broker.objects.get_or_create(name="prod", kind="rabbitmq", defaults=more)
+    queue, _ = Queue.objects.get_or_create(broker=broker, key=key, name=key, kind="quorum")
+    Place.objects.update(owned_until=0.0)  # the turn of one that died has passed
+    if step == "confirmed":
+        returning.frames = type("Frames", (), {**vars(returning.frames), "ack": die})  # type: ignore[attr-defined]
+    row = looks.look(Principal("person", 1, "ana", "operator"), queue)
+    doubles = Place.objects.get(queue=queue).doubles
+    print(json.dumps({"notes": row.notes, "doubles": list(doubles), "letters": len(row.letters)}))
+
+
 def state() -> None:
     from dashboard.models import Incident, Telling
 
@@ -106,4 +129,4 @@ def state() -> None:
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
     django.setup()
-    {"setup": setup, "work": work, "polls": polls, "state": state}[sys.argv[1]](*sys.argv[2:])
+    {"setup": setup, "work": work, "polls": polls, "look": look, "state": state}[sys.argv[1]](*sys.argv[2:])

@@ -8,7 +8,7 @@ from typing import Any
 
 from collectors.errors import BadURL
 from collectors.letters import Bounds, Destination, Letter, Look, Price
-from collectors.powers import Bounded
+from collectors.powers import Bounded, RenewalBook
 from collectors.protocol import Check, Cost, Poll
 from collectors.url import BrokerURL
 
@@ -150,6 +150,10 @@ class RabbitMQ:
 
     def held(self, key: str) -> bool:
         return self._letters.held(key)
+
+    def note_renewals(self, book: RenewalBook) -> None:
+        """Quorum queues that count deliveries."""
+        self._letters.book = book
 
     def close(self) -> None:
         self._http.close()

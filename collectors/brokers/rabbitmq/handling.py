@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from collectors.errors import CollectorError, NotSupported
 from collectors.letters import Bounds, Destination, Letter, Look, Price
-from collectors.powers import Bounded
+from collectors.powers import Bounded, RenewalBook
 from collectors.protocol import Check
 from collectors.url import BrokerURL
 
@@ -38,6 +38,7 @@ class Letters:
         self._url = url
         self._around = Surroundings(management)
         self._vhost = unquote(url.path) or "/"
+        self.book: RenewalBook | None = None
 
     def check(self) -> list[Check]:
         """A line when the management API says nothing of the settings that decide how a queue may be looked at."""
@@ -58,16 +59,21 @@ class Letters:
             count = row.get("messages")
             of = count if isinstance(count, int) else None
             return StreamLook(self._url, where, of, self._around, bounds, stop).look(after)
-        return Looking(self._url, where, rules, self._around, bounds, stop).look()
+        looking = Looking(self._url, where, rules, self._around, bounds, stop)
+        looking.book = self.book
+        return looking.look()
 
     def lease(self, key: str, seconds: float) -> RabbitLease:
         where, rules, row = self._around.rules(key, seconds)
         if rules.price.refused:
             raise NotSupported(rules.price.refused)
-        lease = GettingLease if row.get("auto_delete") else StreamLease if rules.kind == "stream" else RabbitLease
+        kind = GettingLease if row.get("auto_delete") else StreamLease if rules.kind == "stream" else RabbitLease
         until = time.time() + min(seconds, rules.timeout / 2)
         around = self._around
-        return lease(self._url, where, rules, mean_size(row), until, around, around.refuses_when_full)
+        lease = kind(self._url, where, rules, mean_size(row), until, around, around.refuses_when_full)
+        if self.book is not None:
+            lease.note_renewals(self.book)
+        return lease
 
     def held(self, key: str) -> bool:
         """Whether the queue has consumers: a lease is one for as long as the broker takes its connection for alive."""

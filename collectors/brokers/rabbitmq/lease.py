@@ -15,12 +15,13 @@ from typing import Any
 
 from collectors.errors import BadAnswer, Busy, CollectorError, Expired, NotSupported
 from collectors.letters import Destination, Outcome, Parcel, Receipt
+from collectors.powers import RenewalBook
 from collectors.url import BrokerURL
 
 from . import frames
 from .copies import Copier
 from .frames import Arrived
-from .inventory import queue_key, sample_name
+from .inventory import queue_key, sample_key, sample_name
 from .letters import Held, Places
 from .link import Link, wait_for
 from .price import Rules
@@ -78,6 +79,9 @@ class RabbitLease:
         except CollectorError:
             link.hang_up()
             raise
+
+    def note_renewals(self, book: RenewalBook) -> None:
+        self._source.key, self._source.book = sample_key(*self._where), book
 
     # --- taking --------------------------------------------------------------------------------------------------
     def take(self, most: int, seconds: float = 1.0) -> Sequence[Held]:

@@ -14,10 +14,12 @@ from dataclasses import replace
 from struct import unpack_from
 
 from collectors.letters import Bounds, Letter, Look
+from collectors.powers import RenewalBook
 from collectors.url import BrokerURL
 
 from . import frames
 from .frames import Arrived
+from .inventory import sample_key
 from .letters import Held, Places, cut
 from .link import Link
 from .price import Rules
@@ -43,6 +45,7 @@ class Looking:
     ) -> None:
         self._url, self._where, self._rules, self._places = url, where, rules, places
         self._bounds, self._stop = bounds, stop
+        self.book: RenewalBook | None = None
         self._held: list[Held] = []
         self._asked = 0
         self._room, self._through = bounds.bytes, THROUGH
@@ -57,7 +60,7 @@ class Looking:
         link = Link(self._url, vhost, keep=self._bounds.body_bytes, whole=self._must_be_whole)
         sender = Sender(self._url, vhost, lambda _: True)
         try:
-            source = Source(link, link.open_channel(), queue, self._rules)
+            source = Source(link, link.open_channel(), queue, self._rules, sample_key(vhost, queue), self.book)
             of, _ = source.ready()
             if self._bounds.messages <= 0:
                 return Look([], at, of)

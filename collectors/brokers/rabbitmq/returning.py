@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from struct import unpack_from
 
-from collectors.errors import BadAnswer
+from collectors.errors import BadAnswer, CollectorError
 from collectors.letters import Outcome
+from collectors.powers import RenewalBook
 
 from . import frames
 from .copies import RENEWING
@@ -30,6 +31,8 @@ class Source:
     channel: int
     queue: str
     rules: Rules
+    key: str = ""
+    book: RenewalBook | None = None
 
     def ready(self) -> tuple[int, int]:
         """How many messages wait in the queue, and its consumers."""
@@ -71,7 +74,8 @@ class Source:
             time.sleep(0.02)
 
     def renew(self, worn: Sequence[Held], sender: Sender) -> tuple[set[int], list[str]]:
-        """Put a confirmed copy of each into the same queue, then acknowledge it; the tags of those."""
+        """Put a confirmed copy of each into the same queue, then acknowledge it; the tags of those. What is open in
+        between is in the book."""
         notes: list[str] = []
         posts: list[Posted] = []
         for one in worn:
@@ -82,13 +86,27 @@ class Source:
                 posts.append(Posted(one.tag, ("", self.queue), RENEWING.copy(one.fields), one.message.body))
             except BadAnswer as error:
                 notes.append(f"A letter near its limit could not be replaced: {error}")
+        ids = {one.tag: one.id for one in worn}
+        if posts and self.book is not None:
+            sender.prepare()  # which may raise
+            try:
+                self.book.begin(self.key, [ids[post.tag] for post in posts])
+            except CollectorError as error:
+                return set(), [*notes, f"A letter near its limit could not be replaced: {error}"]
         sender.post(posts)
         gone: set[int] = set()
+        settled: list[str] = []
         for _ in range(len(posts)):
             receipt = sender.next(self.link.timeout)
             if receipt.outcome is Outcome.SENT:
                 gone.add(receipt.tag)
-            else:
-                notes.append(f"A letter near its limit could not be replaced: {receipt.why}")
+                settled.append(ids[receipt.tag])
+                continue
+            settled += [ids[receipt.tag]] if receipt.outcome is Outcome.REFUSED else []
+            twice = "" if receipt.outcome is Outcome.REFUSED else " It may lie there twice now."
+            notes.append(f"A letter near its limit could not be replaced: {receipt.why}{twice}")
         self.link.send(b"".join(frames.ack(self.channel, tag) for tag in sorted(gone)))
+        if settled and self.book is not None:
+            self.ready()  # the broker has heard of the acknowledgements
+            self.book.end(self.key, settled)
         return gone, notes

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...errors import NotSupported
 from ...letters import Bounds, Destination, Letter, Look, Price
-from ...powers import MoveProgress
+from ...powers import MoveProgress, RenewalBook
 from . import making, moving, receiving
 from .asking import attributes_of
 from .attributes import Attributes
@@ -27,6 +27,7 @@ class KeepsLetters:
 
     def __init__(self, targets: Sequence[Target], look_only: bool) -> None:
         self._places, self._look_only = Places(targets), look_only
+        self._book: RenewalBook | None = None
 
     most_headers: int | None = MOST_ATTRIBUTES
 
@@ -41,6 +42,7 @@ class KeepsLetters:
     def look(self, key: str, bounds: Bounds, after: str = "", stop: Callable[[], bool] = lambda: False) -> Look:
         """See letters, in no order that SQS would promise; `after` means nothing here: no place can be gone back to."""
         queue, attributes = self._asked(key)
+        queue.book = self._book
         return Looking(queue, with_sources(queue, attributes), bounds, stop).look(self._look_only)
 
     def lease(self, key: str, seconds: float) -> SQSLease:
@@ -48,11 +50,16 @@ class KeepsLetters:
         queue, attributes = self._asked(key)
         if refused := price_of(queue, attributes, Bounds(), self._look_only).refused:
             raise NotSupported(refused)
+        queue.book = self._book
         return SQSLease(queue, with_sources(queue, attributes), self._places, seconds)
 
     def give_back(self, key: str, handles: Sequence[str]) -> float:
         """Those of another worker, which is dead."""
         return FIRST if receiving.let_go(self._places.queue(key), handles) else LONGER
+
+    def note_renewals(self, book: RenewalBook) -> None:
+        """Of letters that are near what the redrive policy of their own queue allows."""
+        self._book = book
 
     def out_of_sight(self, key: str) -> int:
         return int(self._asked(key)[1].in_flight or 0)

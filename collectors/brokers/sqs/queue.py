@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ...powers import RenewalBook
 from .attributes import Attributes
 from .cloudwatch import Flow
 from .names import short
@@ -22,6 +23,7 @@ class Queue:
     flow            what CloudWatch told; None = not asked, or nothing known
     tags            None = not asked yet
     sources         keys of queues that send their dead letters here, as SQS lists them; None = not asked
+    book            where is written down which letters are just being renewed (`renewing`)
     """
 
     key: str
@@ -36,6 +38,7 @@ class Queue:
     tags: tuple[str, ...] | None = None
     tags_at: float = 0.0
     sources: tuple[str, ...] | None = None
+    book: RenewalBook | None = None
 
     @property
     def short(self) -> str:

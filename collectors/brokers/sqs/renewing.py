@@ -7,8 +7,9 @@ another message id and lies at the end of its queue; `renewed-from` (see `messag
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
+from ...errors import CollectorError
 from ...letters import Outcome
 from .acting import may
 from .message import MOST_ATTRIBUTES, RENEWED_FROM, Received
@@ -47,6 +48,10 @@ def renew(queue: Queue, letters: Sequence[Received], most: int) -> tuple[int, li
     """How many were renewed, those that are to be given back after all, and sentences on what went wrong."""
     by_tag = {letter.tag: letter for letter in letters}
     renewed, back, notes = 0, [], []
+    try:
+        _note(queue, "begin", letters)
+    except CollectorError as error:
+        return 0, list(letters), [f"Letters near their limit could not be renewed, and were given back: {error}"]
     copies = [
         copy_of(letter, queue, _attributes(letter), deduplication=f"renew-{letter.message_id}") for letter in letters
     ]
@@ -61,11 +66,21 @@ def renew(queue: Queue, letters: Sequence[Received], most: int) -> tuple[int, li
                     _stuck[_name(queue)] = receipt.why.rstrip(".")
                 twice = " It may be there twice now." if receipt.outcome is Outcome.UNKNOWN else ""
                 notes.append(f"A letter could not be renewed and was given back near its limit: {receipt.why}{twice}")
+        settled = [by_tag[receipt.tag] for receipt in receipts if receipt.outcome is Outcome.REFUSED]
         for receipt in delete(queue, sent):
             renewed += 1
-            if receipt.outcome is not Outcome.REMOVED:
+            if receipt.outcome is Outcome.REMOVED:
+                settled.append(by_tag[receipt.tag])
+            else:
                 notes.append(f"A letter that was renewed may be there twice now: {receipt.why}")
+        _note(queue, "end", settled)
     return renewed, back, notes
+
+
+def _note(queue: Queue, what: Literal["begin", "end"], letters: Sequence[Received]) -> None:
+    """In the book of whoever looks or leases."""
+    if queue.book is not None and letters:
+        getattr(queue.book, what)(queue.key, [letter.id for letter in letters])
 
 
 def _attributes(letter: Received) -> dict[str, dict[str, Any]]:

@@ -83,8 +83,9 @@ def test_a_journal_of_an_earlier_weir_goes_on(tmp_path):
         journal.add("letter", State.REMOVED, 1, "")
         journal.commit()
     with sqlite3.connect(path) as db:
-        for statement in ("drop table held", "drop table unmarked", "drop table unreplicated", "pragma user_version=1"):
-            db.execute(statement)
+        for table in ("held", "unmarked", "unreplicated", "renewing"):
+            db.execute(f"drop table {table}")
+        db.execute("pragma user_version=1")
     db.close()
     with Reading(path) as journal:
         assert [row.marks for row in journal.messages()] == [4] and journal.marks() == {4: 1} and not journal.held()
