@@ -18,7 +18,8 @@ from ..letters.masking import Masking, masked_text
 from ..refused import DeedRefused
 
 LONGEST = 10_000
-SHOWN = 300  # characters of a value that cannot be changed
+SHOWN, SHOWN_TREE = 300, 8_000  # characters of a value that cannot be changed; of a table or list
+ONE_LINE = 60  # characters of a table or list that stand in one line
 MASK = masked_text("").rstrip()
 
 #: What brokers write, and what they act upon; whatever else begins with "x-" is an application's own.
@@ -68,7 +69,17 @@ def _shown(name: str, value: Any, masked: Any, type_: str) -> dict[str, Any]:
     elif unsure or len(text) > LONGEST:
         fixed = "its name cannot be shown as it is" if unsure else "too long"
     told = visible(text[:SHOWN]) if fixed else text
+    if isinstance(masked, Mapping | list | tuple):
+        told = _laid_out(masked)
     return {"name": visible(name), "kind": kind, "value": told, "fixed": fixed, "stays": hidden or unsure}
+
+
+def _laid_out(value: Any) -> str:
+    """A table or a list as JSON that can be read, its texts made visible."""
+    grown = tree(value).value
+    short = json.dumps(grown, ensure_ascii=False)
+    told = short if len(short) <= ONE_LINE else json.dumps(grown, ensure_ascii=False, indent=2)
+    return told if len(told) <= SHOWN_TREE else f"{told[:SHOWN_TREE]}\n{_CUT}"
 
 
 def kind_of(value: Any, type_: str = "") -> str:

@@ -92,7 +92,7 @@ export class Headers {
   get lines() {
     return this.rows.flatMap((row) => {
       const name = row.added ? row.name.value.trim() : row.header.name;
-      const [before, after] = [`header ${name}: ${row.header.value}`, `header ${name}: ${row.input.value}`];
+      const [before, after] = [row.header.value, row.input.value].map((value) => `header ${name}: ${row.header.fixed ? value.replaceAll(/\n */g, " ") : value}`);
       if (row.added) return name ? [["+", after]] : [];
       if (row.taken) return [["-", before]];
       return row.header.fixed || before === after ? [] : [["-", before], ["+", after]];
@@ -120,9 +120,11 @@ const NUMBER = /^[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?$/i;
 
 /** Where a value is typed: a line, or as many as it has. */
 function field({ kind, value }, id) {
-  const long = kind === "text" && (value.includes("\n") || value.length > 120);
+  const tree = kind === "table" || kind === "list";
+  const long = tree ? value.includes("\n") : kind === "text" && (value.includes("\n") || value.length > 120);
   const input = Object.assign(element(long ? "textarea" : "input", "input mono"), { id, autocomplete: "off", spellcheck: false });
-  if (long) input.rows = 3;
+  if (long) input.rows = tree ? Math.min(12, value.split("\n").length) : 3;
+  input.classList.toggle("tree", tree && long);
   if (kind === "number") input.inputMode = "decimal";
   input.value = value;
   return input;

@@ -34,6 +34,7 @@ export class Editor {
     this.body = letter.body?.replace(/\r\n?/g, "\n") ?? ""; // a text area knows no other ends of lines
     this.text.value = this.last = this.body;
     this.text.placeholder = letter.why_not;
+    this.text.rows = Math.min(14, Math.max(4, this.body.split("\n").length + 1));
     this.masks = masksIn(this.body);
     this.text.disabled = letter.body === null;
     this.headers.fill(letter.headers, letter.may_add);

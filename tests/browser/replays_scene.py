@@ -38,7 +38,8 @@ def begin() -> None:
 def put(shop: World, queue: str, origin: str, count: int, bad: bool) -> None:
     for n in range(count):
         body = json.dumps({"order": n, "card": "41111111", "bad": bad and n % BAD == 0}).encode()
-        headers = {"message-id": f"m{n}", "attempt": 3, "tenant": "acme"}
+        way = [{"host": f"edge-{hop}", "milliseconds": 3 * hop} for hop in range(4)]
+        headers = {"message-id": f"m{n}", "attempt": 3, "tenant": "acme", "way": {"trace": f"t{n}", "hops": way}}
         shop.put_letter(queue, body, [Death(origin, "rejected", 1, time.time() - 60)], **headers)
 
 

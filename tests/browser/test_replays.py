@@ -136,7 +136,7 @@ def test_a_letter_is_edited_and_what_is_masked_is_read_only(page_of: Page, till:
     page.locator("#letters tbody tr").first.click()
     page.get_by_role("button", name="Edit …").click()
     box = page.locator("#edit")
-    text = box.locator("textarea")
+    text = box.locator("#edit-body")
     expect(text).to_have_value(re.compile("masked by rule card"), timeout=SLOWLY)
     before = text.input_value()
     text.press("Control+End")
@@ -150,6 +150,9 @@ def test_a_letter_is_edited_and_what_is_masked_is_read_only(page_of: Page, till:
     headers = box.locator(".headers")
     expect(headers.get_by_label("tenant", exact=True)).to_have_attribute("readonly", "")
     expect(headers.get_by_role("button", name="Remove header tenant")).to_be_hidden()
+    way = headers.get_by_label("way", exact=True)
+    expect(way).to_have_attribute("readonly", "")
+    assert way.input_value().startswith('{\n  "trace": "t'), "a table is shown as JSON that can be read"
     headers.get_by_label("attempt", exact=True).fill("4x")
     expect(box.locator("[role=status]")).to_have_text("The header attempt is a number, and '4x' is none.")
     expect(box.locator("[data-plan]")).to_be_disabled()

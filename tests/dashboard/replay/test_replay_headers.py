@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -36,6 +37,20 @@ def test_a_form_says_of_each_what_it_is_and_what_can_be_done_with_it():
     assert staying[:2] == ["authorization", "deep"] and len(staying) == 3 and "\u202e" not in staying[2]
     assert shown["authorization"]["fixed"] == "masked" and "Bearer" not in str(shown) and "'s'" not in str(shown)
     assert shown["long"]["fixed"] == "too long" and len(shown["long"]["value"]) == headers.SHOWN
+
+
+def test_tables_and_lists_are_shown_as_json_that_can_be_read_with_what_is_masked_in_them():
+    before = {
+        "context": {"trace": {"id": "0af7651916cd43dd", "secret": "s3cr3t"}, "hops": [1, 2], "odd": "a\u202eb"},
+        "many": list(range(5000)),
+    }
+    context, many = headers.editable(before, MASKS)
+    shown = json.loads(context["value"])
+    assert context["value"].splitlines()[:3] == ["{", '  "trace": {', '    "id": "0af7651916cd43dd",']
+    assert shown["trace"]["secret"].endswith("masked by rule secret") and shown["hops"] == [1, 2]
+    assert "\u202e" not in context["value"] and (context["fixed"], context["stays"]) == ("masked", True)
+    assert (many["kind"], many["fixed"], many["stays"]) == ("list", "too long", False)
+    assert len(many["value"]) <= headers.SHOWN_TREE + 2 and many["value"].endswith("\n…")
 
 
 def test_what_is_typed_has_the_type_that_the_header_had():
