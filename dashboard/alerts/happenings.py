@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Count, Max, Q
 
 from ..models import Cause, Fact, Letter, Replay
+from ..models.replays import DROPPED
 from .incidents import happened
 
 CAUSES, REPLAYS = "causes_told", "replays_told"
@@ -70,6 +71,7 @@ def _replays() -> None:
         return
     ended = Replay.objects.filter(ended_at__gt=datetime.fromisoformat(mark.value)) if mark.value else Replay.objects
     badly = ended.filter(Q(state=Replay.State.FAILED) | Q(came_back__gt=0) | Q(failed__gt=0), ended_at__lte=newest)
+    badly = badly.exclude(DROPPED)  # plans that were refused: nobody has begun them
     with transaction.atomic():
         if not Fact.objects.filter(name=REPLAYS, value=mark.value).update(value=newest.isoformat()):
             return

@@ -118,6 +118,8 @@ _S = Replay.State
 #: A worker is, or is to be, at it.
 ACTIVE = (_S.TRIAL, _S.RAMPING, _S.RUNNING, _S.YIELDING, _S.WATCHING)
 OVER = (_S.DONE, _S.STOPPED, _S.FAILED)
+#: For the owner of one that was stopped while no worker had it: the next to come closes its books.
+UNCLOSED = "nobody"
 #: Plans that were dropped before anybody started them: kept for the audit, not shown in lists.
 DROPPED = models.Q(state__in=(_S.STOPPED, _S.FAILED), started_at=None)
 _TEXTS = ("deed", "queue_name", "broker_name", "made_by")

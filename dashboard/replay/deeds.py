@@ -8,13 +8,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from threading import Thread
 from typing import Any
 
 import orjson
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 from django.utils import timezone
 
 from collectors.decoding import visible
@@ -24,7 +24,7 @@ from ..access import Principal
 from ..letters import choosing
 from ..live.bus import the_bus
 from ..models import Cause, Queue, Replay
-from ..models.replays import ACTIVE
+from ..models.replays import ACTIVE, UNCLOSED
 from ..refused import DeedRefused
 from ..secrets import encrypt
 from . import editing, keeping, orders, pruning, restoring
@@ -103,6 +103,8 @@ def _plan(principal: Principal, replay: Replay, start_at_once: bool, confirm: in
             _drop(replay, str(error))
         except Exception:
             log.exception("Replay %d could not be planned.", replay.pk)
+            with suppress(DatabaseError):
+                pruning.give_up(Replay.objects.filter(pk=replay.pk), "Weir itself failed at this; its log says where.")
         finally:
             connections.close_all()
 
@@ -165,9 +167,12 @@ def stop(principal: Principal, replay: Replay) -> Replay:
     """For good: what was sent stays sent, the rest stays where it is."""
     states = (*ACTIVE, Replay.State.PLANNING, Replay.State.PLANNED, Replay.State.PAUSED)
     idle = {"ended_at": timezone.now()} if not replay.owner else {}
-    return _order(
-        principal, replay, "stop", states, Replay.State.STOPPED, reason=f"Stopped by {principal.who}.", **idle
-    )
+    _order(principal, replay, "stop", states, Replay.State.STOPPED, reason=f"Stopped by {principal.who}.", **idle)
+    left = Replay.objects.filter(pk=replay.pk, state=Replay.State.STOPPED, owner="", how=Replay.How.WEIR)
+    # What a paused one left open is named by a worker, who sees its journal.
+    left.exclude(deed=Replay.Deed.RESTORE).exclude(place="").update(owner=UNCLOSED, owned_until=None)
+    the_bus().note("replays_changed")
+    return replay
 
 
 def change_rate(principal: Principal, replay: Replay, rate: float | None) -> Replay:

@@ -36,6 +36,7 @@ class RowDesk:
         self.said: str = replay.state
         self.ending = False
         self.over = False
+        self.closed = replay.state == Replay.State.STOPPED  # whether its books are, or are at least tried to be, closed
         self._sent, self._told = replay.sent, clock.now()
         self._limits = orders.limits_of(replay)
         self._broker = replay.queue.broker_id if replay.queue is not None else 0

@@ -10,6 +10,7 @@ from . import clock
 #: The rate at which a ramp begins where no limit is set, and the one beyond which there is none.
 RAMP_FROM, RAMP_TO = 100.0, 10_000.0
 RAMP_STEP = 3.0  # seconds after which the rate doubles
+MOST_STEPS = 60  # of a ramp: one that yielded for an hour doubles beyond all numbers else
 AT_ONCE = 0.5  # seconds' worth of messages that may go in one burst
 REFUSED_IN_A_ROW = 100
 
@@ -28,9 +29,8 @@ class Pace:
         if self._since is None:
             return self.rate
         goal = self.rate if self.rate is not None else RAMP_TO
-        risen = (RAMP_FROM if self.rate is None else max(1.0, self.rate / 10)) * 2 ** (
-            (self._now() - self._since) // RAMP_STEP
-        )
+        steps = min((self._now() - self._since) // RAMP_STEP, MOST_STEPS)
+        risen = (RAMP_FROM if self.rate is None else max(1.0, self.rate / 10)) * 2**steps
         if risen >= goal:
             self._since = None
             return self.rate

@@ -32,15 +32,15 @@ def name_those_of_others(beginning: Replay, writer: str) -> None:
             continue
         try:
             with Journal(path, writer) as journal:
-                if _name(journal):
+                if name(journal):
                     others.filter(pk=other.pk).update(possibly_duplicated=journal.counts.possibly_duplicated)
         except JournalError as error:
             log.warning("What replay %d left open could not be named: %s", other.pk, error)
 
 
-def _name(journal: Journal) -> bool:
-    """Whether there was anything that was not named so before."""
-    doubled = journal.name_doubles() > 0
+def name(journal: Journal) -> int:
+    """How many there were, unless these were named so before."""
+    doubled = journal.name_doubles()
     found = journal.open_messages()
     sent = {} if journal.said("keeps") else found.sent  # whose originals stay are over
     numbers = sorted(n for of in (found.sending, sent) for ids in of.values() for n in ids)
@@ -51,4 +51,4 @@ def _name(journal: Journal) -> bool:
         journal.again(n)
     journal.say("left_open", named)
     journal.commit()
-    return True
+    return len(numbers) + doubled

@@ -158,7 +158,7 @@ def order_of(replay: Replay, broker: HoldsLetters) -> Order:
         own=replay.own,
         to=Destination("kept") if deletes else to,
         by=replay.started_by or replay.made_by,
-        at=replay.made_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        at=(replay.started_at or replay.made_at).isoformat(timespec="seconds").replace("+00:00", "Z"),
         wants=_wants(queue, selection),
         named=planned is not None,
         guard=0 if replay.allow_replayed or not stamped(replay) else GUARD,

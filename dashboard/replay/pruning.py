@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from ..models import Replay
@@ -20,11 +21,14 @@ from .places import journal_path
 
 log = logging.getLogger("weir.replay")
 STRAY = 86400.0  # seconds after which a journal of no replay goes
+PLANNED_BY = 900.0  # seconds after which a plan is not being made any more
 
 
 def prune(now: float | None = None) -> int:
     """Let go of journals in this data folder; how many."""
     now = time.time() if now is None else now
+    left = Replay.objects.filter(made_at__lt=datetime.fromtimestamp(now - PLANNED_BY, UTC))
+    give_up(left, "The process that was to plan this has ended: plan it anew.")
     files = {path.stem: path for path in journal_path("").parent.glob("*.sqlite")}
     if not files:
         return 0
@@ -44,6 +48,11 @@ def prune(now: float | None = None) -> int:
     if gone:
         log.info("Replays: %d journals that are old, or took too much room, were removed.", gone)
     return gone
+
+
+def give_up(plans: QuerySet[Replay], reason: str) -> None:
+    """Plans that nobody is making: else they would be planned for ever."""
+    plans.filter(state=Replay.State.PLANNING).update(state=Replay.State.FAILED, reason=reason, ended_at=timezone.now())
 
 
 def _ended(row: Replay) -> float:

@@ -26,7 +26,7 @@ from .. import audit
 from ..letters import doubles, taking
 from ..live.bus import Bus
 from ..models import Queue, Replay
-from ..models.replays import ACTIVE
+from ..models.replays import ACTIVE, UNCLOSED
 from ..refused import DeedRefused
 from ..secrets import SecretError
 from . import clock, keeping, left_open, orders, ownmove, staging, undoing
@@ -41,7 +41,7 @@ log = logging.getLogger("weir.replay")
 LEASE = 20.0  # seconds; a worker that says nothing for so long has lost its replays
 RENEW = 4.0
 ROUND = 0.4  # seconds between looks at orders
-AT_ONCE, MOST = 4, 40  # replays that one process runs: beside those that only watch, and in all
+AT_ONCE, MOST = 4, 40  # replays that one process runs: beside those that watch or yield, and in all
 LAST_LOOK = 60.0  # seconds for which one that begins waits until one that watched has looked for returns once more
 #: What calls for a worker: what is under way; moves of a broker's own that were stopped and are to be cancelled; and
 #: what was stopped while its worker was dead, whose journal says what is not known.
@@ -96,8 +96,8 @@ class Replayer:
             self._renewed = clock.now()
             self._renew()
         with self._lock:
-            watching = sum(desk.said == Replay.State.WATCHING for desk in self._desks.values())
-            room = min(AT_ONCE - (len(self._desks) - watching), MOST - len(self._desks))
+            waiting = sum(desk.said in (Replay.State.WATCHING, Replay.State.YIELDING) for desk in self._desks.values())
+            room = min(AT_ONCE - (len(self._desks) - waiting), MOST - len(self._desks))
         if room > 0 and not self._stopped.is_set():
             self._take_on(room)
 
@@ -212,15 +212,19 @@ class Replayer:
         return Runner(desk, lambda: orders.adapter(queue.broker), order, journal, wrap)
 
     def _close_books(self, replay: Replay, desk: RowDesk, journal: Journal) -> None:
-        """Nobody goes on with what was stopped: what became of some messages stays unknown, and is said."""
-        stopped = Replay.objects.filter(pk=replay.pk, owner=self.name, state=Replay.State.STOPPED)
-        told = stopped.values_list("reason", "total").first()
+        """Nobody goes on with what was stopped, and perhaps not with what failed: what became of some messages is not
+        known, and is said."""
+        over = Replay.objects.filter(
+            pk=replay.pk, owner=self.name, state__in=(Replay.State.STOPPED, Replay.State.FAILED)
+        )
+        told = over.values_list("state", "reason", "total").first()
         if told is None:
             return
-        reason, total = told
-        if open_ := journal.leave_open():
+        state, reason, total = told
+        desk.closed |= state == Replay.State.STOPPED
+        if open_ := journal.leave_open() if state == Replay.State.STOPPED else left_open.name(journal):
             said = f"Of {open_:,} it is not known whether they were moved: they may be there twice, or lie here still."
-            stopped.update(reason=f"{reason} {said}".strip()[:1000])
+            over.update(reason=f"{reason} {said}".strip()[:1000])
         desk.tell("", "", journal.counts, max(total or 0, journal.counts.total))
 
     def _let_go(self, replay: Replay, desk: RowDesk) -> None:
@@ -234,10 +238,19 @@ class Replayer:
             columns["reason"] = replay.reason = f"{replay.reason} {tidied}".strip()[:1000]
         if replay.over and replay.ended_at is None:
             columns["ended_at"] = now
-        Replay.objects.filter(pk=replay.pk, owner=self.name).update(**columns)
+        mine = Replay.objects.filter(pk=replay.pk, owner=self.name)
+        if self._stopped_late(replay, desk) or not mine.filter(state=replay.state).update(**columns):
+            mine.update(owner=UNCLOSED, owned_until=None)  # it was given another order just now: taken on anew
+            return
         if replay.over:
             _note_end(replay)
         self.bus.note("replay_told", replay=replay.pk)
+
+    @staticmethod
+    def _stopped_late(replay: Replay, desk: RowDesk) -> bool:
+        """Whether it was stopped after its books were, or were not, to be closed."""
+        books = replay.how == Replay.How.WEIR and replay.deed != Replay.Deed.RESTORE
+        return books and replay.state == Replay.State.STOPPED and not desk.closed
 
     def _noted(self, kind: str, fields: Any) -> None:
         if kind == "replays_changed":

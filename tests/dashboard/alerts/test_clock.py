@@ -194,7 +194,10 @@ def test_new_causes_of_dead_letters_and_bad_ends_of_replays_are_told_once():
     causes._heard(Queue.objects.get(pk=orders), NewCause("Card", "CardError", 1))  # as whoever read it says at once
     letter("Smtp", mail)
     Replay.objects.create(queue_id=orders, queue_name="orders.dlq", broker_name="prod", made_by="ann", state="failed",
-                          sent=3, came_back=2, reason="Too many came back.", ended_at=timezone.now())  # fmt: skip
+                          sent=3, came_back=2, reason="Too many came back.", started_at=timezone.now(),
+                          ended_at=timezone.now())  # fmt: skip
+    Replay.objects.create(queue_id=orders, queue_name="orders.dlq", broker_name="prod", made_by="ann", state="failed",
+                          reason="This plan was refused.", ended_at=timezone.now())  # fmt: skip
     Replay.objects.create(queue_id=orders, queue_name="orders.dlq", broker_name="prod", made_by="ann", state="done",
                           sent=3, ended_at=timezone.now())  # fmt: skip
     looks(2, 10)

@@ -232,6 +232,13 @@ def test_a_rate_that_is_set_late_owes_nothing_for_what_went_before(ramp):
     assert pace.allowed(500) in range(4, 26)
 
 
+def test_a_ramp_that_yielded_for_a_day_is_over():
+    now = 0.0
+    pace = Pace(None, True, now=lambda: now)
+    now = 86400.0
+    assert not pace.ramping and pace.allowed(500) == 500
+
+
 def test_a_full_destination_is_yielded_to_without_a_lease(tmp_path):
     fill(shop(), 10)
     desk = Desk()

@@ -1,0 +1,107 @@
+"""No state of a replay that nobody leaves, and none that hides what is not known: plans that are not made any more,
+replays that were stopped while no worker had them, and such as were stopped just when theirs let go."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from django.db import connections
+
+from dashboard.live.bus import the_bus
+from dashboard.models import AuditEntry, Replay
+from dashboard.replay import deeds, orders, pruning
+from dashboard.replay.desks import RowDesk
+from dashboard.replay.journal import Journal
+from dashboard.replay.places import journal_path
+from dashboard.replay.states import State
+from dashboard.replay.working import AT_ONCE, Replayer
+
+from .test_replay_api import body
+from .test_replay_left_open import made, named
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def worker(web):
+    """Works only when it is told to."""
+    worker = Replayer(the_bus())
+    yield worker
+    worker.stop()
+    connections.close_all()
+
+
+def work(worker: Replayer) -> None:
+    worker.round()
+    for thread in list(worker._threads.values()):
+        thread.join(60)
+
+
+def test_one_that_is_stopped_while_it_is_paused_names_what_it_left_open(box, operator_api, worker):
+    left = made(box, "paused", State.REMOVED, State.SENDING, State.SENT, State.PLANNED)
+    told = operator_api.send("post", f"replays/{left.pk}/stop")
+    assert told["state"] == "stopped" and told["ended_at"]
+    for _ in range(2):
+        work(worker)
+        assert named(left) == (2, [0, 1, 1, 0]) and left.owner == ""
+        assert left.reason.endswith("Of 2 it is not known whether they were moved: they may be there twice, or lie "
+                                    "here still.")  # fmt: skip
+    assert AuditEntry.objects.filter(action="end replay").count() == 1
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_one_that_is_stopped_just_as_its_worker_lets_go_is_closed_all_the_same(box, worker, before, monkeypatch):
+    left = made(box, "paused", State.SENDING)
+    Replay.objects.filter(pk=left.pk).update(owner=worker.name)
+    left.refresh_from_db()
+    desk, stop = RowDesk(left, worker.name, the_bus()), Replay.objects.filter(pk=left.pk)
+    if before:
+        stop.update(state="stopped")
+    else:  # between reading and writing
+        read = Replay.refresh_from_db
+        monkeypatch.setattr(Replay, "refresh_from_db", lambda row: [read(row), stop.update(state="stopped")])
+    worker._let_go(left, desk)
+    monkeypatch.undo()
+    work(worker)
+    assert named(left) == (1, [1]) and left.owner == "" and left.ended_at
+
+
+def test_one_that_failed_says_of_how_many_it_does_not_know_and_may_be_resumed(box, worker):
+    left = made(box, "running", State.SENDING)
+    desk = RowDesk(left, worker.name, the_bus())
+    Replay.objects.filter(pk=left.pk).update(owner=worker.name, state="failed", reason="The broker is away.")
+    with Journal(journal_path(left.own), "me") as journal:
+        for _ in range(2):
+            worker._close_books(left, desk, journal)
+    assert named(left) == (1, [1]) and left.reason.count("Of 1 it is not known") == 1
+
+
+def test_a_plan_that_breaks_off_is_not_planned_for_ever(box, operator_api, monkeypatch):
+    monkeypatch.setattr("dashboard.replay.plan.fill", lambda plan, replay: 1 / 0)
+    told = operator_api.send("post", "replays", body(box), 201)
+    assert (told["state"], told["reason"]) == ("failed", "Weir itself failed at this; its log says where.")
+    monkeypatch.setattr(deeds, "make_plan", lambda id: [])  # its process ended
+    id = operator_api.send("post", "replays", body(box), 202)["id"]
+    pruning.prune()
+    assert Replay.objects.get(pk=id).state == "planning"
+    pruning.prune(time.time() + 1000)
+    assert Replay.objects.get(pk=id).reason == "The process that was to plan this has ended: plan it anew."
+
+
+def test_those_that_yield_or_watch_keep_no_other_from_a_worker(worker, monkeypatch):
+    rooms: list[int] = []
+    monkeypatch.setattr(worker, "_take_on", rooms.append)
+    worker._desks = {n: SimpleNamespace(said=said) for n, said in enumerate(("yielding", "watching", "running"))}
+    worker.round()
+    worker._desks = {}
+    assert rooms == [AT_ONCE - 1]
+
+
+def test_copies_say_when_they_were_sent_not_when_that_was_planned(box):
+    replay = made(box, "running")
+    replay.started_at = replay.made_at + timedelta(days=3)
+    told = orders.order_of(replay, box.adapter).task.at
+    assert told == f"{replay.started_at:%Y-%m-%dT%H:%M:%SZ}"
