@@ -13,6 +13,7 @@ from django.db.models import Count, Max, Q
 
 from ..models import Cause, Fact, Letter, Replay
 from ..models.replays import DROPPED
+from . import quotes
 from .incidents import happened
 
 CAUSES, REPLAYS = "causes_told", "replays_told"
@@ -24,6 +25,7 @@ _AT_ONCE = 500
 def look() -> None:
     """Tell rules of what is new."""
     _causes()
+    quotes.look()
     _replays()
 
 
@@ -51,12 +53,14 @@ def _tell_causes(queue: int, some: list[tuple[Cause, int, str]]) -> None:
     if len(some) > ONE_BY_ONE:
         titles = ", ".join(cause.title for cause, _, _ in some[:3])
         reason = f"{len(some)} new causes of dead letters in {name}: {titles} and others."
-        happened("cause", reason, f"causes {some[0][0].fingerprint} {queue}", queue=queue)
+        values = {"causes": {cause.fingerprint: cause.title for cause, _, _ in some[:3]}}
+        happened("cause", reason, f"causes {some[0][0].fingerprint} {queue}", queue=queue, values=values)
         return
     for cause, letters, _ in some:
         many = "1 letter" if letters == 1 else f"{letters} letters"
         reason = f"Dead letters of a new cause in {name}: {cause.title} ({many} so far)."
-        happened("cause", reason, key_of(cause.fingerprint, queue), queue=queue)
+        values = {"causes": {cause.fingerprint: cause.title}}
+        happened("cause", reason, key_of(cause.fingerprint, queue), queue=queue, values=values)
 
 
 def key_of(fingerprint: str, queue: int) -> str:

@@ -89,9 +89,10 @@ def given_anew(again: Mapping[str, Read], known: Mapping[str, Letter], version: 
         _inherit(old, sorted(new), revision)
 
 
-def mask_texts(masking: Masking, now: float) -> None:
+def mask_texts(masking: Masking, now: float) -> dict[str, str]:
     """Let causes say what their letters are read to say under these masks, and little where no letter is kept that
-    could be read. Their letters get the cause that is theirs now with the next look."""
+    could be read. Their letters get the cause that is theirs now with the next look. Returns {old title: new title}."""
+    changed: dict[str, str] = {}
     samples = _samples(version_of(masking), now)
     letters = bodies.find([letter for pair in samples.values() for letter in pair], now)
     with transaction.atomic():
@@ -106,6 +107,8 @@ def mask_texts(masking: Masking, now: float) -> None:
                 masked = {"title": WITHHELD, "error_class": "", "message": "", "frame": ""}
             if masked:
                 Cause.objects.filter(pk=row.pk).update(revision=revision, **masked)
+                changed[row.title] = masked["title"]
+    return {old: new for old, new in changed.items() if old != new}
 
 
 def _samples(version: int, now: float) -> dict[int, tuple[int, ...]]:

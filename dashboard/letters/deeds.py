@@ -11,7 +11,7 @@ from ..access import Principal
 from ..live.bus import the_bus
 from ..models import Cause, MaskRule, Place, Queue
 from ..refused import DeedRefused
-from . import causes, looks, masking
+from . import causes, looks, masking, news
 from .columns import next_revision
 
 LONGEST_NOTE = 2000
@@ -80,7 +80,7 @@ def add_mask(principal: Principal, kind: str, pattern: str) -> MaskRule:
     except IntegrityError:
         raise DeedRefused("pattern", f"There is a rule {pattern} already.", conflict=True) from None
     audit.record(principal.who, "add mask", f"{kind} {pattern}")
-    causes.mask_texts(masking.Masking.load(), time.time())
+    news.masked(causes.mask_texts(masking.Masking.load(), time.time()))
     the_bus().note("letters_changed")
     return rule
 

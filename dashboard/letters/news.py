@@ -29,13 +29,28 @@ class NewCause:
 
 
 Listener = Callable[[Queue, NewCause], None]
+#: Is told of causes that have other titles under new masks: {before: after}.
+MaskListener = Callable[[Mapping[str, str]], None]
 _listeners: list[Listener] = []
+_mask_listeners: list[MaskListener] = []
 
 
 def listen(listener: Listener) -> None:
     """Be told of each new cause, in the thread that took its letters in, after they are written."""
     if listener not in _listeners:
         _listeners.append(listener)
+
+
+def listen_to_masks(listener: MaskListener) -> None:
+    """Be told whenever a mask was added, also where no title is another by it."""
+    if listener not in _mask_listeners:
+        _mask_listeners.append(listener)
+
+
+def masked(titles: Mapping[str, str]) -> None:
+    """Tell of what masks have changed. Raises what a listener raises: what is masked must not stay elsewhere unsaid."""
+    for listener in _mask_listeners:
+        listener(titles)
 
 
 def unheard(causes: Mapping[str, Why]) -> set[str]:

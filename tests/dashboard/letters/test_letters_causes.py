@@ -6,10 +6,13 @@ import time
 from dataclasses import replace
 
 import pytest
+from django.utils import timezone
 
 from dashboard.access import Principal
+from dashboard.alerts import causes as alerts
+from dashboard.alerts import quotes
 from dashboard.letters import causes, deeds, looks, news, reading
-from dashboard.models import Cause, Letter, LetterBody
+from dashboard.models import Cause, Incident, Letter, LetterBody, Rule
 
 from ..letterbox import Letterbox
 
@@ -93,3 +96,27 @@ def test_a_cause_of_which_no_letter_is_kept_says_little_from_a_new_mask_to_the_n
     looks.look(MIRA, box.dlq)
     assert counted() == {"Declined: no funds on card <n>": 4, "Timeout: no funds on card <n>": 2}
     assert Cause.objects.get(error_class="Declined").note == "the bank knows"
+
+
+def test_incidents_that_quote_a_cause_obey_a_new_mask_at_once_as_it_does(box, admin_api):
+    """Closed ones too, and those of an earlier Weir; when a cause is read to say something else, so do they."""
+    Rule.objects.create(name="news", condition={"kind": "event", "value": "cause"})
+    declined, timeout = Cause.objects.get(error_class="Declined"), Cause.objects.get(error_class="Timeout")
+    for cause in (declined, timeout):
+        alerts._heard(box.dlq, news.NewCause(cause.fingerprint, cause.title, 2))
+    first, second = Incident.objects.order_by("pk")
+    Incident.objects.filter(pk=first.pk).update(closed_at=timezone.now(), open_key=None)
+    Incident.objects.filter(pk=second.pk).update(values={"count": 2})
+    before = [one["reason"] for one in admin_api.get("incidents")["items"]]
+    assert len(before) == 2 and all("no funds" in reason for reason in before)
+    quotes.look()
+    admin_api.send("post", "masking", {"kind": "header", "pattern": "x-error-message"}, 201)
+    after = admin_api.get("incidents")
+    assert "no funds" not in str(after) and after["total"] == 2
+    assert "no funds" not in str(list(Incident.objects.values()))
+    assert {one["reason"].rpartition(" is new in ")[2] for one in after["items"]} == {"orders.dlq: 2 dead letters."}
+    told = Cause.objects.get(pk=declined.pk)
+    assert Incident.objects.get(pk=first.pk).reason == f"{told.title} is new in orders.dlq: 2 dead letters."
+    Cause.objects.filter(pk=declined.pk).update(title="Declined by the bank", revision=10**6)
+    quotes.look()
+    assert Incident.objects.get(pk=first.pk).reason.startswith("Declined by the bank is new in")
