@@ -10,11 +10,16 @@ from pathlib import Path
 import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
+from hypothesis import settings
 
 from collectors.brokers import memory
 
 # Django is set up by now: programs that a test starts get the product's own settings.
 os.environ["DJANGO_SETTINGS_MODULE"] = "dashboard.settings"
+
+# The same examples each time, and none that has to be quick: a suite tells what changed, not what it came upon.
+# `--hypothesis-profile default` looks further.
+settings.load_profile("ci")
 
 # What a shell starts in the background ignores Ctrl-C, and so would every program that a test starts and ends by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

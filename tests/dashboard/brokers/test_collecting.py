@@ -57,7 +57,7 @@ def broker() -> Broker:
     return save_broker("memory://shop", name="shop", interval=1.0)
 
 
-def until(true: Callable[[], object], seconds: float = 10.0) -> None:
+def until(true: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait until something is so."""
     end = time.monotonic() + seconds
     while not true():
@@ -145,7 +145,7 @@ def test_a_broker_may_be_deleted_while_its_first_queues_come_in(collector, caplo
 
 def test_states_and_windows_are_unchanged_by_a_restart(collector, broker, store, bus, heard):
     collector.settle()
-    until(lambda: len(heard) >= 3, 15)
+    until(lambda: len(heard) >= 3)
     collector.stop()
     before = heard[-1]
     again = Collector(store, bus)

@@ -24,7 +24,7 @@ def ask(socket, **message) -> None:
     socket.send(json.dumps(message))
 
 
-def frame(socket, timeout=10.0, of=lambda frame: True):
+def frame(socket, timeout=30.0, of=lambda frame: True):
     """The next frame that is no heartbeat and that `of` accepts; every frame is acknowledged."""
     end = time.monotonic() + timeout
     while True:
@@ -42,7 +42,7 @@ def depths(told):
 def close_code(socket) -> int:
     with socket, pytest.raises(ConnectionClosed) as closed:
         while True:
-            socket.recv(timeout=10)
+            socket.recv(timeout=30)
     return closed.value.rcvd.code
 
 
@@ -107,7 +107,7 @@ def test_a_heartbeat_says_how_old_the_data_is_while_nothing_is_new(site):
     with site.connect() as socket:
         ask(socket, view="queues", limit=1)
         first = frame(socket)
-        beat = json.loads(socket.recv(timeout=15))
+        beat = json.loads(socket.recv(timeout=30))
         assert "rows" not in beat and beat["age"] > first["age"] and beat["seq"] > first["seq"]
 
 
@@ -148,7 +148,7 @@ def test_a_message_that_is_no_message_is_answered_and_too_many_end_the_connectio
     with site.connect() as socket:
         for wrong in ("nonsense", "[1]", '{"view": "pages"}', '{"ack": "1"}', '{"hold": 1}', " " * 5000):
             socket.send(wrong)
-            assert json.loads(socket.recv(timeout=10))["error"]["code"] == "bad_message"
+            assert json.loads(socket.recv(timeout=30))["error"]["code"] == "bad_message"
         for _ in range(30):
             socket.send("{")
         assert close_code(socket) == 4429

@@ -64,7 +64,7 @@ def test_frames_of_daphne_take_the_short_way(site, compression):
     try:
         with site.connect(max_size=None, compression=compression) as reader:
             ask(reader, view="queues", limit=3)
-            assert isinstance(reader.recv(timeout=10), bytes)
+            assert isinstance(reader.recv(timeout=30), bytes)
     finally:
         site.say(set=["dashboard.live.straight", "_TEXT", 0x81])
 

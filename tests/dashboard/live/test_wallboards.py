@@ -106,11 +106,11 @@ class TestItsSocket:
         made = site.say(wallboard=["office", "queue-0001"])
         with self.socket(site, made["token"]) as socket:
             socket.send(json.dumps({"view": "queues", "filter": "queue-0002", "sort": "-depth", "limit": 10}))
-            frame = json.loads(socket.recv(timeout=10))
+            frame = json.loads(socket.recv(timeout=30))
             assert [row["name"] for row in frame["rows"]] == ["queue-0001"]
             assert frame["summary"]["queues"] == 1 and "queue-0002" not in json.dumps(frame)
             socket.send(json.dumps({"view": "queue", "id": site.ids[2]}))
-            while "error" not in (answer := json.loads(socket.recv(timeout=10))):
+            while "error" not in (answer := json.loads(socket.recv(timeout=30))):
                 assert "queue-0002" not in json.dumps(answer)
             assert "one view of the queues" in answer["error"]["message"]
 
@@ -119,17 +119,17 @@ class TestItsSocket:
         made = site.say(wallboard=["office", ""])
         with self.socket(site, made["token"]) as socket:
             socket.send(json.dumps({"view": "queues"}))
-            assert json.loads(socket.recv(timeout=10))["total"] == 3
+            assert json.loads(socket.recv(timeout=30))["total"] == 3
             site.say(note=["signed_out", {"wallboard": made["id"] + 1}])
             site.say(note=["signed_out", {"wallboard": made["id"]}])
             with pytest.raises(ConnectionClosed) as closed:
                 while True:
-                    socket.recv(timeout=10)
+                    socket.recv(timeout=30)
             assert closed.value.rcvd.code == 4401
 
     def test_an_unknown_token_is_refused(self, site):
         with self.socket(site, "nonsense") as socket:
-            assert json.loads(socket.recv(timeout=10))["error"]["code"] == "refused"
+            assert json.loads(socket.recv(timeout=30))["error"]["code"] == "refused"
             with pytest.raises(ConnectionClosed) as closed:
-                socket.recv(timeout=10)
+                socket.recv(timeout=30)
             assert closed.value.rcvd.code == 4401

@@ -22,7 +22,7 @@ def names(answer) -> list[str]:
     return sorted(item["name"] for item in answer["items"])
 
 
-def until(true, seconds: float = 10.0) -> None:
+def until(true, seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline

@@ -17,6 +17,7 @@ from django.core.management import CommandError, call_command
 from dashboard.insight.states import State
 from dashboard.models import Broker
 from dashboard.terminal import cut, duration, table
+from tests.servers.children import end
 
 from ..fleets import made_up_tick
 from ..web import kept, seen
@@ -110,8 +111,7 @@ def test_watch_shows_what_is_new_and_ends_on_ctrl_c(tmp_path):
         _, errors = watcher.communicate(timeout=60)
         assert watcher.returncode == 0 and errors == ""
     finally:
-        feeder.terminate()
-        feeder.wait(15)
+        end(feeder, 30)
 
 
 def test_a_second_look_takes_in_what_came_since(web):
