@@ -37,12 +37,12 @@ class StrangeWire:
     def __init__(self, kind: bytes, replies: Sequence[Any]) -> None:
         self.url = BrokerURL.parse("redis://localhost/0")
         self._kind, self._replies, self._asked = kind, replies, 0
-        self.requests = self.received = 0
+        self.requests = self.received = self.connections = 0
 
     def begin(self) -> None: ...
     def close(self) -> None: ...
 
-    def replicated(self, keys: Sequence[bytes]) -> str:
+    def replicated(self, keys: Sequence[bytes], since: int) -> str:
         return ""
 
     def ask(self, commands: Sequence[bytes]) -> list[Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import orjson
 import pytest
+from django.utils import timezone
 
 from dashboard.api.dead_letters import WholeLetter
 from dashboard.models import AuditEntry, KeptAnswer, LetterBody
@@ -175,7 +177,7 @@ def test_a_cause_takes_a_note_and_is_snoozed_out_of_sight(looked, viewer_api, op
     viewer_api.send("patch", path, {"note": "x"}, 403)
     operator_api.send("patch", path, {"note": "The bank knows."})
     operator_api.send("patch", path, {"snoozed_until": "2001-01-01T00:00:00Z"}, 400)
-    operator_api.send("patch", path, {"snoozed_until": "2027-06-01T00:00:00Z"})
+    operator_api.send("patch", path, {"snoozed_until": (timezone.now() + timedelta(days=30)).isoformat()})
     told = viewer_api.get("dead-letters/causes")
     assert [g["count"] for g in told["items"]] == [5] and told["summary"]["snoozed"] == 1
     [asleep] = viewer_api.get("dead-letters/causes", filter="is:snoozed")["items"]
