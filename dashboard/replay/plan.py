@@ -75,7 +75,7 @@ def fill(plan: Plan, replay: Replay) -> None:
     if queue is None:
         raise DeedRefused("queue_id", f"{replay.queue_name} is no longer known here.")
     broker = orders.adapter(queue.broker)
-    stays = False
+    stays = atomic = False
     try:
         price = broker.price(queue.key)
         look = broker.look(queue.key, Bounds(messages=0))
@@ -96,11 +96,11 @@ def fill(plan: Plan, replay: Replay) -> None:
         if replay.how == Replay.How.WEIR:
             _stamps(plan, replay, queue, broker, to)
             lease = broker.lease(queue.key, TRIED)  # takes nothing; says at once what can never, or may not be taken
-            stays, plan.holds = lease.keeps, min(HOLDS, lease.most_held)
+            stays, atomic, plan.holds = lease.keeps, lease.atomic, min(HOLDS, lease.most_held)
             lease.close()
     finally:
         broker.close()
-    _mind(plan, replay, queue, price, beside)
+    _mind(plan, replay, queue, price, beside, atomic)
     if stays:
         _staying(plan, replay)
     _trial(plan, replay)
@@ -260,7 +260,7 @@ def _own_move(plan: Plan, replay: Replay, queue: Queue, broker: HoldsLetters, to
 
 
 # --- what to mind ----------------------------------------------------------------------------------------------------
-def _mind(plan: Plan, replay: Replay, queue: Queue, price: Price, beside: bool) -> None:
+def _mind(plan: Plan, replay: Replay, queue: Queue, price: Price, beside: bool, atomic: bool) -> None:
     if replay.how == Replay.How.BROKER:
         _mind_own_move(plan, replay)
         return
@@ -291,7 +291,7 @@ def _mind(plan: Plan, replay: Replay, queue: Queue, price: Price, beside: bool) 
             "The originals stay where they are. After a crash it resumes; at most "
             f"{MOST_UNDERWAY:,} may be copied twice, and those are named."
         )
-    elif queue.broker.kind == "redis":
+    elif atomic:
         plan.safety = (
             "Each is copied and removed in one step of the broker. After a crash the replay resumes by itself."
         )

@@ -22,6 +22,7 @@ from .places import journal_path
 log = logging.getLogger("weir.replay")
 STRAY = 86400.0  # seconds after which a journal of no replay goes
 PLANNED_BY = 900.0  # seconds after which a plan is not being made any more
+STALE = 7 * 86400.0  # seconds after which a plan that nobody started says nothing of its queue
 
 
 def prune(now: float | None = None) -> int:
@@ -29,6 +30,8 @@ def prune(now: float | None = None) -> int:
     now = time.time() if now is None else now
     left = Replay.objects.filter(made_at__lt=datetime.fromtimestamp(now - PLANNED_BY, UTC))
     give_up(left, "The process that was to plan this has ended: plan it anew.")
+    stale = Replay.objects.filter(state=Replay.State.PLANNED, made_at__lt=datetime.fromtimestamp(now - STALE, UTC))
+    stale.update(state=Replay.State.STOPPED, reason="It was not started within a week.", ended_at=timezone.now())
     files = {path.stem: path for path in journal_path("").parent.glob("*.sqlite")}
     if not files:
         return 0

@@ -91,6 +91,13 @@ def test_a_plan_that_breaks_off_is_not_planned_for_ever(box, operator_api, monke
     assert Replay.objects.get(pk=id).reason == "The process that was to plan this has ended: plan it anew."
 
 
+def test_a_plan_that_nobody_starts_goes_after_a_week(box, operator_api, monkeypatch):
+    id = operator_api.send("post", "replays", body(box), 201)["id"]
+    for days, state in ((6, "planned"), (8, "stopped")):
+        pruning.prune(time.time() + days * 86400)
+        assert Replay.objects.get(pk=id).state == state
+
+
 def test_those_that_yield_or_watch_keep_no_other_from_a_worker(worker, monkeypatch):
     rooms: list[int] = []
     monkeypatch.setattr(worker, "_take_on", rooms.append)
