@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def end(process: subprocess.Popen, seconds: float = 10) -> None:
+def end(process: subprocess.Popen, seconds: float = 30) -> None:
     """Ask it to end, and wait until it is gone."""
     process.terminate()
     try:

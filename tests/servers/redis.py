@@ -21,7 +21,7 @@ from .ports import free_port
 
 #: Engines by the name under which tests ask for them.
 ENGINES = ("valkey9", "redis7", "redis62")
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 def binary(engine: str) -> Path | None:

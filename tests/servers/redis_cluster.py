@@ -102,7 +102,7 @@ def _info(server: Server) -> str:
 
 
 def _wait(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         with suppress(redis.RedisError):
             if true():

@@ -44,7 +44,7 @@ def redis_with_sentinels(engine: str, *options: str, sentinels: int = 1) -> Iter
         primary, replica = (stack.enter_context(running(engine, *options)) for _ in range(2))
         replica.client().replicaof("127.0.0.1", primary.port)  # type: ignore[arg-type]
         watching = [stack.enter_context(_sentinel(engine, primary.port, sentinels)) for _ in range(sentinels)]
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not all(_knows_both(sentinel, sentinels) for sentinel in watching):
             assert time.monotonic() < deadline, "the Sentinels found no replica"
             time.sleep(0.1)

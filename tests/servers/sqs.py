@@ -7,8 +7,10 @@ by name where that cannot be done. LocalStack is optional (localstack.py).
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -30,7 +32,10 @@ from .children import end
 from .ports import free_port
 
 REGION = "eu-west-1"
-START_SECONDS = 30
+START_SECONDS = 90
+#: Half of what a test may take: a network that is too slow for it leaves out what needs it, by name.
+INSTALL_SECONDS = 60
+MINISTACK = "ministack>=1.5,<1.6"
 
 
 @dataclass
@@ -169,22 +174,24 @@ def wait_for(peer: Peer, seconds: float = START_SECONDS) -> None:
 
 
 def _installed(home: Path) -> Path:
+    """Its program. Of test processes side by side one installs it, and the others wait for that."""
     program = home / "bin" / "ministack"
-    if not program.exists():
-        venv.create(home, with_pip=True)
-        install = [
-            str(home / "bin" / "python"),
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--disable-pip-version-check",
-            "ministack",
-        ]
-        done = subprocess.run(install, capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode:
-            raise RuntimeError(f"ministack could not be installed: {done.stderr.strip()[-200:]}")
+    with (home.parent / f"{home.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            _install(home)
     return program
+
+
+def _install(home: Path) -> None:
+    venv.create(home, with_pip=True, clear=True)
+    command = [home / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check", MINISTACK]
+    try:
+        subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=True)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        shutil.rmtree(home, ignore_errors=True)
+        said = error.stderr if isinstance(error.stderr, str) else str(error)
+        raise RuntimeError(f"it could not be installed: {said.strip()[-200:]}") from None
 
 
 @pytest.fixture(scope="session")
