@@ -279,6 +279,8 @@ class Runner:
         said += filter(None, [renewals.sentence(counts.doubled)])
         if counts.failed:
             said.append(f"{counts.failed:,} failed: the report says why of each.")
+        if counts.skipped and not counts.sent:
+            said.append(f"None was sent, {counts.skipped:,} left out: the report says why of each.")
         return " ".join(said)
 
     # --- passes --------------------------------------------------------------------------------------------------

@@ -36,7 +36,8 @@ ALONE = 3.0  # seconds after which this process does what no worker has taken on
 class Command(DataCommand):
     help = (
         "Send dead letters of a queue back: the plan is shown, then confirmed, then it runs with a progress bar. "
-        "Ends with 0 when all that was chosen was sent, 1 when something failed, came back or was stopped."
+        "Ends with 0 when all that was chosen was sent, 1 when something failed, came back or was stopped, "
+        "or all of it was left out."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -126,7 +127,8 @@ class Command(DataCommand):
         self._watch(replay, options["json"])
         replay.refresh_from_db()
         self._end(replay, options["json"])
-        if replay.state != Replay.State.DONE or replay.failed or replay.came_back:
+        none = replay.skipped and not replay.sent
+        if replay.state != Replay.State.DONE or replay.failed or replay.came_back or none:
             raise CommandError(replay.reason or f"{replay.failed} could not be sent: see /replays/{replay.pk}/.")
 
     def _made(self, options: dict[str, Any]) -> Replay:
