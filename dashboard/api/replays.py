@@ -67,7 +67,7 @@ class NewReplay(Schema):
     trial: Whole = Field(0, description="so many first, then it waits whether they come back; 0 = none")
     dry_run: Flag = Field(True, description="false starts it as soon as it is planned")
     allow_replayed: Flag = Field(False, description="also such as were replayed three times or more")
-    options: list[str] = Field([], description="of those in planned.options")
+    options: list[str] = Field([], max_length=100, description="of those in planned.options")
     limits: dict[str, Number | None] = Field(
         {}, description="depth, lag (of the destination), came_back (per cent), watch, trial_wait (seconds)"
     )

@@ -68,6 +68,8 @@ def make(
         raise DeedRefused("queue_id", f"{queue.broker.name} is look-only: nothing on it is changed from here.", True)
     if deed in (Replay.Deed.MOVE, Replay.Deed.COPY) and to is None:
         raise DeedRefused("to", "Say to which queue.")
+    if deed == Replay.Deed.DELETE and to is not None:
+        raise DeedRefused("to", "What is deleted goes nowhere.")
     orders.destination(to, queue)
     checked = checked_selection(principal, queue, selection, anew=repeats is None)
     if how == Replay.How.BROKER:
@@ -76,7 +78,7 @@ def make(
         deed=deed, queue=queue, queue_name=queue.name, broker_name=queue.broker.name, selection=checked,
         to=None if to is None else dict(to), rate=checked_rate(rate), trial=_trial(trial),
         allow_replayed=allow_replayed,
-        options=list(options or []), limits=checked_limits(limits or {}), repeats=repeats, made_by=principal.who,
+        options=sorted(set(options or [])), limits=checked_limits(limits or {}), repeats=repeats, made_by=principal.who,
         how=how, stages=stages,
         secret_edit=_edit(principal, queue, checked, edit),
     )  # fmt: skip
@@ -352,7 +354,7 @@ def checked_limits(limits: Mapping[str, Any]) -> dict[str, Any]:
             raise DeedRefused("limits", f"There is no limit '{name[:40]}'; there are {', '.join(known)}.")
         none = value is None and name in ("depth", "lag")
         if not none and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e9):
-            raise DeedRefused("limits", f"{name} must be a number from 0 on.")
+            raise DeedRefused("limits", f"{name} must be a number from 0 to 1,000,000,000.")
     return dict(limits)
 
 

@@ -230,13 +230,13 @@ def counts(own: str) -> dict[str, int]:
     if not path_of(own).exists():
         return {"kept": 0, "restored": 0, "not_restored": 0, "kept_bytes": 0}
     with opened(own) as db:
-        found = dict(db.execute("select state, count(*) from kept group by state").fetchall())
-        (size,) = db.execute("select sum(max(size, 0)) from kept").fetchone()
+        rows = db.execute("select state, count(*), sum(max(size, 0)) from kept group by state").fetchall()
+    found = {state: count for state, count, _ in rows}
     return {
         "kept": sum(found.values()),
         "restored": found.get(RESTORED, 0),
         "not_restored": found.get(NOT_RESTORED, 0),
-        "kept_bytes": size or 0,
+        "kept_bytes": sum(size for *_, size in rows),
     }
 
 

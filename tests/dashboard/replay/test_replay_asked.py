@@ -29,6 +29,9 @@ CANNOT = [
     ({"to": {"queue_id": 1, "exchange": "e"}}, "to", "Say to which queue, or to which exchange: not both."),
     ({"to": {"exchange": "e", "routing_key": "ü" * 128}}, "to", "routing_key has more than the 255 bytes"),
     ({"to": {"exchange": "e"}}, "to", "knows no exchanges: name a queue."),
+    ({"deed": "delete", "to": {"queue_id": 1}}, "to", "What is deleted goes nowhere."),
+    ({"options": ["nope"] * 101}, "options", "options has more than 100 entries."),
+    ({"limits": {"watch": 1e10}}, "limits", "watch must be a number from 0 to 1,000,000,000."),
     ({"deed": "explode"}, "deed", "deed must be 'replay', 'move', 'copy' or 'delete'."),
 ]
 

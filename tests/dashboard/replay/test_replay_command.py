@@ -102,7 +102,7 @@ def test_what_was_left_out_is_repeated_and_what_was_deleted_put_back(box):
     told = json.loads(replay("orders.dlq", "--all", "--yes", "--watch", "0", "--limit", "depth=500", "--json"))
     assert (told["skipped"], told["limits"]["depth"], told["limits"]["watch"]) == (1, 500.0, 0.0)
     assert "1 messages" in replay("--repeat", str(told["id"]), "--dry-run")
-    with pytest.raises(CommandError, match="None was sent, 1 left out: the report says why of each."):
+    with pytest.raises(CommandError, match="None was sent, 1 left out"):
         replay("orders.dlq", "--all", "--yes", "--watch", "0")
     with pytest.raises(CommandError, match="say a number"):
         replay("orders.dlq", "--all", "--limit", "depth=much")
