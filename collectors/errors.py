@@ -5,7 +5,8 @@ The whole tree; callers catch `CollectorError` or one of its children::
     CollectorError
     ├── Permanent                trying again cannot help until a person changes something
     │   ├── BadURL               the broker URL is wrong: says what, where, what to do
-    │   ├── AccessRefused        the broker answered: wrong password, or a permission is missing
+    │   ├── AccessRefused        the broker answered: a permission is missing
+    │   │   └── SignInRefused    or the user or the password is wrong
     │   ├── NotSupported         this broker (or its version) cannot do that
     │   └── Expired              a lease has passed its time: nothing may be sent on it any more
     └── Transient                trying again may help
@@ -44,6 +45,10 @@ class BadURL(Permanent):
 
 class AccessRefused(Permanent):
     """The broker answered, and refused: a wrong password or a missing permission."""
+
+
+class SignInRefused(AccessRefused):
+    """The broker does not know the user, or the password is another one, perhaps since a moment ago."""
 
 
 class NotSupported(Permanent):

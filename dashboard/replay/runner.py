@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from collectors.errors import CollectorError, Expired
+from collectors.errors import CollectorError, Expired, SignInRefused
 from collectors.letters import Bounds, Destination, Lease
 
 from . import clock, hidden, renewals, returns
@@ -80,7 +80,7 @@ class Runner:
             except Expired:
                 continue
             except CollectorError as error:
-                if error.permanent or self._tried_long():
+                if (error.permanent and not self._locked_out(error)) or self._tried_long():
                     return self.voice.tell("failed", str(error), now=True)
                 if not self._wait_out(error):
                     return self.voice.last_word()
@@ -88,6 +88,10 @@ class Runner:
                 return self.voice.tell("failed", str(error), now=True)
             finally:
                 self._let_go()
+
+    def _locked_out(self, error: CollectorError) -> bool:
+        """Whether the password was right when it began: it is being changed, or will be put right."""
+        return isinstance(error, SignInRefused) and self.journal.said("began") != ""
 
     def _tried_long(self) -> bool:
         """After a failure: whether nothing has gone well for so long that the replay is given up."""

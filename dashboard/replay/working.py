@@ -25,7 +25,7 @@ from collectors.errors import CollectorError
 from .. import audit
 from ..letters import doubles, taking
 from ..live.bus import Bus
-from ..models import Queue, Replay
+from ..models import Broker, Queue, Replay
 from ..models.replays import ACTIVE, UNCLOSED
 from ..refused import DeedRefused
 from ..secrets import SecretError
@@ -209,7 +209,7 @@ class Replayer:
         finally:
             broker.close()
         wrap = keeping.wrapper(replay) if replay.deed == Replay.Deed.DELETE else None
-        return Runner(desk, lambda: orders.adapter(queue.broker), order, journal, wrap)
+        return Runner(desk, lambda: orders.adapter(_as_it_is_now(queue.broker)), order, journal, wrap)
 
     def _close_books(self, replay: Replay, desk: RowDesk, journal: Journal) -> None:
         """Nobody goes on with what was stopped, and perhaps not with what failed: what became of some messages is not
@@ -255,6 +255,14 @@ class Replayer:
     def _noted(self, kind: str, fields: Any) -> None:
         if kind == "replays_changed":
             self._wake.set()
+
+
+def _as_it_is_now(broker: Broker) -> Broker:
+    """A broker with the URL that it has now: somebody may have put its password right."""
+    with suppress(DatabaseError, Broker.DoesNotExist):
+        close_old_connections()
+        broker.refresh_from_db()
+    return broker
 
 
 def _note_end(replay: Replay) -> None:

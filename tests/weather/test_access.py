@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from collectors.brokers.rabbitmq import seen
 from collectors.errors import AccessRefused, TimedOut, Unreachable
+from collectors.protocol import Poll
 from tests.servers.certificates import Authority, Certificate
 from tests.servers.proxy import Proxy
 from tests.servers.rabbitmq import Node
 from tests.servers.redis import Server
-from tests.weather.watch import Watch, is_one_sentence
+from tests.weather.watch import TRIED, Watch, is_one_sentence
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -73,6 +75,25 @@ def test_rabbitmq_changes_the_password(watch: Watch, rabbitmq_node: Node, vhost:
     watch.failure()
     error = watch.failure()
     assert isinstance(error, AccessRefused) and "wrong user name or password" in str(error)
+    rabbitmq_node.api("PUT", "users/weir", {"password": "secret-word", "tags": "monitoring"})
+    assert watch.answer().samples
+
+
+@pytest.mark.rabbitmq
+def test_rabbitmq_changes_the_password_and_prometheus_tells_everybody(
+    watch: Watch, rabbitmq_node: Node, vhost: str, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays failing until the password is right, although the numbers of queues could still be had."""
+    monkeypatch.setattr(seen, "EVERY", 0.1)
+    monkeypatch.setattr(seen, "SOONEST", 1.0)
+    monkeypatch.setattr(seen, "AFTER_FAILURE", 1000.0)
+    watch.start(rabbitmq_node.url(user=user, vhost=vhost))
+    rabbitmq_node.api("PUT", "users/weir", {"password": "another", "tags": "monitoring"})
+    first = watch.failure()
+    before = len(watch.heard)
+    for _ in range(3):
+        assert "wrong user name or password" in str(watch.failure()) and isinstance(first, AccessRefused)
+    assert not any(isinstance(what, Poll) for id, what in watch.heard[before:] if id == TRIED)
     rabbitmq_node.api("PUT", "users/weir", {"password": "secret-word", "tags": "monitoring"})
     assert watch.answer().samples
 

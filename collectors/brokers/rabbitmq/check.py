@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from collectors.errors import CollectorError
+from collectors.errors import CollectorError, SignInRefused
 from collectors.protocol import Check, Poll
 
 from .endpoints import Endpoints
@@ -61,6 +61,8 @@ def _prometheus(management: Management, endpoints: Endpoints, http: Http) -> lis
         measure = Measure(http, endpoints, management)
         measure.read(seen)
         cheap = isinstance(measure.way, Scrape)
+    except SignInRefused as error:
+        return [Check("cheap measuring (Prometheus)", False, str(error))]
     except CollectorError as error:
         return [Check("cheap measuring (Prometheus)", False, f"{error} If the plugin is missing, {advice}")]
     if cheap:
@@ -71,6 +73,8 @@ def _prometheus(management: Management, endpoints: Endpoints, http: Http) -> lis
 def _try(power: str, ask: Callable[[], object], works: str, advice: str = "") -> Check:
     try:
         ask()
+    except SignInRefused as error:
+        return Check(power, False, str(error))  # nothing else would help
     except CollectorError as error:
         return Check(power, False, f"{error} {advice}".strip())
     return Check(power, True, works)

@@ -10,7 +10,7 @@ from typing import Any
 from amqp import exceptions as amqp
 from kombu import Connection
 
-from collectors.errors import AccessRefused, TimedOut, Unreachable
+from collectors.errors import AccessRefused, SignInRefused, TimedOut, Unreachable
 from collectors.url import BrokerURL
 
 from .http import TIMEOUT
@@ -60,7 +60,7 @@ def told(url: BrokerURL, vhost: str) -> Iterator[None]:
     try:
         yield
     except amqp.AccessRefused as error:
-        raise AccessRefused(f"RabbitMQ at {place} refuses user '{user}': wrong user or password.") from error
+        raise SignInRefused(f"RabbitMQ at {place} refuses user '{user}': wrong user or password.") from error
     except amqp.NotAllowed as error:
         cure = f"rabbitmqctl set_permissions -p {vhost} {user} CONFIGURE WRITE READ"
         why = f"RabbitMQ user '{user}' has no access to virtual host '{vhost}'; give it one with: {cure}."

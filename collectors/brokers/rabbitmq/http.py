@@ -17,6 +17,7 @@ from collectors.errors import (
     BadURL,
     CollectorError,
     NotSupported,
+    SignInRefused,
     TimedOut,
     Unreachable,
 )
@@ -153,7 +154,7 @@ def _refusal(status: int, body: bytes, endpoint: Endpoint) -> CollectorError:
     user = f"user '{endpoint.user}'" if endpoint.user else "a user without a name"
     if status in (401, 403):
         if "Login failed" in said or not said:
-            return AccessRefused(f"{where} refused {user}: wrong user name or password.")
+            return SignInRefused(f"{where} refused {user}: wrong user name or password.")
         if "Not management user" in said:
             return AccessRefused(f"{where} refused {user}: it lacks the tag 'monitoring' (or 'management').")
         if "Not monitor user" in said:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from collectors.errors import AccessRefused, BadAnswer, CollectorError, NotSupported
+from collectors.errors import AccessRefused, BadAnswer, CollectorError, NotSupported, SignInRefused
 from collectors.letters import Destination
 from collectors.powers import Bounded
 
@@ -42,6 +42,8 @@ class Surroundings:
             if self._management.absent:
                 raise NotSupported(f"Nothing can be looked at: {NEEDS}, and a management API to ask.") from error
             raise BadAnswer(f"There is no queue '{sample_name(*where)}', or the user may not see it.") from error
+        except SignInRefused:
+            raise
         except AccessRefused as error:
             raise AccessRefused(f"{str(error).rstrip('.')}; {NEEDS}.") from error
         return where, rules_of(row, self.version(), seconds), row

@@ -31,6 +31,7 @@ class Seen:
         self._read_at = float("-inf")
         self._nodes_at = float("-inf")
         self._tried_at = float("-inf")
+        self._refused: AccessRefused | None = None
         self.rows: dict[QueueKey, QueueRow] = {}
         self.running: frozenset[str] | None = None
         self.nodes_refused = ""
@@ -47,9 +48,11 @@ class Seen:
 
         Raises AccessRefused; any other failure becomes a problem, for Prometheus may answer.
         """
-        wait = EVERY if self.by_management else AFTER_FAILURE
+        wait = SOONEST if self._refused else EVERY if self.by_management else AFTER_FAILURE
         if not self._management.absent and time.monotonic() - self._tried_at >= wait:
             self._refresh()
+        if self._refused is not None:  # what Prometheus tells everybody does not make the user's access right again
+            raise self._refused.with_traceback(None)
 
     def who_runs(self, anew: bool) -> frozenset[str] | None:
         """The nodes that should answer; asked of the broker again when `anew`, at most every few seconds."""
@@ -109,11 +112,11 @@ class Seen:
 
     def _refresh(self) -> None:
         self._tried_at = time.monotonic()
-        self.problems = []
+        self.problems, self._refused = [], None
         try:
             self._read()
-        except AccessRefused:
-            self.by_management = False
+        except AccessRefused as error:
+            self.by_management, self._refused = False, error
             raise
         except CollectorError as error:
             self.by_management, self.failure = False, error

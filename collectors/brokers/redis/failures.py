@@ -10,7 +10,16 @@ from collections.abc import Iterator
 import redis
 
 from ...certificates import why_untrusted
-from ...errors import AccessRefused, BadAnswer, BadURL, CollectorError, NotSupported, TimedOut, Unreachable
+from ...errors import (
+    AccessRefused,
+    BadAnswer,
+    BadURL,
+    CollectorError,
+    NotSupported,
+    SignInRefused,
+    TimedOut,
+    Unreachable,
+)
 from ...url import BrokerURL
 
 _FOR_NOW = (
@@ -110,14 +119,14 @@ def unknown_command(reply: object) -> bool:
     return isinstance(reply, redis.ResponseError) and str(reply).lower().removeprefix("err ").startswith("unknown ")
 
 
-def _refused_sign_in(text: str, url: BrokerURL, place: str) -> AccessRefused:
+def _refused_sign_in(text: str, url: BrokerURL, place: str) -> SignInRefused:
     if "without any password" in text or "no password is set" in text:
-        return AccessRefused(f"Redis at {place} has no password set for its default user; leave it out of the URL.")
+        return SignInRefused(f"Redis at {place} has no password set for its default user; leave it out of the URL.")
     if not url.password:
-        return AccessRefused(
+        return SignInRefused(
             f"Redis at {place} wants a password; put it in front of the host, as in redis://user:password@{place}/0."
         )
-    return AccessRefused(f"Redis at {place} refused user {who(url)}: wrong user or password, or the user is off.")
+    return SignInRefused(f"Redis at {place} refused user {who(url)}: wrong user or password, or the user is off.")
 
 
 def _unreachable(error: BaseException, url: BrokerURL, place: str, answered_before: bool) -> CollectorError:

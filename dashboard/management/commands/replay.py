@@ -161,7 +161,7 @@ class Command(DataCommand):
             replay.refresh_from_db()
             if replay.state != Replay.State.PLANNING:
                 told.end()
-        if not options["json"]:
+        if not options["json"] and (replay.plan or {}).get("safety"):  # else nothing is known: the broker is away
             self._show_plan(replay)
         return replay
 
