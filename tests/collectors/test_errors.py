@@ -22,4 +22,4 @@ def test_an_error_is_either_permanent_or_transient_and_says_so(kind: type[Collec
 
 def test_a_broker_that_refused_has_answered_and_one_that_is_gone_has_not() -> None:
     answered = {kind.__name__ for kind in EVERY if kind("Why.").answered}
-    assert answered == {"AccessRefused", "BadAnswer", "NotSupported", "OwnFault"}
+    assert answered == {"AccessRefused", "BadAnswer", "NotSupported", "OwnFault", "SignInRefused"}
