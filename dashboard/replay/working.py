@@ -16,7 +16,7 @@ from datetime import timedelta
 from threading import Event, Lock, Thread
 from typing import Any
 
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connections
 from django.db.models import Q
 from django.utils import timezone
 
@@ -162,6 +162,8 @@ class Replayer:
             self._run_one(replay, desk)
         except (DeedRefused, SecretError, JournalError, CollectorError) as error:
             desk.tell(Replay.State.FAILED, str(error), _counts(replay), replay.total)
+        except (OperationalError, InterfaceError) as error:  # its row says that it is under way: it is taken on anew
+            log.warning("Replay %d waits for the database: %s", replay.pk, error)
         except Exception:
             log.exception("Replay %d failed.", replay.pk)
             with suppress(DatabaseError):

@@ -8,10 +8,11 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 
 from dashboard.live.bus import the_bus
 from dashboard.models import AuditEntry, Replay
+from dashboard.models.replays import ACTIVE
 from dashboard.replay import deeds, orders, pruning
 from dashboard.replay.desks import RowDesk
 from dashboard.replay.journal import Journal
@@ -77,6 +78,23 @@ def test_one_that_failed_says_of_how_many_it_does_not_know_and_may_be_resumed(bo
         for _ in range(2):
             worker._close_books(left, desk, journal)
     assert named(left) == (1, [1]) and left.reason.count("Of 1 it is not known") == 1
+
+
+def test_one_whose_end_the_database_did_not_take_is_done_all_the_same(box, operator_api, worker, monkeypatch):
+    id = operator_api.send("post", "replays", body(box, dry_run=False), 201)["id"]
+    tell, locked = RowDesk.tell, [OperationalError("database is locked")]
+
+    def told(desk, state, *more):
+        if state == "done" and locked:
+            raise locked.pop()
+        tell(desk, state, *more)
+
+    monkeypatch.setattr(RowDesk, "tell", told)
+    work(worker)
+    assert Replay.objects.get(pk=id).state in ACTIVE
+    work(worker)
+    ended = Replay.objects.get(pk=id)
+    assert (ended.state, ended.removed, locked) == ("done", 45, [])
 
 
 def test_a_plan_that_breaks_off_is_not_planned_for_ever(box, operator_api, monkeypatch):
