@@ -21,6 +21,7 @@ from collectors.errors import (
     BadURL,
     CollectorError,
     NotSupported,
+    SignInRefused,
     TimedOut,
     Unreachable,
 )
@@ -108,7 +109,7 @@ def test_compressed_rubbish():
 @pytest.mark.parametrize(
     ("status", "body", "kind", "word"),
     [
-        (401, b'{"error":"not_authorized","reason":"Login failed"}', AccessRefused, "password"),
+        (401, b'{"error":"not_authorized","reason":"Login failed"}', SignInRefused, "password"),
         (401, b'{"error":"not_authorised","reason":"Not management user"}', AccessRefused, "'monitoring'"),
         (401, b'{"error":"not_authorised","reason":"Not monitor user"}', AccessRefused, "'monitoring'"),
         (403, b"Forbidden", AccessRefused, "watcher"),

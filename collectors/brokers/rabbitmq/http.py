@@ -153,8 +153,9 @@ def _refusal(status: int, body: bytes, endpoint: Endpoint) -> CollectorError:
     where, said = endpoint.address, _said(body)
     user = f"user '{endpoint.user}'" if endpoint.user else "a user without a name"
     if status in (401, 403):
-        if "Login failed" in said or not said:
-            return SignInRefused(f"{where} refused {user}: wrong user name or password.")
+        if "Login failed" in said or not said:  # by whatever stands before it where a 403 says nothing
+            kind = AccessRefused if status == 403 and not said else SignInRefused
+            return kind(f"{where} refused {user}: wrong user name or password.")
         if "Not management user" in said:
             return AccessRefused(f"{where} refused {user}: it lacks the tag 'monitoring' (or 'management').")
         if "Not monitor user" in said:
