@@ -48,6 +48,7 @@ class House:
     wait: float = 1.0
     lease: float = 2.5
     held_on: float = 0.5
+    steps: int = 60  # of a life, at most
 
     def put(self, bodies: list[bytes]) -> None:
         broker = registry.connect(registry.parse(self.url))
@@ -117,7 +118,7 @@ def schedule(house: House, path: Path, seed: int) -> tuple[int, int, int]:
     try:
         lives, life = chance.randint(1, 4), 0
         for life in range(lives + 1):
-            last = chance.randint(1, 60) if life < lives else 0
+            last = chance.randint(1, house.steps) if life < lives else 0
             child = begin(
                 house.through(proxy), house.dead, house.orders, path, last, signal.SIGKILL, house.lease, len(bodies)
             )

@@ -9,10 +9,12 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from collectors import registry
+from collectors.brokers.rabbitmq import frames, returning
 from dashboard.replay import hidden, passes, runner
 from dashboard.replay.journal import Journal
 from dashboard.replay.runner import Runner
@@ -55,6 +57,28 @@ class DyingJournal(Journal):
         super().commit()
         self.step()
 
+    def renewing(self, ids: Sequence[str]) -> None:
+        self.step()
+        super().renewing(ids)
+        self.step()
+
+    def renewed(self, ids: Sequence[str]) -> None:
+        self.step()
+        super().renewed(ids)
+        self.step()
+
+
+class DyingFrames:
+    """The end of an original that was replaced by a copy in its own queue is a step, too."""
+
+    def __init__(self, step: Steps) -> None:
+        self._step = step
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "ack":
+            self._step()
+        return getattr(frames, name)
+
 
 class DyingLease:
     """Each word to the broker is a step before it is said, and a step after."""
@@ -85,6 +109,8 @@ def live(url: str, key: str, to: str, path: Path, last: int, by: int, lease_seco
     journal.step = Steps(0)
     journal.__init__(path, f"worker {os.getpid()}")  # type: ignore[misc]
     journal.step = step
+
+    returning.frames = DyingFrames(step)  # type: ignore[assignment]
 
     def connect() -> Any:
         broker = registry.connect(registry.parse(url))

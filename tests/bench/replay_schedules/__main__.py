@@ -1,7 +1,8 @@
 """Thousands of random schedules of crashes, cuts, pauses and take-overs: `python -m tests.bench.replay_schedules`.
 
 On the memory broker by default, each schedule as in tests/dashboard/replay/test_replay_schedules.py, with seeds of its
-own; with `--broker` on RabbitMQ, quorum queues, Valkey or an emulator of SQS (tests/brokers/test_replay_schedules.py).
+own; with `--broker` on RabbitMQ, quorum queues, such whose letters come near their delivery limit ("worn"), Valkey or
+an emulator of SQS (tests/brokers/test_replay_schedules.py).
 `--rabbitmq-restarts N`: durable queues of RabbitMQ whose node is stopped and started so often while letters move;
 `--valkey-restarts N`: a Valkey that writes always, killed as often. What is found is printed at the end: schedules,
 lives, messages, copies that were named as possibly double; any message that is not where its journal says ends the run
@@ -37,6 +38,13 @@ from tests.dashboard.replays import check_nothing_lost  # noqa: E402
 from tests.servers.rabbitmq import Node, rabbitmq_nodes  # noqa: E402
 from tests.servers.redis import running  # noqa: E402
 from tests.servers.sqs import ministack  # noqa: E402
+
+#: Arguments of queues on RabbitMQ; "worn" after one life that was cut short.
+KINDS: dict[str, dict[str, object]] = {
+    "rabbitmq": {},
+    "quorum": QUORUM,
+    "worn": {**QUORUM, "x-delivery-limit": 4},
+}
 
 
 def on_memory(first: int, many: int) -> None:
@@ -83,9 +91,9 @@ def houses(broker: str) -> Iterator[Callable[[], House]]:
             names = count(1)
 
             def declared() -> House:
-                n, kind = next(names), QUORUM if broker == "quorum" else {}
+                n, kind = next(names), KINDS[broker]
                 keys = [declare(node, "/", f"{name}.{n}", kind) for name in ("dead", "orders")]
-                return House(node.url(vhost="/"), *keys, port=node.amqp)
+                return House(node.url(vhost="/"), *keys, port=node.amqp, steps=14 if broker == "worn" else 60)
 
             yield declared
 
@@ -147,7 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--schedules", type=int, default=3000)
     parser.add_argument("--first", type=int, default=10_000, help="the first seed")
-    parser.add_argument("--broker", choices=("memory", "rabbitmq", "quorum", "valkey", "sqs"), default="memory")
+    parser.add_argument("--broker", choices=("memory", *KINDS, "valkey", "sqs"), default="memory")
     parser.add_argument("--rabbitmq-restarts", type=int, default=0)
     parser.add_argument("--valkey-restarts", type=int, default=0)
     parser.add_argument("--messages", type=int, default=3000, help="of the restarts")
