@@ -257,6 +257,8 @@ def test_a_key_of_any_bytes_is_found_again(client: redis.Redis, valkey: Server) 
         shown = [sample.key for sample in broker.poll().samples]
         assert len(shown) == 3
         assert sorted(broker.look(key, Bounds()).letters[0].body for key in shown) == sorted(b"in " + k for k in keys)
+        client.delete(*keys)
+        assert [broker.look(key, Bounds()).of for key in shown] == [0, 0, 0]  # emptied, as a replay leaves them
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,18 @@ def test_different_keys_have_different_identities(keys: list[bytes]) -> None:
     assert len({names.identity(key) for key in keys}) == len(keys)
 
 
+@pytest.mark.parametrize(
+    "raw", [b"", b"bad\xff:dlq", b"a\nb\t\r\x00", "x\x85y".encode(), b"a\x85b", "\u2028\U000e0001".encode()]
+)
+def test_an_odd_key_is_told_by_its_identity(raw: bytes) -> None:
+    assert names.written(names.identity(raw)) == raw
+
+
+@given(st.binary(max_size=400))
+def test_no_identity_tells_another_key(raw: bytes) -> None:
+    assert names.written(names.identity(raw)) in (raw, None)
+
+
 def test_a_usual_key_is_its_own_identity() -> None:
     assert names.identity("orders:eu — größe".encode()) == "orders:eu — größe"
 

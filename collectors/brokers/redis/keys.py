@@ -15,10 +15,11 @@ from .names import SEPARATOR
 from .powers import understood
 from .wire import AnyWire, Refusal, pack
 
-#: The end of an identity that stands for a key which cannot be written as it is.
-_DIGEST = re.compile(r"~[0-9a-f]{16}$")
-#: Pages of SCAN in which such a key is sought.
+#: Pages of SCAN in which a key is sought of which the identity tells the beginning only.
 MOST_PAGES = 2000
+#: Those that were found: a digest is of one key only, whatever server it is on.
+MOST_FOUND = 1000
+_found: dict[str, bytes] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,11 @@ def checked(reply: Any, url: BrokerURL, command: str) -> Any:
 
 
 def _key(wire: AnyWire, name: str) -> bytes:
-    """The key of an identity. One that could not be written as it is is sought among all keys."""
-    if not _DIGEST.search(name) or type_of(wire, name.encode()) != "none":
+    """The key of an identity. One that is too long to be written there is sought among all keys."""
+    if not names.stands_for_another(name) or type_of(wire, name.encode()) != "none":
         return name.encode()
+    if (key := _found.get(name, names.written(name))) is not None:  # an emptied list is not among all keys
+        return key
     start = re.split(r"[^\x20-\x7e]|\\", name[:-17])[0][:100]
     pattern = re.sub(r"([*?\[\]\\])", r"\\\1", start).encode() + b"*"
     for node in wire.nodes:
@@ -76,6 +79,8 @@ def _key(wire: AnyWire, name: str) -> bytes:
                 cursor, keys = reply
                 found = next((raw(key) for key in keys if names.identity(raw(key)) == name), None)
             if found is not None:
+                if len(_found) < MOST_FOUND:
+                    _found[name] = found
                 return found
             if cursor == b"0":
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 from hashlib import blake2b
 
@@ -9,6 +10,11 @@ from ...url import BrokerURL
 
 #: Longest part of a name or identity, in characters: two parts and a separator fit into 600.
 LONGEST = 250
+
+#: The end of an identity that stands for a key which cannot be written as it is; and what stands in it for a byte or
+#: a character.
+_DIGEST = re.compile(r"~[0-9a-f]{16}$")
+_ESCAPED = re.compile(r"\\(?:x([0-9a-f]{2})|(u[0-9a-f]{4}|U[0-9a-f]{8})|([tnr]))")
 
 #: Between the parts of an identity; never part of one, because it is not printable.
 SEPARATOR = "\x1f"
@@ -31,6 +37,33 @@ def identity(raw: bytes) -> str:
     if decoded and len(decoded) <= LONGEST and decoded.isprintable():
         return decoded
     return f"{text(raw)[:200]}~{blake2b(raw, digest_size=8).hexdigest()}"
+
+
+def stands_for_another(identified: str) -> bool:
+    """Whether it may stand for a key that cannot be written as it is."""
+    return _DIGEST.search(identified) is not None
+
+
+def written(identified: str) -> bytes | None:
+    """The key of an identity that says all of it, in escapes; None = its end is cut off, or it has no digest."""
+    told = _DIGEST.sub("", identified)
+    candidates = [b"", *(_unescaped(told, whole) for whole in (False, True))]
+    return next((raw for raw in candidates if told != identified and identity(raw) == identified), None)
+
+
+def _unescaped(told: str, whole: bool) -> bytes:
+    """`whole`: \\x85 is the character of that number, not a byte."""
+    parts, at = list[bytes](), 0
+    for match in _ESCAPED.finditer(told):
+        byte, character, control = match.groups()
+        parts.append(told[at : match.start()].encode())
+        if control:
+            parts.append({"t": b"\t", "n": b"\n", "r": b"\r"}[control])
+        else:
+            code = int(byte or character[1:], 16) % 0x110000
+            parts.append(bytes([code]) if byte and not whole else chr(code).encode(errors="surrogatepass"))
+        at = match.end()
+    return b"".join([*parts, told[at:].encode()])
 
 
 def group_identity(stream: bytes, group: bytes) -> str:
