@@ -223,6 +223,18 @@ def test_the_backlogs_move_as_the_shop_says(busy_demo):
 
 
 @pytest.mark.slow
+def test_poison_is_delivered_again_and_again(busy_demo):
+    """In its first four minutes."""
+    client = busy_demo.server.client()
+
+    def often() -> int:
+        pending = client.xpending_range("payments", "capture", "-", "+", 100)
+        return sum(one["times_delivered"] > 20 for one in pending)
+
+    assert until(lambda: often() >= 3, 60)
+
+
+@pytest.mark.slow
 def test_every_state_is_to_be_seen_within_a_minute(demo):
     broker = registry.connect(registry.parse(demo.url))
     ring, judge, ids, seen = Ring(), Judge(), {}, set()
@@ -257,13 +269,6 @@ def test_the_shop_stays_bounded_in_the_long_run(demo):
     assert max(client.llen(key) for key in ("thumbnails", "search-index", "webhooks", "warehouse:pick")) < 3000
     assert client.xlen("orders:dlq") <= 300
     assert client.info("memory")["used_memory"] < 16e6
-
-
-@pytest.mark.slow
-def test_poison_is_delivered_again_and_again(busy_demo):
-    client = busy_demo.server.client()
-    deliveries = [p["times_delivered"] for p in client.xpending_range("payments", "capture", "-", "+", 100)]
-    assert sorted(deliveries)[-3] > 20
 
 
 @pytest.mark.slow
