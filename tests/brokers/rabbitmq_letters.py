@@ -55,7 +55,7 @@ def drain(node: Node, vhost: str, queue: str) -> list[tuple[bytes, pika.BasicPro
             found.append((body, properties))
 
 
-def drained(node: Node, vhost: str, queue: str, count: int, within: float = 20.0) -> list[bytes]:
+def drained(node: Node, vhost: str, queue: str, count: int, within: float = 60.0) -> list[bytes]:
     """The bodies in a queue once so many lie there: what was held comes back when the broker notices."""
     deadline = time.monotonic() + within
     while waiting(node, vhost, queue) < count and time.monotonic() < deadline:
@@ -82,7 +82,7 @@ def leased(url: str, where: str) -> Iterator[RabbitLease]:
 
 def take(lease: RabbitLease, count: int) -> list[Any]:
     taken: list[Any] = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while len(taken) < count and time.monotonic() < deadline:
         taken += lease.take(count - len(taken), 1.0)
     assert len(taken) == count
@@ -91,7 +91,7 @@ def take(lease: RabbitLease, count: int) -> list[Any]:
 
 def settle(lease: RabbitLease, count: int) -> list[Receipt]:
     receipts: list[Receipt] = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while len(receipts) < count and time.monotonic() < deadline:
         receipts += lease.settled(1.0)
     assert len(receipts) == count
@@ -108,7 +108,7 @@ def through(node: Node, proxy: Proxy, vhost: str) -> str:
 
 def unread(node: Node, vhost: str, queue: str) -> None:
     """Until the broker has noticed the end of the lease, and put back what it held."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     with node.connect(vhost) as connection:
         channel = connection.channel()
         while channel.queue_declare(queue, passive=True).method.consumer_count and time.monotonic() < deadline:

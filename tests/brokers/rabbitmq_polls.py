@@ -22,7 +22,7 @@ def polling(url: str) -> Iterator[RabbitMQ]:
         broker.close()
 
 
-def poll_until(broker: RabbitMQ, wanted: Callable[[Poll], bool], *, within: float = 20.0, every: float = 0.5) -> Poll:
+def poll_until(broker: RabbitMQ, wanted: Callable[[Poll], bool], *, within: float = 60.0, every: float = 0.5) -> Poll:
     """Poll until a poll is as wanted; fails with the last one when none is."""
     deadline = time.monotonic() + within
     while True:

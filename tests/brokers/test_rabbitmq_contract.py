@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq]
 
 
 class RabbitMQContract(BrokerContract):
-    settles_within = 15.0
+    settles_within = 45.0
     arguments: dict[str, str] = {}
 
     @pytest.fixture

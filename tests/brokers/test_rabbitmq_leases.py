@@ -107,7 +107,7 @@ def test_letters_that_died_in_every_way_name_the_queue_they_died_in(rabbitmq_nod
             method, found, body = channel.basic_get("work")
         channel.basic_publish("", "dead", body, found)
         channel.basic_ack(method.delivery_tag)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     with polling(rabbitmq_node.url(vhost=vhost)) as broker:
         while len(letters := broker.look(dead, Bounds()).letters) < 5 and time.monotonic() < deadline:
             time.sleep(0.2)

@@ -146,7 +146,7 @@ def test_a_worker_that_is_killed_loses_nothing(rabbitmq_node: Node, vhost: str) 
 def alarm(node: Node) -> None:
     """Let the node think that its memory is full, and wait until it does."""
     node.control("set_vm_memory_high_watermark", "0.00000001")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while "memory" not in node.control("eval", "rabbit_alarm:get_alarms().") and time.monotonic() < deadline:
         time.sleep(0.1)
 
@@ -168,7 +168,7 @@ def test_while_the_broker_takes_no_messages_none_is_sent_and_none_is_lost(rabbit
         alarm(rabbitmq_node)
         try:
             lease.send([Parcel(one.tag, Destination(there)) for one in taken[10:20]])
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             with pytest.raises(Busy, match="takes no messages now"):
                 while time.monotonic() < deadline:
                     assert lease.settled(0.2) == []
@@ -215,7 +215,7 @@ def test_a_quiet_lease_stays_alive_and_a_dead_network_is_noticed(
             time.sleep(0.1)
         proxy.weather = Weather("nothing comes through", delay=60.0)
         with pytest.raises(TimedOut, match="has said nothing"):
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while time.monotonic() < deadline:
                 lease.take(1, 0.2)
         assert {r.outcome for r in lease.remove([one.tag])} == {Outcome.UNKNOWN}
@@ -231,7 +231,7 @@ def test_a_queue_that_is_deleted_meanwhile_is_said(rabbitmq_node: Node, vhost: s
         take(lease, 1)
         rabbitmq_node.api("DELETE", f"queues/{vhost}/dead")
         with pytest.raises(CollectorError, match="the queue is gone"):
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while time.monotonic() < deadline:
                 lease.take(1, 0.2)
 

@@ -41,7 +41,7 @@ def filled(cluster: Cluster) -> Cluster:
     return cluster
 
 
-def poll_until(broker, wanted: Callable[[Poll], object], seconds: float = 30.0) -> Poll:  # type: ignore[no-untyped-def]
+def poll_until(broker, wanted: Callable[[Poll], object], seconds: float = 60.0) -> Poll:  # type: ignore[no-untyped-def]
     """Poll until a poll is as wanted; polls that fail are tried again."""
     deadline, last = time.monotonic() + seconds, None
     while time.monotonic() < deadline:

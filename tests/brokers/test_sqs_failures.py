@@ -153,7 +153,7 @@ def test_throttling_slows_down_says_so_and_heals(sqs_peer: Peer) -> None:
             broker.poll()  # one queue, tried a few times: it knows better than to ask for all again
         assert proxy.calls["GetQueueAttributes"] - calls <= 3
         proxy.answers = lambda action, body: None
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while (poll := broker.poll()).problems and time.monotonic() < deadline:
             time.sleep(0.2)
         assert poll.problems == []

@@ -118,7 +118,7 @@ def test_names_of_rabbitmq(desk: Page, rabbitmq_node: Node, vhost: str, client_v
     rabbitmq_node.api("POST", f"definitions/{vhost}", {"queues": queues})
     url = rabbitmq_node.url(vhost=vhost) if way == "prometheus" else rabbitmq_node.without_prometheus_url(vhost=vhost)
     broker = registry.connect(registry.parse(url))
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     poll = broker.poll()
     while {sample.depth for sample in poll.samples} != {0}:
         assert time.monotonic() < deadline, poll

@@ -15,7 +15,7 @@ from collectors.poller import Poller
 from collectors.protocol import Poll
 
 #: Seconds in which everything here has to happen; most of it takes a fraction of one.
-SOON = 25.0
+SOON = 40.0
 TRIED, CALM = 1, 2
 
 
