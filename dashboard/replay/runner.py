@@ -30,6 +30,7 @@ LEASE, LONG_LEASE = 60.0, 600.0  # seconds; the long one where letters are held 
 CHECK = 15.0  # seconds of sending between two looks whether something came back
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)  # seconds between tries while a broker is away
 GIVEN_UP = 900.0  # seconds of trying in vain after which a replay fails; it can be resumed
+NO_LAST_LOOK = 60.0  # seconds of that at the end of a watch, after which it is done without a last look
 MOST_BROKEN = 5  # passes in a row that left it open what became of copies, and moved nothing: each may send them again
 
 
@@ -81,7 +82,7 @@ class Runner:
                 continue
             except CollectorError as error:
                 if (error.permanent and not self._locked_out(error)) or self._tried_long():
-                    return self.voice.tell("failed", str(error), now=True)
+                    return self._give_up(error)
                 if not self._wait_out(error):
                     return self.voice.last_word()
             except JournalError as error:
@@ -98,7 +99,19 @@ class Runner:
         if self.journal.counts.sent != self._sent_before:
             self._sent_before, self._failing_since, self._tries = self.journal.counts.sent, None, 0
         self._failing_since = self._failing_since or clock.now()
-        return clock.now() - self._failing_since > GIVEN_UP
+        watched = self._sent_all and time.time() > float(self.journal.said("watch_until", "0"))
+        return clock.now() - self._failing_since > (NO_LAST_LOOK if watched else GIVEN_UP)
+
+    @property
+    def _sent_all(self) -> bool:
+        return self.journal.said("sent_all") == "1"
+
+    def _give_up(self, error: CollectorError) -> None:
+        """It failed; one that has sent everything is done, and does not know what came back."""
+        if self._sent_all:
+            self.journal.say("unsure", str(error))
+            self.journal.commit()
+        self.voice.tell("done" if self._sent_all else "failed", self._summary() if self._sent_all else str(error), True)
 
     def _stages(self) -> None:
         if not self.journal.said("began"):
@@ -109,7 +122,7 @@ class Runner:
         self.desk.trouble("")
         if self.order.trial and self.journal.said("trial") != "done":
             self._trial()
-        if self.journal.said("sent_all") != "1":
+        if not self._sent_all:
             self._rest()
         if self.order.judges:
             self._watch()

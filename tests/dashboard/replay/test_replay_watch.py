@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from collectors.errors import Unreachable
+from collectors.errors import NotSupported, Unreachable
 from dashboard.management.watching import why
 from dashboard.models import Replay
 from dashboard.refused import DeedRefused
@@ -15,7 +15,7 @@ from dashboard.replay import deeds, returns, working
 from dashboard.replay.guards import Limits
 
 from ..letterbox import Letterbox
-from ..replays import Desk, fill, order, run, shop
+from ..replays import Desk, fill, in_queue, order, run, shop
 from .test_replay_api import QUICK, body, settled, worker
 from .test_replay_at_once import OPERATOR
 
@@ -91,6 +91,20 @@ def test_a_broker_that_is_away_at_the_last_look_holds_nobody_up(tmp_path, monkey
     run(tmp_path / "j", order(limits=Limits(lag=None, watch=60.0, trial_wait=0.0)), desk)
     said = "Whether any came back is not known: The shop is closed. Watched until replay 8 began."
     assert (desk.state, desk.reason) == ("done", said)
+
+
+@pytest.mark.parametrize("error", [NotSupported("There is no such queue any more."), Unreachable("It is closed.")])
+def test_one_that_has_sent_everything_is_done_though_its_queue_cannot_be_looked_at(tmp_path, monkeypatch, error):
+    monkeypatch.setattr("dashboard.replay.runner.NO_LAST_LOOK", 0.3)
+    bodies = fill(shop(), 3)
+
+    def away(*_, **__):
+        raise error
+
+    monkeypatch.setattr(returns, "check", away)
+    desk = run(tmp_path / "j", order(limits=Limits(lag=None, watch=0.1, trial_wait=0.0)))
+    assert (desk.state, desk.reason) == ("done", f"Whether any came back is not known: {error}")
+    assert in_queue(shop(), "orders") == bodies
 
 
 def test_what_is_out_of_sight_is_waited_for_and_said(tmp_path, monkeypatch):
