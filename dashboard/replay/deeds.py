@@ -230,7 +230,7 @@ def restore(principal: Principal, deletion: Replay, confirm: int | None = None) 
         )
     plan = restoring.planned(deletion.queue, left)
     if plan.confirm is not None and confirm != plan.confirm:
-        said = f"This concerns {plan.confirm:,} messages: give that number as confirm to go on."
+        said = f"This concerns {plan.confirm:,} messages: give their number (confirm) to go on."
         raise DeedRefused("confirm", f"{' '.join(plan.warnings)} {said}")
     with _alone_on(deletion):
         if Replay.objects.filter(pk=deletion.pk, state__in=_UNDER_WAY).exists():

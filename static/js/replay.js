@@ -45,7 +45,7 @@ function show(row) {
   const of = row.total === null ? "" : ` of ${count(row.total)}`;
   put(find("[data-far]"), `${count(row.sent)}${of}`);
   const left = row.seconds_left === null ? "" : ` · ${duration(row.seconds_left)} left`;
-  put(find("[data-pace]"), row.per_second === null || STILL.includes(row.state) ? "" : `${count(row.per_second)} /s${left}`);
+  put(find("[data-pace]"), row.per_second === null || row.trouble || STILL.includes(row.state) ? "" : `${count(row.per_second)} /s${left}`);
   find("progress").value = OVER.includes(row.state) && row.state === "done" ? 1 : row.total ? (row.sent + row.failed + row.skipped) / row.total : 0;
   showSteps(row);
   pairs(find(".fates"), fatesOf(row));
