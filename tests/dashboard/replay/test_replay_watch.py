@@ -14,7 +14,7 @@ from dashboard.refused import DeedRefused
 from dashboard.replay import deeds, returns, working
 from dashboard.replay.guards import Limits
 
-from ..letterbox import Letterbox
+from ..letterbox import Letterbox, Watched
 from ..replays import Desk, fill, in_queue, order, run, shop
 from .test_replay_api import QUICK, body, settled, worker
 from .test_replay_at_once import OPERATOR
@@ -50,6 +50,26 @@ def test_another_begins_and_the_watch_ends_with_a_last_look(looked, operator_api
     assert ended["reason"] == f"1 of 45 came back. Watched until replay {second['id']} began."
     assert (done["state"], done["removed"], looked.ready()) == ("done", 5, [])
     assert ended["ended_at"] <= done["ended_at"]
+
+
+def test_where_contents_tell_returns_the_last_look_comes_before_another_takes_them(operator_api, worker, valkey):
+    """Lists of Redis bear no stamps: what the second one took could not be counted any more."""
+    client = valkey.client()
+    client.flushall()
+    client.lpush("orders", "waits")
+    client.lpush("orders:dlq", *(f"letter {n}" for n in range(30)))
+    shop = Watched("shop", "redis", valkey.url)
+    shop.poll()
+    choice = {"queue_id": shop.queue("orders:dlq").pk, "selection": {"all": True}, "dry_run": False}
+    first = operator_api.send("post", "replays", {**choice, "limits": {"came_back": 100.0}}, 201)
+    end = time.monotonic() + 60
+    while operator_api.get(f"replays/{first['id']}")["state"] != "watching":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    client.lpush("orders:dlq", *(f"letter {n}" for n in range(4)))
+    second = operator_api.send("post", "replays", {**choice, "limits": QUICK}, 201)
+    assert settled(operator_api, second["id"])["removed"] == 4 and client.llen("orders:dlq") == 0
+    assert settled(operator_api, first["id"])["came_back"] == 4
 
 
 def test_a_restore_ends_a_watch_too_and_what_still_sends_stays_alone(box, operator_api, worker):
