@@ -64,8 +64,7 @@ def make(
 ) -> Replay:
     """A replay with its plan, when that is ready within ten seconds; else it is still planning. Raises DeedRefused."""
     principal.must(NEEDS.get(Replay.Deed(deed), "replay"))
-    if queue.broker.look_only:
-        raise DeedRefused("queue_id", f"{queue.broker.name} is look-only: nothing on it is changed from here.", True)
+    orders.must_change(queue, "queue_id")
     if deed in (Replay.Deed.MOVE, Replay.Deed.COPY) and to is None:
         raise DeedRefused("to", "Say to which queue.")
     if deed == Replay.Deed.DELETE and to is not None:
@@ -133,6 +132,7 @@ def start(principal: Principal, replay: Replay, confirm: int | None = None) -> R
     wanted = (replay.plan or {}).get("confirm")
     if wanted is not None and confirm != wanted:
         raise DeedRefused("confirm", f"This concerns {wanted:,} messages: give that number as confirm to go on.")
+    orders.must_change(replay.queue)
     state = Replay.State.TRIAL if replay.trial else Replay.State.RUNNING
     columns: dict[str, Any] = {"state": state, "started_at": timezone.now(), "started_by": principal.who}
     if replay.deed == Replay.Deed.DELETE:
@@ -160,6 +160,7 @@ def resume(principal: Principal, replay: Replay) -> Replay:
         raise DeedRefused("", "It never started: make a new one.", conflict=True)
     if gone := pruning.sentence(replay):
         raise DeedRefused("", f"{gone} Make a new one.", conflict=True)
+    orders.must_change(replay.queue)
     with _alone_on(replay):
         _end_watches(replay)
         return _order(principal, replay, "resume", states, Replay.State.RUNNING, reason="", trouble="", ended_at=None)
@@ -224,10 +225,7 @@ def restore(principal: Principal, deletion: Replay, confirm: int | None = None) 
         raise DeedRefused("", "Everything that was kept of it has been restored.", conflict=True)
     if deletion.queue is None:
         raise DeedRefused("", f"{deletion.queue_name} is no longer known here.", conflict=True)
-    if deletion.queue.broker.look_only:
-        raise DeedRefused(
-            "", f"{deletion.broker_name} is look-only: nothing on it is changed from here.", conflict=True
-        )
+    orders.must_change(deletion.queue)
     plan = restoring.planned(deletion.queue, left)
     if plan.confirm is not None and confirm != plan.confirm:
         said = f"This concerns {plan.confirm:,} messages: give their number (confirm) to go on."

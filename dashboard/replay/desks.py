@@ -36,6 +36,7 @@ class RowDesk:
         self.said: str = replay.state
         self.ending = False
         self.over = False
+        self.by_itself = replay.how == Replay.How.BROKER  # the broker goes on whatever is ordered here
         self.closed = replay.state == Replay.State.STOPPED  # whether its books are, or are at least tried to be, closed
         self._sent, self._told = replay.sent, clock.now()
         self._limits = orders.limits_of(replay)

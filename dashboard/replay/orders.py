@@ -35,6 +35,7 @@ __all__ = [
     "destination",
     "homes_of",
     "limits_of",
+    "must_change",
     "named_letters",
     "order_of",
     "sources_of",
@@ -52,6 +53,12 @@ def adapter(broker: Broker) -> Any:
         made.close()
         raise NotSupported(f"Letters of {broker.kind} cannot be replayed from here.")
     return made
+
+
+def must_change(queue: Queue | None, field: str = "") -> None:
+    """Raises DeedRefused where nothing may be changed on the broker of a queue."""
+    if queue is not None and queue.broker.look_only:
+        raise DeedRefused(field, f"{queue.broker.name} is look-only: nothing on it is changed from here.", True)
 
 
 def destination(to: Mapping[str, Any] | None, queue: Queue) -> Destination | None:

@@ -46,6 +46,8 @@ LAST_LOOK = 60.0  # seconds for which one that begins waits until one that watch
 #: What calls for a worker: what is under way; moves of a broker's own that were stopped and are to be cancelled; and
 #: what was stopped while its worker was dead, whose journal says what is not known.
 _WANTED = Q(state__in=ACTIVE) | (Q(state=Replay.State.STOPPED) & ~Q(handle="", owner=""))
+#: On a broker that became look-only these are gone on with.
+_CHANGES_NOTHING = (Replay.State.STOPPED, Replay.State.WATCHING)
 
 
 class Replayer:
@@ -106,11 +108,13 @@ class Replayer:
         if not desks:
             return
         rows = Replay.objects.filter(pk__in=list(desks))
-        for id, state, rate, owner, *other in rows.values_list(
-            "pk", "state", "rate", "owner", "followed_by", "followed_by__deed"
+        for id, state, rate, owner, look_only, *other in rows.values_list(
+            "pk", "state", "rate", "owner", "queue__broker__look_only", "followed_by", "followed_by__deed"
         ):
             desk = desks.pop(id)
             desk.ordered, desk.rate = (state if owner == self.name else "lost"), rate
+            if look_only and state not in _CHANGES_NOTHING and not desk.by_itself:
+                desk.ordered = "look-only"  # it is let go of, taken on anew, and refused then
             desk.followed = following(*other)
         for gone in desks.values():
             gone.ordered = "gone"
@@ -179,6 +183,8 @@ class Replayer:
             connections.close_all()
 
     def _run_one(self, replay: Replay, desk: RowDesk) -> None:
+        if replay.state not in _CHANGES_NOTHING and not desk.by_itself:
+            orders.must_change(replay.queue)
         if replay.deed == Replay.Deed.RESTORE:
             undoing.restore(replay, desk)
             return

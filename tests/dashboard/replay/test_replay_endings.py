@@ -130,3 +130,26 @@ def test_copies_say_when_they_were_sent_not_when_that_was_planned(box):
     replay.started_at = replay.made_at + timedelta(days=3)
     told = orders.order_of(replay, box.adapter).task.at
     assert told == f"{replay.started_at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_a_broker_that_becomes_look_only_is_changed_no_more(box, operator_api, worker):
+    planned, slow = (operator_api.send("post", "replays", body(box, rate=2), 201)["id"] for _ in range(2))
+    operator_api.send("post", f"replays/{slow}/start")
+    worker.round()
+    end = time.monotonic() + 60
+    while not box.ready("orders"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    box.dlq.broker.__class__.objects.update(look_only=True)
+    for thread in list(worker._threads.values()):
+        worker.round()
+        thread.join(60)
+    work(worker)
+    said = "is look-only: nothing on it is changed from here."
+    told = operator_api.get(f"replays/{slow}")
+    assert told["state"] == "failed" and told["reason"].endswith(said) and 0 < told["sent"] < 45
+    for id, verb in ((planned, "start"), (slow, "resume")):
+        assert operator_api.send("post", f"replays/{id}/{verb}", status=409)["error"]["message"].endswith(said)
+    box.dlq.broker.__class__.objects.update(look_only=False)
+    assert operator_api.send("post", f"replays/{slow}/resume")["state"] == "running"
+    operator_api.send("post", f"replays/{slow}/stop")
