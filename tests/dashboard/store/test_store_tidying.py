@@ -79,6 +79,7 @@ def started(script: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # twelve seconds on a free machine; on a busy one each life seals less
 def test_kill_9_while_sealing_loses_nothing(tmp_path: Path) -> None:
     chance, acknowledged = random.Random(4), -1
     sealed = 0
