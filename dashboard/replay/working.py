@@ -108,13 +108,13 @@ class Replayer:
         if not desks:
             return
         rows = Replay.objects.filter(pk__in=list(desks))
-        for id, state, rate, owner, look_only, *other in rows.values_list(
-            "pk", "state", "rate", "owner", "queue__broker__look_only", "followed_by", "followed_by__deed"
+        for id, state, rate, owner, queue, look_only, *other in rows.values_list(
+            "pk", "state", "rate", "owner", "queue", "queue__broker__look_only", "followed_by", "followed_by__deed"
         ):
             desk = desks.pop(id)
             desk.ordered, desk.rate = (state if owner == self.name else "lost"), rate
-            if look_only and state not in _CHANGES_NOTHING and not desk.by_itself:
-                desk.ordered = "look-only"  # it is let go of, taken on anew, and refused then
+            if (look_only or queue is None) and state not in _CHANGES_NOTHING and not desk.by_itself:
+                desk.ordered = "refused"  # it is let go of, taken on anew, and refused then, with the reason
             desk.followed = following(*other)
         for gone in desks.values():
             gone.ordered = "gone"

@@ -11,7 +11,7 @@ import pytest
 from django.db import OperationalError, connections
 
 from dashboard.live.bus import the_bus
-from dashboard.models import AuditEntry, Replay
+from dashboard.models import AuditEntry, Broker, Replay
 from dashboard.models.replays import ACTIVE
 from dashboard.replay import deeds, orders, pruning
 from dashboard.replay.desks import RowDesk
@@ -132,24 +132,43 @@ def test_copies_say_when_they_were_sent_not_when_that_was_planned(box):
     assert told == f"{replay.started_at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def test_a_broker_that_becomes_look_only_is_changed_no_more(box, operator_api, worker):
-    planned, slow = (operator_api.send("post", "replays", body(box, rate=2), 201)["id"] for _ in range(2))
-    operator_api.send("post", f"replays/{slow}/start")
+def begun(box, api, worker) -> int:
+    """A slow replay that has sent some."""
+    id = api.send("post", "replays", body(box, rate=2, dry_run=False), 201)["id"]
     worker.round()
     end = time.monotonic() + 60
     while not box.ready("orders"):
         assert time.monotonic() < end
         time.sleep(0.05)
-    box.dlq.broker.__class__.objects.update(look_only=True)
+    return id
+
+
+def refused(worker) -> None:
     for thread in list(worker._threads.values()):
         worker.round()
         thread.join(60)
     work(worker)
+
+
+def test_a_broker_that_is_deleted_is_changed_no_more(box, operator_api, worker):
+    slow = begun(box, operator_api, worker)
+    Broker.objects.all().delete()
+    refused(worker)
+    told = operator_api.get(f"replays/{slow}")
+    assert (told["state"], told["reason"]) == ("failed", "orders.dlq is no longer known here.")
+    assert 0 < told["sent"] == len(box.ready("orders")) < 45
+
+
+def test_a_broker_that_becomes_look_only_is_changed_no_more(box, operator_api, worker):
+    planned = operator_api.send("post", "replays", body(box), 201)["id"]
+    slow = begun(box, operator_api, worker)
+    Broker.objects.update(look_only=True)
+    refused(worker)
     said = "is look-only: nothing on it is changed from here."
     told = operator_api.get(f"replays/{slow}")
     assert told["state"] == "failed" and told["reason"].endswith(said) and 0 < told["sent"] < 45
     for id, verb in ((planned, "start"), (slow, "resume")):
         assert operator_api.send("post", f"replays/{id}/{verb}", status=409)["error"]["message"].endswith(said)
-    box.dlq.broker.__class__.objects.update(look_only=False)
+    Broker.objects.update(look_only=False)
     assert operator_api.send("post", f"replays/{slow}/resume")["state"] == "running"
     operator_api.send("post", f"replays/{slow}/stop")
