@@ -132,6 +132,7 @@ CALLS = {
     ("post", "api/v1/replays/<id>/stop"): OPERATOR,
     ("post", "api/v1/replays/<id>/repeat"): OPERATOR,
     ("post", "api/v1/replays/<id>/stage"): OPERATOR,
+    ("post", "api/v1/replays/<id>/back"): OPERATOR,
     ("get", "api/v1/replays/<id>/messages"): VIEWER,
     ("get", "api/v1/replays/<id>/figure"): VIEWER,
     ("get", "api/v1/deletions"): VIEWER,
