@@ -155,6 +155,8 @@ def test_what_was_kept_and_perhaps_not_deleted_is_named(rabbitmq_node: Node, vho
     put(rabbitmq_node, vhost, "dead", BODIES)
     with pytest.raises(Crash):
         delete(url, key, FailingJournal(folder / "j", 4, False))
+    while waiting(rabbitmq_node, vhost, "dead") < len(BODIES):
+        time.sleep(0.05)  # the broker gives back what the dead worker held when it hears of it
     with Journal(folder / "j", "undoing") as journal:
         doubtful = keeping.surplus("deletion", journal)
     told = restore(url, key, doubtful)
