@@ -12,7 +12,7 @@ import orjson
 
 from collectors import registry
 from collectors.decoding import visible
-from collectors.errors import NotSupported
+from collectors.errors import CollectorError, NotSupported
 from collectors.letters import Destination, HoldsLetters, Taken
 
 from ..brokers import acting_url_of, url_of
@@ -151,15 +151,18 @@ def any_known(queue: Queue, ids: Sequence[int | str]) -> bool:
     return False
 
 
-def order_of(replay: Replay, broker: HoldsLetters) -> Order:
-    """What a runner is to do. Raises DeedRefused (the selection), CollectorError."""
+def order_of(replay: Replay, broker: HoldsLetters, begun_with: bool | None = None) -> Order:
+    """What a runner is to do. Raises DeedRefused (the selection), CollectorError.
+
+    `begun_with`: of one that goes on, whether its copies bear stamps.
+    """
     queue = replay.queue
     if queue is None:
         raise DeedRefused("queue_id", f"{replay.queue_name} is no longer known here.")
     to, sources, selection = destination(replay.to, queue), sources_of(queue), replay.selection
     planned = None if selection.get("others") else named_letters(queue, selection)
     edit = edit_of(replay)
-    stamps = stamped(replay) and not room.refused(broker, queue, to, homes_of(queue))
+    stamps = _bear_stamps(replay, broker, queue, to) if begun_with is None else begun_with
     deletes = replay.deed == Replay.Deed.DELETE
     task = Task(
         own=replay.own,
@@ -190,6 +193,18 @@ def order_of(replay: Replay, broker: HoldsLetters) -> Order:
         foreseen=(replay.plan or {}).get("of") or 0,
         doubles=tuple(id for id in doubles.of(queue.pk) if planned is None or id in planned),
     )
+
+
+def _bear_stamps(replay: Replay, broker: HoldsLetters, queue: Queue, to: Destination | None) -> bool:
+    """While the broker is away, as it was when this was planned: a runner waits for it, and nothing else does."""
+    if not stamped(replay):
+        return False
+    try:
+        return not room.refused(broker, queue, to, homes_of(queue))
+    except CollectorError as error:
+        if error.permanent or replay.plan is None:
+            raise
+        return not replay.plan.get("stamps")
 
 
 def _wants(queue: Queue, selection: Mapping[str, Any]) -> Callable[[Taken], bool]:

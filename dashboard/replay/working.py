@@ -211,9 +211,10 @@ class Replayer:
 
     @staticmethod
     def _runner(replay: Replay, queue: Queue, desk: RowDesk, journal: Journal) -> Runner:
+        begun_with = journal.said("stamps") == "1" if journal.said("began") else None
         broker = orders.adapter(queue.broker)
         try:
-            order = orders.order_of(replay, broker)
+            order = orders.order_of(replay, broker, begun_with)
         finally:
             broker.close()
         wrap = keeping.wrapper(replay) if replay.deed == Replay.Deed.DELETE else None

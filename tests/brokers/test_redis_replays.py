@@ -9,11 +9,13 @@ import pytest
 from django.db import connections
 
 from dashboard.live.bus import the_bus
-from dashboard.models import Replay
+from dashboard.models import Broker, Replay
 from dashboard.replay.desks import RowDesk
 from dashboard.replay.working import Replayer
+from dashboard.secrets import encrypt
 from tests.dashboard.letterbox import Watched
 from tests.dashboard.web import Api, operator_api, web  # noqa: F401
+from tests.servers.ports import free_port
 from tests.servers.redis import Server
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -57,6 +59,31 @@ def test_what_comes_back_is_seen_where_the_source_was_empty(box: Watched, valkey
     until(lambda: operator_api.get(f"replays/{made['id']}")["state"] == "stopped")
     told = operator_api.get(f"replays/{made['id']}")
     assert (told["sent"], told["came_back"], told["reason"]) == (4, 1, "1 of the trial of 4 came back.")
+
+
+def test_a_server_that_is_away_as_it_begins_is_waited_for(
+    box: Watched,
+    valkey: Server,
+    operator_api: Api,  # noqa: F811
+) -> None:
+    """And as another worker goes on with it: Redis alone is asked whether copies have room for stamps."""
+    dead, away = box.queue("orders:dlq"), encrypt(f"redis://127.0.0.1:{free_port()}")
+    asked = {"queue_id": dead.pk, "selection": {"all": True}, "rate": 4, "limits": {"watch": 0}}
+    id = operator_api.send("post", "replays", asked, 201)["id"]
+    there = Broker.objects.filter(pk=box.broker.pk)
+    there.update(secret_url=away)
+    operator_api.send("post", f"replays/{id}/start")
+    until(lambda: "Nothing listens" in (operator_api.get(f"replays/{id}")["trouble"] or ""))
+    there.update(secret_url=box.broker.secret_url)
+    until(lambda: operator_api.get(f"replays/{id}")["sent"] > 0)
+    operator_api.send("post", f"replays/{id}/pause")
+    until(lambda: Replay.objects.get(pk=id).owner == "")
+    there.update(secret_url=away)
+    operator_api.send("post", f"replays/{id}/resume")
+    until(lambda: operator_api.get(f"replays/{id}")["trouble"])
+    there.update(secret_url=box.broker.secret_url)
+    until(lambda: operator_api.get(f"replays/{id}")["state"] == "done")
+    assert valkey.client().llen("orders") == 12
 
 
 def test_it_yields_to_a_queue_that_is_there_only_since_its_first_copy(
