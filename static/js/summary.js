@@ -22,6 +22,12 @@ function brokerWords(brokers) {
   return { words: parts.length ? `${many}: ${parts.join(", ")}` : `${many}, ${brokers.total > 1 ? "all " : ""}reporting`, well };
 }
 
+/** Where no broker is polled, nobody knows that all is well: what is so instead, or "". */
+function unwatched(brokers) {
+  if (!brokers.total || brokers.paused + brokers.new < brokers.total) return "";
+  return brokers.new ? "Not polled yet" : "Polling is paused";
+}
+
 export class Summary {
   constructor(page) {
     this.heading = page.querySelector("#heading");
@@ -37,8 +43,10 @@ export class Summary {
     const fine = Math.max(0, summary.queues - (urgent - troubled));
     const what = urgent === troubled ? "broker" : troubled ? "thing" : "queue";
     const { words, well } = brokerWords(summary.brokers);
-    put(this.heading, urgent ? `${count(urgent)} ${what}${urgent === 1 ? " needs" : "s need"} attention` : "All is well");
-    put(this.under, urgent ? `${count(fine)} ${what === "queue" ? "" : "queues "}${fine === 1 ? "is" : "are"} fine` : `${queues(summary.queues)} watched, none needs attention`);
+    const still = !urgent && unwatched(summary.brokers);
+    put(this.heading, urgent ? `${count(urgent)} ${what}${urgent === 1 ? " needs" : "s need"} attention` : still || "All is well");
+    const calm = still ? `${queues(summary.queues)}, of which nothing new is known` : `${queues(summary.queues)} watched, none needs attention`;
+    put(this.under, urgent ? `${count(fine)} ${what === "queue" ? "" : "queues "}${fine === 1 ? "is" : "are"} fine` : calm);
     put(this.brokers, words);
     this.brokers.className = well ? "muted" : "strong warn";
     const letters = document.querySelector("header [data-count=letters]");

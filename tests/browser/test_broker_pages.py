@@ -126,6 +126,10 @@ def test_from_the_printed_link_to_a_watched_broker_and_back(weir, page):
         page.click("text=cache")
         page.click("text=Pause polling")
         page.wait_for_selector("#state .paused")
+        page.goto(weir.root + "/")
+        page.wait_for_selector("h1:has-text('Polling is paused')")  # nobody knows that all is well
+        nothing_serious(page)
+        page.go_back()
         page.click("text=Delete …")
         nothing_serious(page)
         page.click("button:has-text('Delete broker cache')")
