@@ -193,7 +193,8 @@ class Replayer:
             return
         queue = replay.queue
         if queue is None:
-            raise DeedRefused("queue_id", f"{replay.queue_name} is no longer known here.")
+            self._without_queue(replay, desk)
+            return
         if not journal_path(replay.own).exists() and (replay.sent or replay.failed or replay.skipped):
             raise JournalError(
                 "The journal of this replay is no longer there: what was being sent cannot be told. Look into both "
@@ -208,6 +209,16 @@ class Replayer:
                 self._close_books(replay, desk, journal)
             finally:
                 _tell_index(queue, journal)
+
+    def _without_queue(self, replay: Replay, desk: RowDesk) -> None:
+        """Its broker was deleted: nothing more is sent, and what is not known is said all the same."""
+        stopped, said = replay.state == Replay.State.STOPPED, f"{replay.queue_name} is no longer known here."
+        if not journal_path(replay.own).exists():
+            raise DeedRefused("queue_id", said)
+        with Journal(journal_path(replay.own), f"{self.name}-{secrets.token_hex(4)}") as journal:
+            if not stopped:
+                desk.tell(Replay.State.FAILED, said, journal.counts, replay.total)
+            self._close_books(replay, desk, journal)
 
     @staticmethod
     def _runner(replay: Replay, queue: Queue, desk: RowDesk, journal: Journal) -> Runner:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from django.db import OperationalError, connections
+from django.utils import timezone
 
 from dashboard.live.bus import the_bus
 from dashboard.models import AuditEntry, Broker, Replay
@@ -78,6 +79,25 @@ def test_one_that_failed_says_of_how_many_it_does_not_know_and_may_be_resumed(bo
         for _ in range(2):
             worker._close_books(left, desk, journal)
     assert named(left) == (1, [1]) and left.reason.count("Of 1 it is not known") == 1
+
+
+@pytest.mark.parametrize("state", ["running", "stopped", "stopped, with no journal"])
+def test_one_whose_broker_is_deleted_ends_and_says_of_how_many_it_does_not_know(box, worker, state):
+    left = made(box, "running", State.REMOVED, State.SENDING)
+    left.state, left.owner = state.split(",")[0], "dead"
+    left.owned_until = timezone.now() - timedelta(seconds=1)
+    left.save()
+    box.broker.delete()
+    if known := "no journal" not in state:
+        work(worker)
+        assert named(left) == (1, [0, 1])
+        assert "Of 1 it is not known whether they were moved" in left.reason
+    else:
+        journal_path(left.own).unlink()
+        work(worker)
+    left.refresh_from_db()
+    assert left.owner == "" and left.ended_at and left.state == ("failed" if state == "running" else "stopped")
+    assert ("is no longer known here" in left.reason) == (state == "running") and known == bool(left.reason)
 
 
 def test_one_whose_end_the_database_did_not_take_is_done_all_the_same(box, operator_api, worker, monkeypatch):
