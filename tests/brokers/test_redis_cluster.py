@@ -176,7 +176,7 @@ def test_a_primary_that_dies_leaves_its_queues_out_and_is_named() -> None:
 def test_a_primary_that_hangs_costs_one_time_out_and_its_queues_come_back() -> None:
     if not available("redis7"):
         pytest.skip("redis7 is not installed")
-    with redis_cluster("redis7", 3, 0, "--cluster-node-timeout", "60000") as cluster:
+    with redis_cluster("redis7") as cluster:
         client = cluster.client()
         for server in cluster.primaries:
             client.lpush(cluster.key_on(server), "a")
@@ -199,16 +199,15 @@ def test_a_replica_takes_over_and_the_queues_are_whole_again() -> None:
     if not available("valkey9"):
         pytest.skip("valkey9 is not installed")
     with redis_cluster("valkey9", 3, 1) as cluster:
-        client = cluster.client()
-        key = cluster.key_on(cluster.primaries[0])
-        client.lpush(key, "a", "b")
-        cluster.primaries[0].client().wait(1, 5000)
-        client.close()
+        holder, key = cluster.primaries[0].client(), cluster.key_on(cluster.primaries[0])
+        holder.lpush(key, "a", "b")
+        assert holder.wait(1, 60_000) == 1  # over the connection by which it was written: that is waited for
         with polling(cluster.url + "?timeout=2s") as broker:
             assert depths(broker.poll()) == {key: 2}
             cluster.primaries[0].process.kill()
             cluster.primaries[0].process.wait()
             assert not broker.poll().complete
+            cluster.give_up()
             poll = poll_until(broker, lambda p: p.complete)
             assert depths(poll) == {key: 2}
             assert f"Node 127.0.0.1:{cluster.replicas[0].port}" in dict(poll.details)
@@ -226,5 +225,6 @@ def test_a_cluster_that_says_it_is_down_loses_no_queue() -> None:
             assert depths(broker.poll()) == {key: 1}
             cluster.primaries[2].process.kill()
             cluster.primaries[2].process.wait()
+            cluster.give_up()
             poll = poll_until(broker, lambda p: any("says that it is down" in words for words in p.problems))
             assert not poll.complete and not poll.samples

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Timer
@@ -33,6 +34,13 @@ def client(valkey: Server) -> Iterator[redis.Redis]:
     client.flushall()
     yield client
     client.replicaof("no", "one")
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
 
 
 def once(monkeypatch: pytest.MonkeyPatch, kind: type, name: str, after: int, do: Callable[[], object]) -> None:
@@ -160,17 +168,18 @@ def test_what_was_underway_when_the_primary_died_is_not_said_to_be_taken_by_othe
     if not available("valkey9"):
         pytest.skip("valkey9 is not installed")
     with redis_with_sentinels("valkey9", sentinels=1) as watched:
-        client = watched.primary.client()
+        client, replica = watched.primary.client(), watched.replica.client()
         client.lpush("dead", *(b"letter %d" % n for n in range(COUNT)))
-        client.wait(1, 5000)
+        assert client.wait(1, 60_000) == 1
         real = Wire.ask
 
         def ask(wire: Wire, commands: Sequence[bytes]) -> list[Any]:
             answers = real(wire, commands)
             if commands and b"EVAL" in commands[0][:20] and watched.primary.process.poll() is None:
-                client.wait(1, 5000)
+                until(lambda: replica.llen("dead") == client.llen("dead"))
                 watched.primary.process.kill()
                 watched.primary.process.wait()
+                watched.give_up()
                 raise Unreachable("The connection was lost before the answer came.")
             return answers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -24,9 +24,15 @@ def watched() -> Iterator[Watched]:
     if not available("redis7"):
         pytest.skip("redis7 is not installed")
     with redis_with_sentinels("redis7") as watched:
-        watched.primary.client().lpush("mail", "a", "b")
-        watched.primary.client().wait(1, 5000)
+        kept(watched, "a", "b")
         yield watched
+
+
+def kept(watched: Watched, *messages: str) -> None:
+    """Messages in the queue `mail`, which the replica has too."""
+    client = watched.primary.client()
+    client.lpush("mail", *messages)
+    assert client.wait(1, 60_000) == 1
 
 
 def heals(broker, seconds: float = 60.0) -> tuple[Poll, list[CollectorError]]:  # type: ignore[no-untyped-def]
@@ -42,6 +48,13 @@ def heals(broker, seconds: float = 60.0) -> tuple[Poll, list[CollectorError]]:  
     raise AssertionError(f"it did not heal: {failures[-1]}")
 
 
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.2)
+
+
 def test_the_primary_of_the_service_is_polled(watched: Watched) -> None:
     with polling(watched.url) as broker:
         poll = broker.poll()
@@ -49,9 +62,7 @@ def test_the_primary_of_the_service_is_polled(watched: Watched) -> None:
 
 
 def test_a_replica_is_polled_when_asked_for(watched: Watched) -> None:
-    deadline = time.monotonic() + 60
-    while "ok" not in watched.replica_link() and time.monotonic() < deadline:
-        time.sleep(0.2)  # a Sentinel looks every ten seconds
+    until(lambda: "ok" in watched.replica_link())  # a Sentinel looks every ten seconds
     with polling(watched.url + "?replica=true") as broker:
         poll = broker.poll()
     assert sample(poll, "mail").depth == 2 and dict(poll.details)["Role"].startswith("replica of 127.0.0.1")
@@ -84,18 +95,19 @@ def test_a_fail_over_while_polling_heals_by_itself(engine: str) -> None:
     if not available(engine):
         pytest.skip(f"{engine} is not installed")
     with redis_with_sentinels(engine, sentinels=2) as watched:
-        client = watched.primary.client()
-        client.lpush("mail", "a", "b", "c")
-        client.wait(1, 5000)
-        with polling(watched.url + "?timeout=1s") as broker:
+        kept(watched, "a", "b", "c")
+        with polling(watched.url + "?timeout=5s") as broker:
             assert sample(broker.poll(), "mail").depth == 3
             watched.primary.process.kill()
             watched.primary.process.wait()
+            with pytest.raises(Unreachable):
+                broker.poll()
+            watched.give_up()
             poll, failures = heals(broker)
             assert sample(poll, "mail").depth == 3 and poll.complete
             assert dict(poll.details)["Role"].startswith("primary")
-            assert failures and all(isinstance(failure, Unreachable) for failure in failures)
-            assert watched.primary_port() == watched.replica.port
+            assert all(isinstance(failure, Unreachable) for failure in failures), failures
+            until(lambda: watched.primary_port() == watched.replica.port)  # one Sentinel hears it from the other
 
 
 def test_a_primary_that_was_only_away_is_not_polled_as_a_replica() -> None:
@@ -106,10 +118,12 @@ def test_a_primary_that_was_only_away_is_not_polled_as_a_replica() -> None:
         with polling(watched.url + "?timeout=1s") as broker:
             broker.poll()
             watched.primary.process.send_signal(signal.SIGSTOP)
+            watched.give_up()
             try:
                 heals(broker)
             finally:
                 watched.primary.process.send_signal(signal.SIGCONT)
+            watched.be_patient()
             for _ in range(5):  # it comes back, and is made a replica
                 poll, _ = heals(broker)
                 assert dict(poll.details)["Role"].startswith("primary")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
@@ -13,6 +13,9 @@ from redis.crc import key_slot
 from .redis import Server, running
 
 SLOTS = 16_384
+#: Milliseconds after which a node is given up that does not answer: so many that a busy machine makes none seem dead,
+#: and where one is dead.
+PATIENT, HASTY = 60_000, 1000
 
 
 @dataclass
@@ -37,6 +40,10 @@ class Cluster:
     def key_on(self, server: Server) -> str:
         """A key that a primary holds."""
         return next(key for key in (f"queue-{n}" for n in range(10_000)) if self.holder(key) is server)
+
+    def give_up(self) -> None:
+        """Nodes that do not answer are given up soon from now on, by all that are alive."""
+        _patience([server for server in (*self.primaries, *self.replicas) if server.process.poll() is None], HASTY)
 
     def move(self, key: str, target: Server, *, finish: bool = True) -> None:
         """Move a key and its slot to another primary; not `finish`: the slot stays on its way."""
@@ -69,8 +76,10 @@ def _id(server: Server) -> str:
 
 @contextmanager
 def redis_cluster(engine: str, primaries: int = 3, replicas: int = 0, *options: str) -> Iterator[Cluster]:
-    """A cluster that is up. It serves what it can when a node is down, unless the options say otherwise."""
-    own = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-require-full-coverage", "no")
+    """A cluster that is up, its replicas in step. It serves what it can when a node is down, unless the options say
+    otherwise; nodes that do not answer are given up once `give_up` was called."""
+    own = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(HASTY), "--cluster-require-full-coverage", "no",
+           "--repl-diskless-sync-delay", "0")  # fmt: skip
     with ExitStack() as stack:
         count = primaries + replicas
         servers = [stack.enter_context(running(engine, *own, *options)) for _ in range(count)]
@@ -84,16 +93,25 @@ def redis_cluster(engine: str, primaries: int = 3, replicas: int = 0, *options: 
         _wait(lambda: all(_knows(server, count) for server in servers))
         for server in cluster.replicas:
             server.client().execute_command("CLUSTER REPLICATE", _id(servers[0]))
-        _wait(lambda: all(_is_up(server) for server in servers))
+        _wait(lambda: all(_is_up(server, replicas) for server in servers))
+        _wait(lambda: servers[0].client().wait(replicas, 500) >= replicas)
+        _patience(servers, PATIENT)
         yield cluster
+
+
+def _patience(servers: Sequence[Server], milliseconds: int) -> None:
+    for server in servers:
+        server.client().config_set("cluster-node-timeout", milliseconds)
 
 
 def _knows(server: Server, count: int) -> bool:
     return f"cluster_known_nodes:{count}" in _info(server)
 
 
-def _is_up(server: Server) -> bool:
-    return "cluster_state:ok" in _info(server) and f"cluster_slots_ok:{SLOTS}" in _info(server)
+def _is_up(server: Server, replicas: int) -> bool:
+    info, nodes = _info(server), server.client().execute_command("CLUSTER NODES")
+    known = sum("slave" in about["flags"] for about in nodes.values())
+    return "cluster_state:ok" in info and f"cluster_slots_ok:{SLOTS}" in info and known == replicas
 
 
 def _info(server: Server) -> str:
