@@ -16,7 +16,7 @@ from datetime import timedelta
 from threading import Event, Lock, Thread
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connections, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -61,12 +61,14 @@ class Replayer:
         self._threads: dict[int, Thread] = {}
         self._held_back: dict[int, float] = {}  # since when
         self._renewed = 0.0
+        self._thread: Thread | None = None
         self._wake, self._stopped, self._lock = Event(), Event(), Lock()
         self._unsubscribe = bus.subscribe(None, self._noted)
 
     def start(self) -> None:
         """Run in a thread of its own."""
-        Thread(target=self.run, name="replayer", daemon=True).start()
+        self._thread = Thread(target=self.run, name="replayer", daemon=True)
+        self._thread.start()
 
     def run(self) -> None:
         while not self._stopped.is_set():
@@ -85,11 +87,17 @@ class Replayer:
         self._stopped.set()
         self._wake.set()
         self._unsubscribe()
-        for desk in list(self._desks.values()):
-            desk.ending = True
         until = clock.now() + timeout
+        self._end()
+        if self._thread is not None:
+            self._thread.join(timeout)
+            self._end()  # of what its last round has just taken on, too
         for thread in list(self._threads.values()):
             thread.join(max(0.1, until - clock.now()))
+
+    def _end(self) -> None:
+        for desk in list(self._desks.values()):
+            desk.ending = True
 
     def round(self) -> None:
         """Hear orders, renew leases, take on what is free."""
@@ -259,11 +267,12 @@ class Replayer:
         if replay.over and replay.ended_at is None:
             columns["ended_at"] = now
         mine = Replay.objects.filter(pk=replay.pk, owner=self.name)
-        if self._stopped_late(replay, desk) or not mine.filter(state=replay.state).update(**columns):
-            mine.update(owner=UNCLOSED, owned_until=None)  # it was given another order just now: taken on anew
-            return
-        if replay.over:
-            _note_end(replay)
+        with transaction.atomic():  # who sees that nobody is at it any more finds its last line
+            if self._stopped_late(replay, desk) or not mine.filter(state=replay.state).update(**columns):
+                mine.update(owner=UNCLOSED, owned_until=None)  # it was given another order just now: taken on anew
+                return
+            if replay.over:
+                _note_end(replay)
         self.bus.note("replay_told", replay=replay.pk)
 
     @staticmethod

@@ -16,3 +16,9 @@ __all__ = ["admin_api", "box", "looked", "operator_api", "valkey", "viewer_api",
 def short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looks into the queues of these tests for long."""
     monkeypatch.setattr("dashboard.replay.hidden.LOOKED_AT", 0.2)
+
+
+@pytest.fixture(autouse=True)
+def patient_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan is waited for however busy the machine is: it is answered whole, not as one that is still being made."""
+    monkeypatch.setattr("dashboard.replay.deeds.PATIENCE", 60.0)

@@ -40,10 +40,10 @@ def settled(api: Api, id: int, *states: str, seconds: float = 60.0) -> dict:
     """The replay, once it is in one of these states and nobody is at it any more."""
     end = time.monotonic() + seconds
     while True:
-        replay = api.get(f"replays/{id}")
-        if replay["state"] in (states or ("done", "stopped", "failed")) and not Replay.objects.get(pk=id).owner:
-            return replay
-        assert time.monotonic() < end, replay
+        row = Replay.objects.get(pk=id)
+        if row.state in (states or ("done", "stopped", "failed")) and not row.owner:
+            return api.get(f"replays/{id}")
+        assert time.monotonic() < end, (row.state, row.reason, row.trouble, row.owner)
         time.sleep(0.05)
 
 
@@ -289,12 +289,13 @@ def test_what_a_dead_worker_left_open_is_named_when_its_replay_is_stopped(box, o
     """Nobody goes on with it: a copy may be there, and the original too."""
     made = operator_api.send("post", "replays", body(box), 201)
     row = Replay.objects.filter(pk=made["id"])
-    row.update(owner="dead", owned_until=timezone.now() + timedelta(seconds=2), state="running")
+    row.update(owner="dead", owned_until=timezone.now() + timedelta(hours=1), state="running")
     with Journal(journal_path(row.get().own), "dead") as journal:
         for n, state in enumerate((State.SENDING, State.SENT, State.REMOVED, State.PLANNED)):
             journal.add(f"id {n}", state, 1, "orders")
         journal.commit()
     assert operator_api.send("post", f"replays/{made['id']}/stop")["state"] == "stopped"
+    row.update(owned_until=timezone.now())
     end = settled(operator_api, made["id"], "stopped")
     assert (end["sent"], end["removed"], end["possibly_duplicated"]) == (2, 1, 2) and len(box.ready()) == 45
     assert "Of 2 it is not known whether they were moved: they may be there twice, or lie here still." in end["reason"]

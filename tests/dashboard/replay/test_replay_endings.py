@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from threading import Event, Timer
 from types import SimpleNamespace
 
 import pytest
@@ -143,6 +144,18 @@ def test_those_that_yield_or_watch_keep_no_other_from_a_worker(worker, monkeypat
     worker.round()
     worker._desks = {}
     assert rooms == [AT_ONCE - 1]
+
+
+def test_what_the_last_round_of_a_worker_takes_on_is_given_back(box, operator_api, worker, monkeypatch):
+    id = operator_api.send("post", "replays", body(box, rate=2, dry_run=False), 201)["id"]
+    taking, stopping, take_on = Event(), Event(), worker._take_on
+    monkeypatch.setattr(worker, "_take_on", lambda most: [taking.set(), stopping.wait(60), take_on(most)])
+    worker.start()
+    assert taking.wait(60)
+    Timer(0.2, stopping.set).start()
+    worker.stop(timeout=60)
+    left = Replay.objects.get(pk=id)
+    assert stopping.is_set() and left.state in ACTIVE and left.owner == "" and left.place, "it was taken, and let go of"
 
 
 def test_copies_say_when_they_were_sent_not_when_that_was_planned(box):
