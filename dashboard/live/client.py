@@ -41,6 +41,7 @@ class Client:
     holds: bool = False
     last: Frame | None = None
     fresh: bool = True  # wants a frame even when nothing is new
+    asked: int = 0  # how often it wanted one
     outstanding: deque[int] = field(default_factory=deque)
     heard_at: float = field(default_factory=time.monotonic)  # of the last acknowledgement, or of the first frame after
     sent_at: float = 0.0
@@ -71,10 +72,13 @@ class Client:
     def show(self, view: View) -> None:
         """Look at something else, from the next frame on."""
         self.view, self.fresh = view, True
+        self.asked += 1
 
     def hold(self, on: bool) -> None:
         """Keep the order of the rows, or let go of it."""
-        self.fresh = self.fresh or self.holds != on
+        if self.holds != on:
+            self.fresh = True
+            self.asked += 1
         self.holds = on
 
     def acknowledge(self, seq: int) -> bool:

@@ -153,7 +153,7 @@ class Hub:
 
     async def _round(self) -> None:
         groups: dict[Request, list[Client]] = defaultdict(list)
-        now = time.monotonic()
+        now, asked = time.monotonic(), {client: client.asked for client in self.clients}
         for client in self.clients:
             if client.view is not None and client.has_credit:
                 beat = now - client.sent_at >= HEARTBEAT
@@ -166,14 +166,15 @@ class Hub:
         for request, frame in made.items():
             for client in groups[request]:
                 if client in self.clients and client.view == request.view and client.has_credit:
-                    await self._deliver(client, frame)
+                    await self._deliver(client, frame, asked[client])
                     sent += 1
                     if sent % YIELD_EVERY == 0:
                         await asyncio.sleep(0)
 
-    async def _deliver(self, client: Client, made: Made) -> None:
+    async def _deliver(self, client: Client, made: Made, asked: int) -> None:
+        """`asked`: what it had asked for when this was made; what it has wanted since is answered by the next round."""
         if made.frame is not None:
-            client.last, client.fresh = made.frame, False
+            client.last, client.fresh = made.frame, client.asked != asked
         client.note_sent(made.seq)
         try:
             wire = made.packed if made.packed and client.unpacks else made.wire

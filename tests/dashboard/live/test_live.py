@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from dashboard.live.hub import CHECK_EVERY
 from tests.servers.site import Site
 
 pytestmark = pytest.mark.slow
@@ -55,7 +56,7 @@ def test_a_view_is_answered_with_its_rows_at_once_and_with_new_ones_after_a_tick
         assert depths(first) == [29, 28, 27] and first["total"] == 30
         row = first["rows"][0]
         assert row["name"] == "queue-0029" and row["out_rate"] == 2.5 and row["in_rate"] is None
-        assert row["spark"]["values"][-1] == 29 and len(row["spark"]["values"]) == 60
+        assert 29 in row["spark"]["values"][-2:] and len(row["spark"]["values"]) == 60  # its half minute may be over
         assert first["summary"]["backlog"] == sum(range(30)) and first["summary"]["queues"] == 30
         site.tick(depth=list(range(30, 60)))
         later = frame(socket)
@@ -140,7 +141,7 @@ def test_signing_out_closes_the_sockets_of_that_session_at_once(site):
             frame(socket)
         began = time.monotonic()
         site.say(note=["signed_out", {"session": site.told["session"]}])
-        assert close_code(leaving) == 4401 and time.monotonic() - began < 5
+        assert close_code(leaving) == 4401 and time.monotonic() - began < CHECK_EVERY / 2, "it was heard, not found out"
         site.tick(depth=77)
         assert depths(frame(staying)) == [77]
 
@@ -169,5 +170,7 @@ def test_collectors_are_told_which_queues_are_looked_at(site):
     with site.connect() as socket:
         ask(socket, view="queue", id=site.ids[7])
         frame(socket)
-        watched = [fields for kind, fields in site.say(notes=True) if kind == "watch"]
-        assert {"broker": site.told["broker"], "queues": [site.ids[7]]} in watched
+        watched, end = [], time.monotonic() + 60
+        while {"broker": site.told["broker"], "queues": [site.ids[7]]} not in watched:
+            assert time.monotonic() < end, watched  # a page of an earlier test may be seen to have gone a round later
+            watched += [fields for kind, fields in site.say(notes=True) if kind == "watch"]

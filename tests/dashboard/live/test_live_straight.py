@@ -85,7 +85,8 @@ def test_large_frames_come_compressed_and_what_goes_the_usual_way_is_read_beside
             assert frame(reader, of=lambda told: "error" in told)["error"]["field"] == "view"
             site.tick(depth=[7 * n + i for i in range(300)])
             seen = [frame(one, of=lambda told, n=n: depths(told)[0] == 7 * n) for one in (reader, other)]
-            assert seen[0]["rows"] == seen[1]["rows"]
+            one, same = ([bare(row) for row in told["rows"]] for told in seen)
+            assert one == same
     assert len(json.dumps(seen[0])) > 100_000 > 30_000 > max(sizes)
 
 
@@ -98,23 +99,32 @@ def test_who_reads_late_gets_every_frame_whole_and_in_order(site):
         for n in range(12):
             site.tick(depth=n)
             frame(reader, of=lambda one, n=n: depths(one) == [n])
-        late.settimeout(10)
-        found = [json.loads(one) for one in messages(late, 10)]
+        late.settimeout(30)
+        found = [told for one in messages(late, 10) if "rows" in (told := json.loads(one))]
     seen = [one["seq"] for one in found]
-    assert seen == sorted(set(seen))
+    assert seen == sorted(set(seen)) and len(seen) > 5  # on a busy machine heartbeats are among the ten
     assert all(len(one["rows"]) == 200 for one in found)
     assert all(len({row["depth"] for row in one["rows"]}) == 1 for one in found)
 
 
+def bare(row: dict) -> dict:
+    """A row without the line of its depth: whoever asked before the turn of a half minute has one point of it less."""
+    return {name: value for name, value in row.items() if name not in ("spark", "point")}
+
+
 def messages(raw: sockets.socket, many: int) -> list[bytes]:
-    """The next messages from a socket, of more than 65,535 bytes each."""
+    """The next messages from a socket, of any size."""
     data, found = bytearray(), []
     until = time.monotonic() + 60
     while len(found) < many:
         assert time.monotonic() < until
         data += raw.recv(1 << 16)
-        while len(data) >= 10 and len(data) >= 10 + (size := int.from_bytes(data[2:10], "big")):
-            assert data[:2] == b"\x81\x7f", data[:20]
-            found.append(bytes(data[10 : 10 + size]))
-            del data[: 10 + size]
+        while len(data) >= 10:
+            assert data[0] == 0x81 and data[1] < 0x80, data[:20]
+            more = {126: 2, 127: 8}.get(data[1], 0)
+            size = int.from_bytes(data[2 : 2 + more], "big") if more else data[1]
+            if len(data) < 2 + more + size:
+                break
+            found.append(bytes(data[2 + more : 2 + more + size]))
+            del data[: 2 + more + size]
     return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +12,8 @@ from dashboard.access import DEEDS
 from dashboard.live import client as clients
 from dashboard.live import view
 from dashboard.live.client import CREDIT, Client
+from dashboard.live.hub import Hub
+from dashboard.live.rounds import Made
 from dashboard.live.view import BadView, QueuesView, QueueView, queues_view, same_list
 
 
@@ -82,6 +86,18 @@ def test_credit_ends_with_as_many_frames_and_comes_back_with_an_acknowledgement(
     assert client.acknowledge(4) is True
     assert client.has_credit and len(client.outstanding) == CREDIT - 5
     assert client.acknowledge(9) is False and not client.outstanding
+
+
+def test_what_is_asked_for_while_a_frame_is_made_is_answered_by_the_next(client):
+    hub, made = Hub.__new__(Hub), Made.of(1, "{}", SimpleNamespace())
+    client.show(QueuesView())
+    asked = client.asked
+    client.hold(True)
+    asyncio.run(hub._deliver(client, made, asked))
+    assert client.fresh, "the frame was made before it held"
+    client.hold(True)
+    asyncio.run(hub._deliver(client, made, asked + 1))
+    assert not client.fresh and len(client.outstanding) == 2
 
 
 def test_an_acknowledgement_of_nothing_new_buys_no_time(client, monkeypatch):
