@@ -15,14 +15,19 @@ import pika
 import pytest
 
 from collectors import registry
+from collectors.brokers.rabbitmq import sending
 from collectors.brokers.rabbitmq.fields import Fields, written
+from collectors.brokers.rabbitmq.link import Link
 from collectors.brokers.rabbitmq.sending import Posted, Sender
-from collectors.letters import Bounds, Outcome
+from collectors.errors import BadAnswer, CollectorError
+from collectors.letters import Bounds, Destination, Letter, Outcome
 from dashboard.replay import keeping
 from dashboard.replay.journal import Journal
 from dashboard.replay.runner import Runner
 from dashboard.replay.undoing import Restoring
 from tests.brokers.rabbitmq_letters import QUORUM, declare, drain, put, waiting
+from tests.brokers.rabbitmq_letters import key as key_of
+from tests.brokers.rabbitmq_polls import polling
 from tests.dashboard.replays import Crash, Desk, FailingJournal, order
 from tests.servers.rabbitmq import Node
 
@@ -132,6 +137,36 @@ def wire(url: str, key: str) -> bytes:
     lease.close()
     broker.close()
     return raw
+
+
+def test_one_connection_serves_all_until_it_is_lost_or_something_is_refused(
+    rabbitmq_node: Node, vhost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, opened = declare(rabbitmq_node, vhost, "dead"), list[Any]()
+    monkeypatch.setattr(sending, "Link", lambda *of: opened.append(of) or Link(*of))
+    with polling(rabbitmq_node.url(vhost=vhost, timeout="3")) as broker:
+
+        def put_back(n: int, to: str = key) -> int:
+            broker.put_back(Destination(to), Letter(str(n), b"letter %d" % n, 8), b"", "once")
+            return len(opened)
+
+        assert [put_back(n) for n in range(3)] == [1, 1, 1]
+        rabbitmq_node.control("close_all_connections", "--vhost", vhost, "maintenance")
+        assert [put_back(n) for n in range(3, 5)] == [2, 2]
+        with pytest.raises(BadAnswer, match="There is no queue 'gone'"):
+            put_back(9, key_of(vhost, "gone"))
+        assert [put_back(n) for n in range(5, 7)] == [3, 3]
+        rabbitmq_node.control("set_vm_memory_high_watermark", "0.00000001")
+        try:
+            while "memory" not in rabbitmq_node.control("eval", "rabbit_alarm:get_alarms()."):
+                time.sleep(0.2)
+            with pytest.raises(CollectorError):  # the first one passes, as the broker's own limit is late
+                for n in range(7, 9):
+                    put_back(n)
+        finally:
+            rabbitmq_node.control("set_vm_memory_high_watermark", "0.4")
+    left = [body for body, _ in drain(rabbitmq_node, vhost, "dead")]
+    assert left[:7] == [b"letter %d" % n for n in range(7)]
 
 
 @pytest.mark.parametrize(("left", "after"), [(3, True), (4, False), (4, True)])

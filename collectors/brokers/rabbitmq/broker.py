@@ -156,6 +156,7 @@ class RabbitMQ:
         self._letters.book = book
 
     def close(self) -> None:
+        self._letters.close()
         self._http.close()
 
     def _streams(self, reading: Reading) -> set[QueueKey]:

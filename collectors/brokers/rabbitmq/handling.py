@@ -21,7 +21,7 @@ from .link import Link
 from .look import Looking
 from .making import make_beside, remove_beside
 from .management import Management
-from .new import put_back, send_new
+from .new import PuttingBack, send_new
 from .odd_leases import GettingLease, StreamLease
 from .places import NEEDS, Surroundings
 from .returning import Source
@@ -39,6 +39,10 @@ class Letters:
         self._around = Surroundings(management)
         self._vhost = unquote(url.path) or "/"
         self.book: RenewalBook | None = None
+        self._putting = PuttingBack(url)
+
+    def close(self) -> None:
+        self._putting.close()
 
     def check(self) -> list[Check]:
         """A line when the management API says nothing of the settings that decide how a queue may be looked at."""
@@ -117,4 +121,4 @@ class Letters:
         return send_new(self._url, self._vhost, to, body, headers, properties)
 
     def put_back(self, to: Destination, letter: Letter, wire: bytes, once: str) -> None:
-        put_back(self._url, self._vhost, to, letter, wire)
+        self._putting.put(self._vhost, to, letter, wire)

@@ -14,7 +14,7 @@ from .copies import RENEWING
 from .fields import HEADERS, KINDS, Fields, entry, in_order, written
 from .lease import target_of
 from .letters import KEPT_CC
-from .sending import Posted, Sender
+from .sending import Posted, Sender, Target
 
 #: What the broker sets, or refuses unless it is the connection's own.
 _NOT_OURS = ("user_id", "cluster_id", HEADERS)
@@ -58,25 +58,59 @@ def send_new(
     return properties.get("message_id", "")
 
 
-def put_back(url: BrokerURL, vhost: str, to: Destination, letter: Letter, wire: bytes) -> None:
-    """As it was, each header of the type that it had; what RabbitMQ would act upon is changed as in a copy that takes
-    the place of its original. Of what an earlier Weir kept the values are known, and not how large their types were."""
-    if wire:
-        raw = RENEWING.copy(Fields.read(wire))
-    else:
-        headers = {KEPT_CC if name == "CC" else name: value for name, value in letter.headers.items()}
-        raw = properties_of(headers, {name: text for name, text in letter.properties if name not in _NOT_OURS})
-    _post(url, vhost, to, letter.body, raw)
+class PuttingBack:
+    """Letters that are put back, one after another over one connection; after anything but a confirmation a new one."""
+
+    def __init__(self, url: BrokerURL) -> None:
+        self._url = url
+        self._sender: Sender | None = None
+        self._vhost = ""
+
+    def put(self, vhost: str, to: Destination, letter: Letter, wire: bytes) -> None:
+        """As it was, each header of the type that it had; what RabbitMQ would act upon is changed as in a copy that
+        takes the place of its original. Of what an earlier Weir kept the values are known, and not how large their
+        types were."""
+        if wire:
+            raw = RENEWING.copy(Fields.read(wire))
+        else:
+            headers = {KEPT_CC if name == "CC" else name: value for name, value in letter.headers.items()}
+            raw = properties_of(headers, {name: text for name, text in letter.properties if name not in _NOT_OURS})
+        vhost, target = target_of(to, vhost)
+        try:
+            _confirmed(self._sender_to(vhost), self._url, target, letter.body, raw)
+        except BaseException:
+            self.close()
+            raise
+
+    def _sender_to(self, vhost: str) -> Sender:
+        sender = self._sender
+        if sender is not None:
+            sender.hear(0.0)  # a connection that was closed meanwhile, or takes nothing for now, says so
+        if sender is None or sender.link is None or sender.link.blocked or vhost != self._vhost:
+            self.close()
+            sender, self._vhost = Sender(self._url, vhost, lambda queue: True), vhost
+            self._sender = sender
+        return sender
+
+    def close(self) -> None:
+        if self._sender is not None:
+            self._sender.close()
+            self._sender = None
 
 
 def _post(url: BrokerURL, vhost: str, to: Destination, body: bytes, raw: bytes) -> None:
     vhost, target = target_of(to, vhost)
     sender = Sender(url, vhost, lambda queue: True)
     try:
-        sender.post([Posted(1, target, raw, body)])
-        receipt = sender.next(url.get_seconds("timeout", 25.0))
+        _confirmed(sender, url, target, body, raw)
     finally:
         sender.close()
+
+
+def _confirmed(sender: Sender, url: BrokerURL, target: Target, body: bytes, raw: bytes) -> None:
+    """Send it and wait for the confirmation."""
+    sender.post([Posted(1, target, raw, body)])
+    receipt = sender.next(url.get_seconds("timeout", 25.0))
     if receipt.outcome is Outcome.UNKNOWN:
         raise TimedOut(f"Whether the message arrived is not known: {receipt.why}")
     if receipt.outcome is not Outcome.SENT:
