@@ -58,11 +58,13 @@ class Collector:
         self._watched: dict[int, dict[str, float]] = {}  # broker id -> key -> monotonic time of the last word
         self._wake, self._stopped, self._lock = Event(), Event(), Lock()
         self._sender: Sender | None = None
+        self._thread: Thread | None = None
         self._unsubscribe = bus.subscribe(None, self._noted)
 
     def start(self) -> None:
         """Run in a thread of its own."""
-        Thread(target=self.run, name="collector", daemon=True).start()
+        self._thread = Thread(target=self.run, name="collector", daemon=True)
+        self._thread.start()
 
     def run(self) -> None:
         """Keep leases and polls in line with the brokers in the database, until `stop`."""
@@ -76,6 +78,8 @@ class Collector:
                 self._unwritable = _sentence(error)
                 self._say(NOBODY, self._unwritable)
             except Exception:
+                if self._stopped.is_set():  # in the midst of a round: nothing more can be polled
+                    break
                 log.exception("The list of brokers could not be brought in line; trying again.")
             self._wake.wait(RENEW)
             self._wake.clear()
@@ -95,6 +99,8 @@ class Collector:
         self._wake.set()
         self._unsubscribe()
         self.poller.stop(timeout)
+        if self._thread is not None:  # a round that is under way may take on brokers still
+            self._thread.join(timeout)
         self._let_go()
 
     # --- which brokers -------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from threading import Event, Timer
 
 import pytest
 from django.db import connections
@@ -71,8 +72,9 @@ def test_an_answer_reaches_the_bus_the_store_and_the_brokers_page(collector, bro
     assert heard[0].column("depth").tolist() == [3] and heard[0].judgement is not None
     until(lambda: store.latest(broker.id) is not None)
     until(lambda: Broker.objects.get(id=broker.id).queue_count == 1)
+    until(lambda: Broker.objects.get(id=broker.id).state() == "reporting")
     broker.refresh_from_db()
-    assert broker.state() == "reporting" and broker.poll_requests >= 1 and broker.last_error == ""
+    assert broker.poll_requests >= 1 and broker.last_error == ""
 
 
 def test_a_failure_is_said_on_the_brokers_page_and_heals(collector, broker):
@@ -118,6 +120,19 @@ def test_stopping_gives_the_brokers_back(collector, broker):
     collector.stop()
     broker.refresh_from_db()
     assert broker.owner == "" and not collector.poller.ids
+
+
+def test_stopping_in_the_midst_of_a_round_gives_back_what_it_takes_on_and_is_no_mistake(
+    collector, broker, monkeypatch, caplog
+):
+    taking, stopping, poll = Event(), Event(), collector._poll
+    monkeypatch.setattr(collector, "_poll", lambda one: [taking.set(), stopping.wait(30), poll(one)])
+    collector.start()
+    assert taking.wait(30)
+    Timer(0.3, stopping.set).start()
+    collector.stop(timeout=30)
+    broker.refresh_from_db()
+    assert stopping.is_set() and broker.owner == "" and not caplog.records
 
 
 def test_pausing_ends_the_polls_and_resuming_starts_them(collector, broker, heard):

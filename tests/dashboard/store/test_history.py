@@ -56,7 +56,7 @@ def test_history_goes_out_and_comes_in_again(past, tmp_path, name):
     broker, ids, now = past
     spans = [(now - 3 * DAY, now, 72), (now - 2 * DAY, now - DAY, 400), (now - 20 * HOUR, now, 900)]
     before = [series(ids, *span) for span in spans]
-    assert "3 queues" in run("export", str(tmp_path / name), "--last", "4d")
+    assert "3 queues" in run("export", str(tmp_path / name), "--last", "5d")
     the_store().forget(broker)
     Queue.objects.filter(pk=ids[1]).delete()
     said = run("import", str(tmp_path / name))
