@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from functools import cache
 from itertools import count
 from typing import Any
 
 import boto3
 
+from collectors.brokers.sqs.lease import SQSLease
+from collectors.letters import Parcel
+from tests.dashboard.replays import Desk
 from tests.servers.aws_proxy import AwsProxy
 from tests.servers.sqs import REGION, Peer
 
@@ -61,6 +65,29 @@ def in_groups(peer: Peer, key: str, groups: int, each: int) -> None:
     """Bodies are numbers; the group of number n is g(n modulo groups)."""
     for n in range(groups * each):
         put(peer, key, str(n), group=f"g{n % groups}")
+
+
+class Slows(Desk):
+    """Forty letters a second until so many were sent, then four: whoever wants to be there before it is done may come
+    late."""
+
+    def __init__(self, quick: int) -> None:
+        self.quick, real = quick, SQSLease.send
+
+        def send(lease: SQSLease, parcels: Sequence[Parcel]) -> None:
+            real(lease, parcels)
+            self.quick -= len(parcels)
+
+        SQSLease.send = send  # type: ignore[method-assign]  # in a process of its own
+        super().__init__()
+
+    @property
+    def rate(self) -> float:  # type: ignore[override]
+        return 40.0 if self.quick > 0 else 4.0
+
+    @rate.setter
+    def rate(self, rate: float | None) -> None:
+        """As it is."""
 
 
 def troubled(proxy: AwsProxy, chance: random.Random) -> None:

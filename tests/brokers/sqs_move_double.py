@@ -1,11 +1,12 @@
 """A double of SQS's move tasks: the three calls about them, written by hand after its documentation, before moto.
 
 moto and ministack do not know them; LocalStack does (test_sqs_localstack.py runs the same tests on that). A move of
-the double goes on by a few messages whenever it is listed.
+the double goes on by a few messages whenever it is listed, as far as `far` allows.
 """
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from tests.servers.aws_proxy import AwsProxy
@@ -20,6 +21,7 @@ class MoveDouble:
     def __init__(self, peer: Peer, proxy: AwsProxy) -> None:
         self._peer, self._client = peer, peer.client()
         self.tasks: list[dict[str, Any]] = []
+        self.far: float = inf  # messages of one move, at most
         proxy.replies = self._reply
 
     def _reply(self, action: str, call: dict[str, Any]) -> dict[str, Any] | None:
@@ -52,7 +54,11 @@ class MoveDouble:
         if not to:
             sources = self._client.list_dead_letter_source_queues(QueueUrl=source)["queueUrls"]
             to = sources[0]
-        most = min(STEP, task.get("MaxNumberOfMessagesPerSecond", STEP))
+        most = min(
+            STEP, task.get("MaxNumberOfMessagesPerSecond", STEP), self.far - task["ApproximateNumberOfMessagesMoved"]
+        )
+        if most <= 0:
+            return
         messages = self._client.receive_message(QueueUrl=source, MaxNumberOfMessages=most).get("Messages", [])
         for message in messages:
             self._client.send_message(QueueUrl=to, MessageBody=message["Body"])

@@ -107,7 +107,7 @@ def test_a_connection_that_is_cut_while_letters_move(client: redis.Redis, valkey
     with Proxy(valkey.port) as proxy:
         for _ in range(12):
             proxy.weather = FAIR
-            with polling(f"redis://127.0.0.1:{proxy.port}/0?timeout=3") as broker:
+            with polling(f"redis://127.0.0.1:{proxy.port}/0?timeout=30") as broker:
                 lease = broker.lease(source, 60)
                 taken = lease.take(200, 0.0)
                 proxy.weather = Weather("cut", cut_after=dice.randrange(0, 900), ends=dice.choice(["close", "reset"]))

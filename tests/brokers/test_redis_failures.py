@@ -26,7 +26,7 @@ from tests.servers.redis import Server, available, running
 def listener(answer: bytes | None) -> Iterator[int]:
     """A port at which something listens that is no Redis: it answers with `answer`, or with nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(5)
+        server.settimeout(60)
 
         def serve() -> None:
             try:
@@ -37,14 +37,14 @@ def listener(answer: bytes | None) -> Iterator[int]:
                 peer.recv(1000)
                 if answer:
                     peer.sendall(answer)
-                stopped.wait(5)
+                stopped.wait(60)
 
         stopped = threading.Event()
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield server.getsockname()[1]
         stopped.set()
-        thread.join(6)
+        thread.join(60)
 
 
 def test_what_is_no_redis_is_told() -> None:

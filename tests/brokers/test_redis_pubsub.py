@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 
 import pytest
+import redis
 
 from collectors.brokers.redis import channels as channels_module
 from tests.brokers.redis_polls import fact, polling, sample
 from tests.servers.redis import Server
+
+
+def confirmed(subscriber: redis.client.PubSub, count: int) -> None:
+    """Wait until the server has done so many subscriptions."""
+    until(lambda: subscriber.get_message(timeout=60), count)
+
+
+def until(true: Callable[[], object], times: int = 1) -> None:
+    """Wait until something was true so often."""
+    deadline = time.monotonic() + 60
+    while times:
+        assert time.monotonic() < deadline, "waited in vain"
+        if true():
+            times -= 1
+        else:
+            time.sleep(0.01)
 
 
 def test_a_channel_shows_its_subscribers_and_no_depth(redis_clean: Server) -> None:
@@ -18,9 +36,8 @@ def test_a_channel_shows_its_subscribers_and_no_depth(redis_clean: Server) -> No
         first.subscribe("news")
         second.subscribe("news", "sport")
         second.psubscribe("weather.*")
-        for subscriber in (first, second):
-            assert subscriber.get_message(timeout=2)
-        time.sleep(0.05)
+        confirmed(first, 1)
+        confirmed(second, 3)
         poll = broker.poll()
         news = sample(poll, "news")
         assert (news.kind, news.consumers, news.depth, news.lag_seconds) == ("pub/sub channel", 2, None, None)
@@ -37,10 +54,11 @@ def test_a_channel_that_lost_its_last_subscriber_shows_zero_once_it_was_settled(
     with polling(redis_clean.url) as broker:
         with client.pubsub() as subscriber:
             subscriber.subscribe("news", "once")
+            confirmed(subscriber, 2)
             for _ in range(3):
                 broker.poll()
             subscriber.unsubscribe("once")
-        time.sleep(0.05)
+        until(lambda: not client.pubsub_channels())
         assert sample(broker.poll(), "news").consumers == 0
 
 
@@ -49,8 +67,9 @@ def test_a_channel_that_was_seen_only_briefly_is_forgotten(redis_clean: Server) 
     with polling(redis_clean.url) as broker:
         with client.pubsub() as subscriber:
             subscriber.subscribe("reply-1")
+            confirmed(subscriber, 1)
             assert len(broker.poll().samples) == 1
-        time.sleep(0.05)
+        until(lambda: not client.pubsub_channels())
         assert broker.poll().samples == []
 
 
@@ -58,7 +77,7 @@ def test_channels_beyond_the_limit_are_counted(redis_clean: Server, monkeypatch:
     monkeypatch.setattr(channels_module, "MOST_CHANNELS", 5)
     with redis_clean.client().pubsub() as subscriber, polling(redis_clean.url) as broker:
         subscriber.subscribe(*(f"c{i}" for i in range(8)))
-        time.sleep(0.05)
+        confirmed(subscriber, 8)
         poll = broker.poll()
     assert len(poll.samples) == 5
     assert dict(poll.details)["Pub/Sub channels not shown"] == "3"
@@ -72,7 +91,7 @@ def test_a_subscriber_that_does_not_read_is_named_before_it_is_dropped(redis_cle
             sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)  # else the kernel takes it all
             sleeper.connect(("127.0.0.1", redis_clean.port))
             sleeper.sendall(b"CLIENT SETNAME sleeper\r\nSUBSCRIBE news\r\n")
-            time.sleep(0.1)
+            until(lambda: client.pubsub_channels() == [b"news"])
             pipe = client.pipeline(transaction=False)
             for _ in range(3500):  # small ones: Valkey 9 keeps large ones once, and does not count them
                 pipe.publish("news", bytes(8000))
@@ -87,7 +106,7 @@ def test_a_subscriber_that_does_not_read_is_named_before_it_is_dropped(redis_cle
 def test_celerys_own_channels_are_hidden(redis_clean: Server) -> None:
     with redis_clean.client().pubsub() as subscriber, polling(redis_clean.url) as broker:
         subscriber.subscribe("/0.celery.pidbox", "/0.celeryev/worker.heartbeat", "/0.mine")
-        time.sleep(0.05)
+        confirmed(subscriber, 3)
         poll = broker.poll()
         assert poll.facts is not None
         hidden = {s.name for s in poll.samples if poll.facts[s.key].hidden}

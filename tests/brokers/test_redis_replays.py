@@ -68,7 +68,12 @@ def test_a_server_that_is_away_as_it_begins_is_waited_for(
 ) -> None:
     """And as another worker goes on with it: Redis alone is asked whether copies have room for stamps."""
     dead, away = box.queue("orders:dlq"), encrypt(f"redis://127.0.0.1:{free_port()}")
-    asked = {"queue_id": dead.pk, "selection": {"all": True}, "rate": 4, "limits": {"watch": 0}}
+    asked = {
+        "queue_id": dead.pk,
+        "selection": {"all": True},
+        "rate": 1,
+        "limits": {"watch": 0},
+    }  # not done before it is paused
     id = operator_api.send("post", "replays", asked, 201)["id"]
     there = Broker.objects.filter(pk=box.broker.pk)
     there.update(secret_url=away)
@@ -82,6 +87,7 @@ def test_a_server_that_is_away_as_it_begins_is_waited_for(
     operator_api.send("post", f"replays/{id}/resume")
     until(lambda: operator_api.get(f"replays/{id}")["trouble"])
     there.update(secret_url=box.broker.secret_url)
+    operator_api.send("patch", f"replays/{id}", {"rate": 100})
     until(lambda: operator_api.get(f"replays/{id}")["state"] == "done")
     assert valkey.client().llen("orders") == 12
 

@@ -197,14 +197,15 @@ def test_a_deleted_stream_and_a_deleted_group_are_gone(redis_clean: Server) -> N
 
 def test_large_entries_are_dated_by_the_last_delivered_one(redis_clean: Server) -> None:
     client = redis_clean.client()
-    base = int(time.time() * 1000) - 60_000
+    began = time.time()
+    base = int(began * 1000) - 60_000
     for i in range(3):
         client.xadd("films", {"film": bytes(200_000)}, id=f"{base + i}-0")
     client.xgroup_create("films", "cut", id=f"{base}-0")
     with polling(redis_clean.url) as broker:
         cut = sample(broker.poll(), "films · cut")
     assert cut.depth == 2
-    assert cut.lag_seconds == pytest.approx(60, abs=5)
+    assert cut.lag_seconds is not None and 60 - 0.1 <= cut.lag_seconds <= 60 + 0.1 + time.time() - began
     if redis_clean.engine != "redis62":  # there the entries are fetched to be counted anyway
         assert cut.quality["lag_seconds"] is Quality.APPROXIMATE
 

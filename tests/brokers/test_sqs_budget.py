@@ -34,11 +34,14 @@ def test_queues_that_are_not_asked_keep_their_values_and_say_since_when(sqs_peer
 def test_what_was_never_asked_is_unknown_and_not_zero(sqs_peer: Peer) -> None:
     sqs_peer.create_many([f"q{n:02}" for n in range(30)])
     with polling(sqs_peer.url("calls=1")) as broker:
+        began = time.monotonic()
         poll = broker.poll()
+        took = time.monotonic() - began
     unasked = [s for s in poll.samples if s.measured_at == 0.0]
-    assert len(poll.samples) == 30 and len(unasked) == 21  # ten calls may be saved up, and one made the list
+    # ten calls may be saved up, one made the list, and one comes with each second of the poll
+    assert len(poll.samples) == 30 and 21 - int(took) <= len(unasked) <= 21
     assert {s.depth for s in unasked} == {None}
-    assert dict(poll.details)["Not measured yet"] == "21 queues"
+    assert dict(poll.details)["Not measured yet"] == f"{len(unasked)} queues"
 
 
 def test_a_queue_that_is_looked_at_is_asked_at_every_poll(sqs_peer: Peer) -> None:

@@ -106,9 +106,9 @@ CHILD = """
 import sys
 from pathlib import Path
 from collectors.brokers.sqs import lease
-from tests.dashboard.replays import Desk, order, run
-desk, lease.FIRST, lease.LEFT = Desk(), 6.0, 3.0
-desk.rate = 40.0
+from tests.brokers.sqs_letters import Slows
+from tests.dashboard.replays import order, run
+desk, lease.FIRST, lease.LEFT = Slows(30), 6.0, 3.0
 odd = dict(holds=True, wants=lambda one: one.letter().body[-1] % 2)
 run(Path(sys.argv[1]), order(sys.argv[2], sys.argv[3], lease_seconds=600.0, **odd), desk, url=sys.argv[4])
 """

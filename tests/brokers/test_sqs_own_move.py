@@ -79,7 +79,7 @@ def test_the_plan_offers_it_and_it_is_followed_to_its_end(shop: Shop, operator_a
     assert plan["count"] == MESSAGES and "not undone" in plan["warnings"][0] + plan["warnings"][1]
     assert any("500 a second at most, not 900" in one for one in plan["warnings"])
     operator_api.send("post", f"replays/{made['id']}/start")
-    row = reached(made["id"], "done")
+    row, end = reached(made["id"], "done"), time.monotonic() + 60
     assert (row.sent, row.removed, row.total) == (MESSAGES, MESSAGES, MESSAGES)
     assert shop.double.tasks[0]["MaxNumberOfMessagesPerSecond"] == 500
     assert len(everything(shop.peer, url_of(shop.peer, shop.peer.key("orders")), MESSAGES)) == MESSAGES
@@ -87,12 +87,15 @@ def test_the_plan_offers_it_and_it_is_followed_to_its_end(shop: Shop, operator_a
     told = operator_api.get(f"replays/{made['id']}")
     assert told["came_back"] is None and "does not tell" in told["reason"]
     assert operator_api.get(f"replays/{made['id']}/messages")["total"] == 0
-    ends = AuditEntry.objects.filter(action="end replay").values_list("result", "details")
+    while not (ends := AuditEntry.objects.filter(action="end replay").values_list("result", "details")):
+        assert time.monotonic() < end  # it is written when the replay was let go of
+        time.sleep(0.05)
     assert [(result, details["how"]) for result, details in ends] == [("done", "broker")]
 
 
 def test_stopping_cancels_it_and_the_rest_stays(shop: Shop, operator_api: Api, worker: Replayer) -> None:  # noqa: F811
     made = operator_api.send("post", "replays", body(shop, how="broker", rate=1, dry_run=False), 201)
+    shop.double.far = 5  # it does not come to its end before it is stopped
     path, end = f"replays/{made['id']}", time.monotonic() + 60
     while not operator_api.get(path)["sent"]:
         assert time.monotonic() < end

@@ -71,7 +71,7 @@ def test_whatever_fails_every_letter_is_somewhere_and_twice_only_where_that_was_
     dead, orders = peer.key("dead"), peer.key("orders")
     peer.send(url_of(peer, dead), 300)
     log: Counter[str] = Counter()
-    with in_front_of(peer.port) as proxy, polling(peer.url("timeout=5s", endpoint=proxy.endpoint)) as broker:
+    with in_front_of(peer.port) as proxy, polling(peer.url("timeout=30s", endpoint=proxy.endpoint)) as broker:
         troubled(proxy, random.Random(seed))
         for _ in range(3):
             held = lease_of(broker, dead)
@@ -108,7 +108,7 @@ CHILD = """
 import sys
 from collectors import registry
 from collectors.letters import Destination, Parcel, Stamp
-held = registry.connect(registry.parse(sys.argv[1])).lease(sys.argv[2], 5.0)
+held = registry.connect(registry.parse(sys.argv[1])).lease(sys.argv[2], 10.0)
 taken = held.take(40)
 parcels = [Parcel(one.tag, Destination(sys.argv[3]), Stamp("replay-7", "", "")) for one in taken]
 held.send(parcels[:20])

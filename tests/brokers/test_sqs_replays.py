@@ -67,7 +67,9 @@ def test_a_replay_in_trouble_names_what_may_be_there_twice(peer: Peer, kind: str
     with in_front_of(peer.port) as proxy:
         troubled(proxy, chance)
         for _ in range(3):
-            one = runner(path, what, url=peer.url("timeout=5s", endpoint=proxy.endpoint), journal=failing(path, chance))
+            one = runner(
+                path, what, url=peer.url("timeout=30s", endpoint=proxy.endpoint), journal=failing(path, chance)
+            )
             try:
                 one.run()
             except Crash:
@@ -85,10 +87,9 @@ def test_a_replay_in_trouble_names_what_may_be_there_twice(peer: Peer, kind: str
 CHILD = """
 import sys
 from pathlib import Path
-from tests.dashboard.replays import Desk, order, run
-desk = Desk()
-desk.rate = 40.0
-run(Path(sys.argv[1]), order(sys.argv[2], sys.argv[3], lease_seconds=8.0), desk, url=sys.argv[4])
+from tests.brokers.sqs_letters import Slows
+from tests.dashboard.replays import order, run
+run(Path(sys.argv[1]), order(sys.argv[2], sys.argv[3], lease_seconds=8.0), Slows(20), url=sys.argv[4])
 """
 
 
@@ -119,7 +120,7 @@ def test_letters_behind_a_lost_receive_are_waited_for(peer: Peer, kind: str, tmp
     with in_front_of(peer.port) as proxy:
         lost = iter([True])
         proxy.loses = lambda action: action == "ReceiveMessage" and next(lost, False)
-        desk = run(path, order(dead, orders, lease_seconds=4.0), url=peer.url("timeout=5s", endpoint=proxy.endpoint))
+        desk = run(path, order(dead, orders, lease_seconds=4.0), url=peer.url("timeout=30s", endpoint=proxy.endpoint))
     assert desk.state == "done", desk.reason
     check_nothing_lost(path, [b"%d" % n for n in range(LETTERS)], bodies(peer, dead), bodies(peer, orders))
     with Reading(path) as journal:
@@ -139,7 +140,7 @@ def test_a_letter_whose_deletion_failed_is_not_called_gone(peer: Peer, kind: str
 
     with in_front_of(peer.port) as proxy:
         proxy.entries = fails
-        desk = run(path, order(dead, orders, lease_seconds=4.0), url=peer.url("timeout=5s", endpoint=proxy.endpoint))
+        desk = run(path, order(dead, orders, lease_seconds=4.0), url=peer.url("timeout=30s", endpoint=proxy.endpoint))
     assert desk.state == "done" and len(handles) == TIMES, desk.reason
     assert bodies(peer, dead) == [] and desk.counts.removed == LETTERS
     check_nothing_lost(path, [b"%d" % n for n in range(LETTERS)], [], bodies(peer, orders))

@@ -23,7 +23,8 @@ class AwsProxy:
 
     `entries` is asked about each entry of a batch, with the action: one for which it gives an error code is not passed
     on, and is among those that failed. `loses` is asked about each call when the peer has answered it: true = the
-    connection is cut instead of answering. `replies` may answer a call well instead of the peer.
+    connection is cut instead of answering. `replies` may answer a call well instead of the peer. However many calls
+    come at once, the first three are asked about one after the other.
     """
 
     def __init__(self, port: int) -> None:
@@ -34,8 +35,7 @@ class AwsProxy:
         self.loses: Callable[[str], bool] = lambda action: False
         self.garbage: bytes | None = None
         self.lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", free_port()), _handler(self, port))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", free_port()), _handler(self, port))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -49,6 +49,11 @@ class AwsProxy:
         self._thread.join(5)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64  # of the usual five the sixth waits for seconds where many connect at once
+
+
 def _handler(outer: AwsProxy, port: int) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -58,7 +63,7 @@ def _handler(outer: AwsProxy, port: int) -> type[BaseHTTPRequestHandler]:
             action = (self.headers.get("X-Amz-Target") or "").rpartition(".")[2]
             with outer.lock:
                 outer.calls[action] += 1
-            answer = outer.answers(action, body)
+                answer = outer.answers(action, body)
             if outer.garbage is not None:
                 self._reply(200, outer.garbage)
             elif answer is not None:
@@ -80,7 +85,9 @@ def _handler(outer: AwsProxy, port: int) -> type[BaseHTTPRequestHandler]:
                 peer.request("POST", self.path, body, headers)
                 reply = peer.getresponse()
                 answer = _with_failed(reply.read(), failed)
-                if outer.loses(action):
+                with outer.lock:
+                    lost = outer.loses(action)
+                if lost:
                     self.close_connection = True
                 else:
                     self._reply(reply.status, answer, reply.getheader("Content-Type") or "")
@@ -105,7 +112,8 @@ def _without_failing(proxy: AwsProxy, action: str, body: bytes) -> tuple[bytes, 
     if not action.endswith("Batch"):
         return body, []
     call = orjson.loads(body)
-    codes = [(entry, proxy.entries(action, entry)) for entry in call["Entries"]]
+    with proxy.lock:
+        codes = [(entry, proxy.entries(action, entry)) for entry in call["Entries"]]
     failed = [{"Id": entry["Id"], "Code": code, "SenderFault": True} for entry, code in codes if code]
     call["Entries"] = [entry for entry, code in codes if not code]
     return (orjson.dumps(call), failed) if failed else (body, [])

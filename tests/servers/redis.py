@@ -144,6 +144,7 @@ def redis_server(request: pytest.FixtureRequest) -> Iterator[Server]:
 def redis_clean(redis_server: Server) -> Server:
     """A server of each engine, without any key and with fresh statistics."""
     client = redis_server.client()
+    client.client_kill_filter(_type="pubsub")  # subscribers that the test before left: their end may be seen late
     client.flushall()
     client.config_resetstat()
     return redis_server
