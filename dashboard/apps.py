@@ -10,11 +10,15 @@ class DashboardConfig(AppConfig):  # type: ignore[misc]
     verbose_name = "Weir"
 
     def ready(self) -> None:
+        from django.db.backends.signals import connection_created
+
         from . import checks  # noqa: F401 - registers them
         from .alerts import causes
+        from .database import write_ahead
         from .letters import view as letters
         from .replay import view as replays
 
+        connection_created.connect(write_ahead)
         causes.register()
         letters.register()
         replays.register()

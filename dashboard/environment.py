@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -141,11 +142,19 @@ def kept_secret(name: str, path: Path, make: bool) -> str:
         raise ImproperlyConfigured(
             f"{name} must be set when the database is PostgreSQL: every process needs the same one."
         )
-    value = secrets.token_urlsafe(48)
+    folder = os.open(path.parent, os.O_RDONLY)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:  # another process made it a moment ago
-        return _read(name, path)
-    with os.fdopen(handle, "w") as file:
-        file.write(value + "\n")
-    return value
+        flock(folder, LOCK_EX)  # of two first processes one waits for the other
+        if not path.exists():
+            _write_at_once(path, secrets.token_urlsafe(48) + "\n")
+    finally:
+        os.close(folder)
+    return _read(name, path)
+
+
+def _write_at_once(path: Path, text: str) -> None:
+    """A file of mode 600 that is there as a whole or not at all, for who reads it and when this process is killed."""
+    new = path.with_name(f"{path.name}.new")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    new.replace(path)

@@ -139,7 +139,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=20000;",
+        "init_command": "PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=20000;",  # WAL mode: database.py
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -87,7 +87,8 @@ def feeds_of(options: argparse.Namespace) -> list[tuple[int, Any, Any]]:
     feeds = []
     for name, actors in {**scene, **(many(options.queues) if options.queues else {})}.items():
         url = f"memory://{name}"
-        values = {"kind": "memory", "secret_url": encrypt(url), "safe_url": url, "interval": options.interval}
+        patience = max(options.interval, 10.0)  # silent after three of them: a busy machine may pass some seconds
+        values = {"kind": "memory", "secret_url": encrypt(url), "safe_url": url, "interval": patience}
         broker, _ = Broker.objects.get_or_create(name=name, defaults=values)
         ingest = Ingest(broker.id, the_store(), the_bus().publish)
         if options.history:

@@ -98,7 +98,7 @@ def post(tmp_path_factory: pytest.TempPathFactory, rabbitmq_node: Node, valkey: 
         yield made
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(60)
         with rabbitmq_node.connect() as connection:
             channel = connection.channel()
             for queue in ("payments", "payments.dlq"):
@@ -197,8 +197,7 @@ def test_it_is_worked_by_keyboard_alone_up_to_a_plan(inbox: Page) -> None:
     expect(plan).to_contain_text("payments")
     assert_accessible(inbox)
     plan.get_by_role("button", name="Close").click()
-    inbox.keyboard.press("g")
-    inbox.keyboard.press("q")
+    inbox.keyboard.type("gq")
     expect(inbox).to_have_title(re.compile("Queues"))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from .conftest import Starts, Watched, Weir, live, row_of, signed_in, until
 
@@ -57,7 +58,7 @@ def test_a_lost_connection_is_shown_and_found_again(another: Starts, watched: Wa
     live(page)
     depth = page.locator(f"{row_of(page, 'emails.outbound')} td.depth")
     expect(depth).not_to_have_text(depth.inner_text())
-    assert page.evaluate("getComputedStyle(document.querySelector('td.depth')).color") != greyed
+    until(page, f"getComputedStyle(document.querySelector('td.depth')).color !== '{greyed}'")
 
 
 def test_a_silent_broker_is_named_and_its_rows_are_old(
@@ -68,24 +69,23 @@ def test_a_silent_broker_is_named_and_its_rows_are_old(
     page = watched.page
     page.goto(f"{weir.url}/")
     live(page)
-    assert "cache-1 is silent" in page.inner_text("#broker-news")
-    assert "No answer for 5 min" in page.inner_text("#attention")
+    expect(page.locator("#broker-news")).to_contain_text("cache-1 is silent")
+    expect(page.locator("#attention")).to_contain_text(re.compile("No answer for [56] min"))
     old, new = page.locator(row_of(page, "thumbnails")), page.locator(row_of(page, "emails.outbound"))
-    assert "Unknown" in old.inner_text()
+    expect(old).to_contain_text("Unknown")
     colours = [row.locator("td.depth").evaluate("(cell) => getComputedStyle(cell).color") for row in (old, new)]
     assert colours[0] != colours[1]
     page.goto(weir.url + str(old.locator("a").get_attribute("href")))
-    assert "cache-1 has been silent for" in page.inner_text("#verdict")
-    assert "Last known, at" in page.inner_text("#now-title")
+    expect(page.locator("#verdict")).to_contain_text("cache-1 has been silent for")
+    expect(page.locator("#now-title")).to_contain_text("Last known, at")
 
 
-def first_row(page: Page) -> int:
-    """The position of the topmost row in the window, counted from 1."""
-    return page.evaluate("""() => {
-      const head = document.querySelector(".queues th").getBoundingClientRect().bottom;
-      const rows = [...document.querySelectorAll(".queues .rows tr")];
-      return rows.find((row) => row.getBoundingClientRect().bottom > head + 1).ariaRowIndex - 1;
-    }""")
+#: The position of the topmost row in the window, counted from 1.
+FIRST_ROW = """() => {
+  const head = document.querySelector(".queues th").getBoundingClientRect().bottom;
+  const rows = [...document.querySelectorAll(".queues .rows tr")];
+  return rows.find((row) => row.getBoundingClientRect().bottom > head + 1)?.ariaRowIndex - 1;
+}"""
 
 
 def test_ten_thousand_rows_scroll_smoothly(watched: Watched, context: BrowserContext, large: Weir) -> None:
@@ -105,7 +105,7 @@ def test_ten_thousand_rows_scroll_smoothly(watched: Watched, context: BrowserCon
     print(f"\nscrolled over 700 of 10,000 rows: {len(tasks)} tasks over 50 ms, the longest {max(tasks, default=0)} ms")
     assert max(tasks, default=0) < 500
     assert page.locator(".queues .rows tr").count() < 80
-    assert first_row(page) > 500
+    until(page, f"({FIRST_ROW})() > 500")
 
 
 def test_a_row_that_comes_into_sight_costs_its_own_style_and_not_that_of_all(
@@ -133,11 +133,11 @@ def test_a_place_among_ten_thousand_rows_is_an_address(watched: Watched, context
     live(page)
     until(page, "scrollY > 0", 30)
     expect(page.locator(".queues tr.coming")).to_have_count(0)
-    assert abs(first_row(page) - 4000) < 4
+    until(page, f"Math.abs(({FIRST_ROW})() - 4000) < 4")
     page.locator(".queues .rows a").nth(20).click()
     page.wait_for_selector("#verdict")
     page.go_back()
     live(page)
     until(page, "scrollY > 0", 30)
     expect(page.locator(".queues tr.coming")).to_have_count(0)
-    assert abs(first_row(page) - 4000) < 4
+    until(page, f"Math.abs(({FIRST_ROW})() - 4000) < 4")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import axe_playwright_python
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from .conftest import Starts, Watched, Weir, live, signed_in
 
@@ -91,10 +91,10 @@ def test_the_chosen_theme_is_kept_and_needs_no_reload(queues: Page) -> None:
 
 def test_help_lists_the_keys(queues: Page) -> None:
     queues.keyboard.press("?")
-    assert queues.locator("dialog#help").is_visible()
+    expect(queues.locator("dialog#help")).to_be_visible()
     assert serious(queues) == []
     queues.keyboard.press("Escape")
-    assert not queues.locator("dialog#help").is_visible()
+    expect(queues.locator("dialog#help")).to_be_hidden()
 
 
 def test_before_the_first_answer_the_page_says_whom_it_asks(
@@ -116,7 +116,7 @@ def test_without_a_broker_the_page_says_how_to_add_one(
     assert "No broker yet" in watched.page.inner_text("main")
     assert_accessible(watched.page)
     watched.page.click("text=Add a broker")
-    assert "/brokers/" in watched.page.url
+    watched.page.wait_for_url("**/brokers/**")
 
 
 def test_without_javascript_nothing_is_promised_that_never_comes(browser: Browser, shop: Weir) -> None:

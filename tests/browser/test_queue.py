@@ -25,10 +25,10 @@ def queue(watched: Watched, context: BrowserContext, shop: Weir) -> Page:
 
 
 def test_the_verdict_says_why_and_how_long(queue: Page) -> None:
-    assert queue.inner_text("#state") == "Growing"
-    assert "A message arriving now waits about" in queue.inner_text("#verdict")
-    assert "never clears" in queue.inner_text("#verdict")
-    assert "estimated · by position" in queue.inner_text("#now")
+    expect(queue.locator("#state")).to_have_text("Growing")
+    expect(queue.locator("#verdict")).to_contain_text("A message arriving now waits about")
+    expect(queue.locator("#verdict")).to_contain_text("never clears")
+    expect(queue.locator("#now")).to_contain_text("estimated · by position")
     assert queue.locator("a:text-is('emails.dlq')").get_attribute("href") == "/queues/8/"
 
 
@@ -91,7 +91,7 @@ def test_the_figures_can_be_taken_out(queue: Page, tmp_path: Path) -> None:
     rows = list(csv.DictReader((tmp_path / "depth.csv").open()))
     assert {"time", "depth", "in_rate", "out_rate", "lag_seconds", "consumers"} <= set(rows[0])
     assert any(row["depth"] == "" for row in rows)
-    assert float(rows[-2]["depth"]) > 1000
+    assert [float(row["depth"]) for row in rows if row["depth"]][-1] > 1000
     with queue.expect_download() as taken:
         queue.click("#png")
     taken.value.save_as(tmp_path / "depth.png")

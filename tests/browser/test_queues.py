@@ -64,11 +64,9 @@ def test_j_and_k_walk_and_enter_opens(queues: Page) -> None:
     queues.keyboard.press("Enter")
     queues.wait_for_url(re.compile(r"/queues/\d+/"))
     assert queues.inner_text("h1") == second
-    for key in "gq":
-        queues.keyboard.press(key)
+    queues.keyboard.type("gq")
     queues.wait_for_url(re.compile(r":\d+/$"))
-    for key in "gb":
-        queues.keyboard.press(key)
+    queues.keyboard.type("gb")
     queues.wait_for_url(re.compile("/brokers/"))
 
 

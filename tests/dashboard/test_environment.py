@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
+from fcntl import LOCK_EX, flock
+from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from dashboard import environment as env
+from dashboard.database import write_ahead
 
 
 @pytest.mark.parametrize(("value", "seconds"), [("90s", 90), ("48h", 172800), ("30d", 2592000)])
@@ -83,6 +89,38 @@ def test_a_secret_is_made_once_and_only_its_owner_reads_it(monkeypatch, tmp_path
     made = env.kept_secret("WEIR_SECRET_KEY", path, make=True)
     assert len(made) > 40 and env.kept_secret("WEIR_SECRET_KEY", path, make=True) == made
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_secret_that_another_process_makes_is_waited_for(monkeypatch, tmp_path):
+    monkeypatch.delenv("WEIR_SECRET_KEY", raising=False)
+    path, read = tmp_path / "secret_key", []
+    folder = os.open(tmp_path, os.O_RDONLY)
+    flock(folder, LOCK_EX)  # as who makes it holds it
+    waiting = Thread(target=lambda: read.append(env.kept_secret("WEIR_SECRET_KEY", path, make=True)), daemon=True)
+    waiting.start()
+    waiting.join(0.2)
+    assert read == []
+    path.write_text("made-by-another-process\n")
+    os.close(folder)
+    waiting.join(60)
+    assert read == ["made-by-another-process"]
+
+
+def test_a_database_that_another_process_has_just_begun_is_waited_for(tmp_path):
+    """SQLite itself waits for no lock where a file goes into WAL mode and another connection wants the same."""
+    first, second = (
+        sqlite3.connect(tmp_path / "new", timeout=0, isolation_level=None, check_same_thread=False) for _ in range(2)
+    )
+    with closing(first), closing(second):
+        first.execute("BEGIN IMMEDIATE")
+        opened = SimpleNamespace(vendor="sqlite", connection=second, Database=sqlite3)
+        waiting = Thread(target=write_ahead, args=(opened,), daemon=True)
+        waiting.start()
+        waiting.join(0.2)
+        assert waiting.is_alive()
+        first.execute("COMMIT")
+        waiting.join(60)
+        assert second.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_with_postgresql_a_missing_secret_stops_the_start(monkeypatch, tmp_path):

@@ -127,7 +127,7 @@ def mailbox(tls: str = "", context: ssl.SSLContext | None = None, password: str 
         more |= {"auth_require_tls": False}
     kind = _SecretController if tls == "ssl" else Controller
     more |= {"ssl_context": context} if tls == "ssl" else {}
-    server = kind(box, hostname="127.0.0.1", port=port, **more)
+    server = kind(box, hostname="127.0.0.1", port=port, ready_timeout=60, **more)
     server.start()
     try:
         yield box, port

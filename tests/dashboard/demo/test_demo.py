@@ -43,9 +43,8 @@ def demo():
 
 @pytest.fixture(scope="module")
 def busy_demo():
-    """One that has run for a while."""
+    """One that several tests watch as it goes on."""
     with Demo() as running:
-        time.sleep(12)
         yield running
 
 
@@ -158,8 +157,8 @@ def test_a_port_that_something_else_holds_is_said_with_the_servers_own_words():
 
 
 def test_a_port_that_is_taken_in_the_last_moment_is_tried_again(demo, monkeypatch):
-    ports = iter([demo.server.port, server._free_port()])
-    monkeypatch.setattr(server, "_free_port", lambda: next(ports))
+    found, taken = server._free_port, [demo.server.port]
+    monkeypatch.setattr(server, "_free_port", lambda: taken.pop() if taken else found())
     with Demo() as second:
         assert second.server.port != demo.server.port
 
@@ -210,13 +209,13 @@ def test_celery_messages_are_what_kombu_reads(demo):
 @pytest.mark.slow
 def test_the_backlogs_move_as_the_shop_says(busy_demo):
     client = busy_demo.server.client()
-    assert client.llen("thumbnails") < 2400 - 30, "the import's backlog is worked off"
-    assert client.llen("search-index") > 60 + 10, "the index falls behind"
-    assert client.llen("webhooks") > 260 + 5, "nobody takes the webhooks"
+    assert until(lambda: client.llen("thumbnails") < 2400 - 30), "the import's backlog is worked off"
+    assert until(lambda: client.llen("search-index") > 60 + 10), "the index falls behind"
+    assert until(lambda: client.llen("webhooks") > 260 + 5), "nobody takes the webhooks"
+    assert until(lambda: group(client, "shipments", "carrier")["lag"] > 180)
     oldest = client.lindex("webhooks", -1)
     carrier = group(client, "shipments", "carrier")
     assert carrier["consumers"] == 0
-    assert carrier["lag"] > 180
     time.sleep(3)
     assert client.lindex("webhooks", -1) == oldest
     assert group(client, "shipments", "carrier")["last-delivered-id"] == carrier["last-delivered-id"]
@@ -248,8 +247,8 @@ def test_every_state_is_to_be_seen_within_a_minute(demo):
         time.sleep(2)
         return {State(code) for code in tick.judgement.state}
 
-    began = time.monotonic()
-    while seen != set(State) and time.monotonic() - began < 60:
+    shop = demo._shop  # by its own clock, which stands still where the machine did
+    while seen != set(State) and shop._last - shop._began < 60:
         seen |= judged_states()
     broker.close()
     assert {state.name for state in State} == {state.name for state in seen}
