@@ -47,6 +47,9 @@ create table if not exists kept (
 #: What an earlier Weir did not write: how often a copy was put back though it may lie there already; how large the body
 #: is, -1 = not known; when it was put back.
 _ADDED = {"again": "integer not null default 0", "size": "integer not null default -1", "at": "real not null default 0"}
+#: So that how many there are, and how large, is told without reading the copies.
+_COUNTED = "create index if not exists counted on kept (state, size)"
+_COUNTS = "select state, count(*), sum(max(size, 0)) from kept group by state"
 KEPT, RESTORING, RESTORED, NOT_RESTORED = range(4)
 _DECIMAL = 1  # of what msgpack has no type for
 _WORDS = {KEPT: State.PLANNED, RESTORING: State.SENDING, RESTORED: State.REMOVED, NOT_RESTORED: State.FAILED}
@@ -71,6 +74,7 @@ def opened(own: str) -> Iterator[Db]:
         there = {column[1] for column in db.execute("pragma table_info(kept)")}
         for name in _ADDED.keys() - there:
             db.execute(f"alter table kept add column {name} {_ADDED[name]}")
+        db.execute(_COUNTED)
     except (sqlite3.Error, OSError) as error:
         raise JournalError(f"The copies of a deletion cannot be kept: {error}.") from error
     try:
@@ -230,7 +234,7 @@ def counts(own: str) -> dict[str, int]:
     if not path_of(own).exists():
         return {"kept": 0, "restored": 0, "not_restored": 0, "kept_bytes": 0}
     with opened(own) as db:
-        rows = db.execute("select state, count(*), sum(max(size, 0)) from kept group by state").fetchall()
+        rows = db.execute(_COUNTS).fetchall()
     found = {state: count for state, count, _ in rows}
     return {
         "kept": sum(found.values()),
