@@ -88,6 +88,7 @@ def test_each_that_is_put_back_has_its_place_size_and_time_also_of_what_an_earli
     looked, operator_api, gone
 ):
     with sqlite3.connect(keeping.path_of(Replay.objects.get(pk=gone).own)) as db:
+        db.execute("drop index counted")
         for name in ("size", "at", "again"):
             db.execute(f"alter table kept drop column {name}")
     back = settled(operator_api, operator_api.send("post", f"deletions/{gone}/restore", status=201)["id"])
