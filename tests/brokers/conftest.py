@@ -13,3 +13,9 @@ def short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dashboard.replay.hidden.HELD_ON", 8.0)
     monkeypatch.setattr("dashboard.replay.hidden.SLOWEST", 2.0)
     monkeypatch.setattr("dashboard.replay.hidden.LOOKED_AT", 1.0)
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else reads the queues of this test: what is given back is waited for, however slow RabbitMQ shows it."""
+    monkeypatch.setattr("collectors.brokers.rabbitmq.returning.SEEN_WITHIN", 60.0)

@@ -44,8 +44,9 @@ def put(node: Node, vhost: str, queue: str, bodies: Sequence[bytes], **propertie
 
 
 def drain(node: Node, vhost: str, queue: str) -> list[tuple[bytes, pika.BasicProperties]]:
-    """Everything that lies in a queue, taken out of it."""
+    """Everything that lies in a queue, taken out of it, once nobody holds any of it."""
     found = []
+    unread(node, vhost, queue)
     with node.connect(vhost) as connection:
         channel = connection.channel()
         while True:
@@ -61,6 +62,14 @@ def drained(node: Node, vhost: str, queue: str, count: int, within: float = 60.0
     while waiting(node, vhost, queue) < count and time.monotonic() < deadline:
         time.sleep(0.1)
     return [body for body, _ in drain(node, vhost, queue)]
+
+
+def shows(node: Node, vhost: str, queue: str, count: int, within: float = 60.0) -> bool:
+    """Whether a queue comes to have so many ready: a quorum queue shows what it got back only a little later."""
+    deadline = time.monotonic() + within
+    while waiting(node, vhost, queue) != count and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return waiting(node, vhost, queue) == count
 
 
 def waiting(node: Node, vhost: str, queue: str) -> int:
@@ -107,9 +116,13 @@ def through(node: Node, proxy: Proxy, vhost: str) -> str:
 
 
 def unread(node: Node, vhost: str, queue: str) -> None:
-    """Until the broker has noticed the end of the lease, and put back what it held."""
+    """Until the broker has noticed the end of the lease, and put back what it held.
+
+    A quorum queue counts as a consumer whoever holds letters of it, for as long as he does.
+    """
     deadline = time.monotonic() + 60
     with node.connect(vhost) as connection:
         channel = connection.channel()
-        while channel.queue_declare(queue, passive=True).method.consumer_count and time.monotonic() < deadline:
+        while channel.queue_declare(queue, passive=True).method.consumer_count:
+            assert time.monotonic() < deadline, f"somebody goes on reading {queue}"
             time.sleep(0.05)

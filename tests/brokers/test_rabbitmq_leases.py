@@ -28,7 +28,7 @@ from tests.brokers.rabbitmq_polls import polling
 from tests.collectors.test_rabbitmq_frames import EVERY_TYPE, properties
 from tests.servers.rabbitmq import Node
 
-pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq]
+pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq, pytest.mark.usefixtures("alone")]
 
 BODIES = [b"letter %d" % n for n in range(60)]
 STAMP = Stamp("replay-7", "2026-11-25T12:00:00Z", "ana")

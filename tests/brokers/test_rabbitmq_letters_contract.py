@@ -12,7 +12,7 @@ from tests.brokers.rabbitmq_polls import polling
 from tests.letters_contract import Bodies, LettersContract, Puts
 from tests.servers.rabbitmq import Node
 
-pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq]
+pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq, pytest.mark.usefixtures("alone")]
 
 
 class TestClassic(LettersContract):

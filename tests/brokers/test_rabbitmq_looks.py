@@ -20,7 +20,7 @@ from tests.brokers.rabbitmq_polls import polling
 from tests.servers.proxy import Proxy, Weather
 from tests.servers.rabbitmq import Node
 
-pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq]
+pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq, pytest.mark.usefixtures("alone")]
 
 BODIES = [b"letter %d" % n for n in range(24)]
 
@@ -178,7 +178,7 @@ def test_a_huge_body_costs_no_memory_and_hides_nothing(
         from collectors import registry
         from collectors.letters import Bounds
         broker = registry.connect(registry.parse(sys.argv[1]))
-        found = broker.look(sys.argv[2], Bounds(body_bytes=6))
+        found = broker.look(sys.argv[2], Bounds(body_bytes=6, seconds=60))
         print([(one.body.decode(), one.size) for one in found.letters], found.notes)
         told = dict(line.split(":", 1) for line in open("/proc/self/status"))
         print(int(told["VmHWM"].split()[0]) // 1024)

@@ -15,7 +15,7 @@ from tests.brokers.rabbitmq_polls import polling
 from tests.dashboard.replays import Crash, FailingJournal, check_nothing_lost, order, run, runner
 from tests.servers.rabbitmq import Node
 
-pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq]
+pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq, pytest.mark.usefixtures("alone")]
 
 BODIES = [b"letter %d" % n for n in range(120)]
 

@@ -23,10 +23,10 @@ from tests.dashboard.replays import order, run
 from tests.servers.children import ROOT
 from tests.servers.rabbitmq import Node
 
-from .rabbitmq_letters import QUORUM, declare, drained, put, waiting
+from .rabbitmq_letters import QUORUM, declare, drain, drained, put, unread
 from .renewals import Book
 
-pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq]
+pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq, pytest.mark.usefixtures("alone")]
 
 BODIES = [b"letter %d" % n for n in range(6)]
 
@@ -78,7 +78,7 @@ def test_a_replay_that_is_killed_in_between_names_them(
     assert child.exitcode == -signal.SIGKILL
     desk = run(path, order(worn, to, judges=False), url=url)
     assert desk.state == "done" and desk.reason.startswith("6 letters near the delivery limit may lie there twice")
-    left = drained(rabbitmq_node, vhost, "dead", waiting(rabbitmq_node, vhost, "dead"))
+    left = [body for body, _ in drain(rabbitmq_node, vhost, "dead")]
     arrived = drained(rabbitmq_node, vhost, "orders", 6)
     assert set(left + arrived) == set(BODIES) and len(left + arrived) == 12
     with Reading(path) as journal:
@@ -102,6 +102,7 @@ def test_a_look_that_is_killed_in_between_is_told_of_by_the_next(
 ) -> None:
     url = rabbitmq_node.url(vhost=vhost)
     assert looked(tmp_path, url, worn, "confirmed").returncode == -signal.SIGKILL
+    unread(rabbitmq_node, vhost, "dead")
     next_one = looked(tmp_path, url, worn, "")
     assert next_one.returncode == 0, next_one.stderr
     told: dict[str, Any] = json.loads(next_one.stdout)

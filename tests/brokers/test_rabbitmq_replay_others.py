@@ -13,7 +13,7 @@ import pytest
 
 from dashboard.models import Queue
 from dashboard.replay.guards import Limits
-from tests.brokers.rabbitmq_letters import QUORUM, declare, key, put, waiting
+from tests.brokers.rabbitmq_letters import QUORUM, declare, key, put, shows
 from tests.brokers.rabbitmq_polls import polling
 from tests.dashboard.letterbox import Watched
 from tests.dashboard.replays import Desk, order, run
@@ -55,18 +55,19 @@ def beside(node: Node, vhost: str, do: Callable[[Any, threading.Event], object])
 def test_letters_that_somebody_is_looking_at_when_it_begins_belong_to_it(
     rabbitmq_node: Node, vhost: str, shop: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.replay.hidden.LOOKED_AT", 3.0)
-    holding = threading.Event()
+    monkeypatch.setattr("dashboard.replay.hidden.LOOKED_AT", 4.0)
+    desk, holding = Desk(), threading.Event()
 
     def look(channel: Any, over: threading.Event) -> None:
         tags = [channel.basic_get("dead")[0].delivery_tag for _ in range(15)]
         holding.set()
-        over.wait(2.0)
+        while "may look at them" not in desk.reason and not over.wait(0.02):
+            pass
         channel.basic_nack(tags[-1], multiple=True, requeue=True)
 
     with beside(rabbitmq_node, vhost, look):
-        holding.wait(20)
-        desk = run(tmp_path / "j", order(*shop, foreseen=len(BODIES)), url=rabbitmq_node.url(vhost=vhost))
+        assert holding.wait(60)
+        run(tmp_path / "j", order(*shop, foreseen=len(BODIES)), desk, url=rabbitmq_node.url(vhost=vhost))
     assert desk.state == "done" and desk.counts.removed == len(BODIES), (desk.counts, desk.reason)
 
 
@@ -89,7 +90,7 @@ def test_letters_that_others_took_are_told_of(
         trouble(sentence)
         if not taken.is_set():  # the snapshot was taken right before
             with beside(rabbitmq_node, vhost, take):
-                taken.wait(20)
+                assert taken.wait(60)
 
     desk.trouble = begun  # type: ignore[method-assign]
     run(tmp_path / "j", order(*shop), desk, url=rabbitmq_node.url(vhost=vhost))
@@ -101,22 +102,30 @@ def test_a_trial_that_comes_back_is_seen_although_others_take_as_many(
     rabbitmq_node: Node, vhost: str, shop: tuple[str, str], tmp_path: Path
 ) -> None:
     """The queue holds as many as before: its count says that nothing came."""
+    desk, failed = Desk(), threading.Event()
 
     def fail(channel: Any, over: threading.Event) -> None:
-        while not over.is_set():
-            method, _, _ = channel.basic_get("orders")
-            if method is None:
-                time.sleep(0.02)
-                continue
-            while channel.basic_get("dead", auto_ack=True)[0] is None and not over.is_set():
-                time.sleep(0.02)  # the replay has all of them in its hands
+        for _ in range(5):
+            method = None
+            while method is None and not over.wait(0.02):
+                method, _, _ = channel.basic_get("orders")
+            while channel.basic_get("dead", auto_ack=True)[0] is None and not over.wait(0.02):
+                pass  # the replay has all of them in its hands
             channel.basic_reject(method.delivery_tag, requeue=False)
+        failed.set()
 
+    def waits() -> bool:
+        """All of the trial fail while it waits for them, however long that takes here."""
+        if "waiting whether they come back" in desk.reason:
+            assert failed.wait(60) and shows(rabbitmq_node, vhost, "dead", len(BODIES) - 5)
+        return True
+
+    desk.go_on = waits  # type: ignore[method-assign]
     limits = Limits(lag=None, watch=0.0, trial_wait=4.0)
     with beside(rabbitmq_node, vhost, fail):
-        desk = run(tmp_path / "j", order(*shop, trial=5, limits=limits), url=rabbitmq_node.url(vhost=vhost))
+        run(tmp_path / "j", order(*shop, trial=5, limits=limits), desk, url=rabbitmq_node.url(vhost=vhost))
     assert desk.state == "stopped" and desk.reason == "5 of the trial of 5 came back.", (desk.reason, desk.counts)
-    assert waiting(rabbitmq_node, vhost, "dead") == len(BODIES) - 5
+    assert shows(rabbitmq_node, vhost, "dead", len(BODIES) - 5)
 
 
 @pytest.mark.django_db(transaction=True)

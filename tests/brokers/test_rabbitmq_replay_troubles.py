@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from collectors.errors import Unreachable
 from collectors.letters import Bounds, Destination
 from dashboard.replay.report import Reading
 from dashboard.replay.runner import MOST_BROKEN
+from dashboard.replay.states import Counts
 from tests.brokers.rabbitmq_letters import declare, drain, drained, put, through, waiting
 from tests.brokers.rabbitmq_polls import polling
 from tests.dashboard.replays import Desk, check_nothing_lost, order, run, runner
@@ -35,18 +37,17 @@ def dead(rabbitmq_node: Node, vhost: str) -> str:
     return key
 
 
-def when(desk: Desk, sent: int, do: Callable[[], object]) -> threading.Thread:
-    """Do something as soon as so many copies are confirmed."""
+def when(desk: Desk, sent: int, do: Callable[[], object]) -> None:
+    """Do something as soon as it is told that so many copies are confirmed; the replay goes on after it."""
+    tell, told = desk.tell, list[int]()
 
-    def wait() -> None:
-        deadline = time.monotonic() + 60
-        while desk.counts.sent < sent and time.monotonic() < deadline:
-            time.sleep(0.005)
-        do()
+    def heard(state: str, reason: str, counts: Counts, *more: Any) -> None:
+        tell(state, reason, counts, *more)
+        if counts.sent >= sent and not told:
+            told.append(counts.sent)
+            do()
 
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
-    return thread
+    desk.tell = heard  # type: ignore[method-assign]
 
 
 def bodies(node: Node, vhost: str, queue: str) -> list[bytes]:
@@ -64,9 +65,8 @@ def test_a_destination_that_is_deleted_meanwhile_refuses_the_rest(
         with rabbitmq_node.connect(vhost) as connection:
             connection.channel().queue_delete("orders")
 
-    deleted = when(desk, 30, delete)
+    when(desk, 30, delete)
     run(tmp_path / "j", order(dead, orders), desk, url=rabbitmq_node.url(vhost=vhost))
-    deleted.join()
     assert desk.state == "failed" and "There is no queue 'orders'" in desk.reason
     left = bodies(rabbitmq_node, vhost, "dead")
     assert len(left) + desk.counts.sent == len(BODIES) and set(left) == set(BODIES[-len(left) :])
@@ -155,21 +155,25 @@ def test_letters_that_somebody_is_looking_at_are_waited_for(
     with polling(url) as broker:
         chosen = [letter.id for letter in broker.look(dead, Bounds(messages=50)).letters]
     planned = {"planned": dict.fromkeys(chosen, 1), "named": True} if named else {}
-    connection = rabbitmq_node.connect(vhost)
+    connection, over = rabbitmq_node.connect(vhost), threading.Event()
 
     def look() -> None:
         channel = connection.channel()
         for _ in range(40):
             channel.basic_get("dead")
+        threading.Thread(target=give_back, daemon=True).start()
+
+    def give_back() -> None:
+        while "may look at them" not in desk.reason and not over.wait(0.02):
+            pass
+        connection.close()
 
     one = runner(path, order(dead, orders, **planned), desk := Desk(), url=url)
     began = one._rest
     monkeypatch.setattr(one, "_rest", lambda: (look(), began()))
-    back = threading.Timer(4.0, connection.close)
-    back.start()
     one.run()
     one.journal.close()
-    back.join()
+    over.set()
     assert desk.state == "done" and desk.counts.removed == (50 if named else len(BODIES)), desk.counts
     left, arrived = bodies(rabbitmq_node, vhost, "dead"), bodies(rabbitmq_node, vhost, "orders")
     assert check_nothing_lost(path, BODIES, left, arrived) == {}
@@ -199,11 +203,11 @@ def test_letters_held_by_a_connection_that_only_we_know_to_be_lost_are_waited_fo
     thread = threading.Thread(target=one.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 60
-    while "in a connection that is lost" not in desk.reason:
+    while not (said := [reason for reason in list(desk.reasons) if "in a connection that is lost" in reason]):
         assert thread.is_alive() and time.monotonic() < deadline, (desk.state, desk.reason)
         time.sleep(0.05)
     missing = len(BODIES) - desk.counts.removed
-    assert desk.counts.removed < desk.counts.sent and desk.reason.startswith(f"Waiting for {missing:,} letters that")
+    assert desk.counts.removed < desk.counts.sent and said[0].startswith(f"Waiting for {missing:,} letters that")
     assert 100 < (desk.until or 0) - time.time() < 170, "its lease, and what the broker needs to notice"
     held[0].shutdown(socket.SHUT_RDWR)  # now the broker knows, too
     held[0].close()
@@ -222,14 +226,13 @@ def test_confirmations_that_come_too_late_name_what_is_sent_again(
     orders, path, desk = declare(rabbitmq_node, vhost, "orders"), tmp_path / "j", Desk()
     with Proxy(rabbitmq_node.amqp) as proxy:
         desk.rate = 100.0
-        slow = when(desk, 20, lambda: setattr(proxy, "weather", Weather("late", delay=1.5)))
+        when(desk, 20, lambda: setattr(proxy, "weather", Weather("late", delay=1.5)))
         fair = threading.Timer(8.0, lambda: setattr(proxy, "weather", FAIR))
         fair.start()
         one = threading.Thread(
             target=run, args=(path, order(dead, orders, lease_seconds=6.0), desk, through(rabbitmq_node, proxy, vhost))
         )
         one.start()
-        slow.join()
         one.join()
         fair.join()
     assert desk.state in ("done", "failed")

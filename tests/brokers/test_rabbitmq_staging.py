@@ -21,7 +21,7 @@ from tests.dashboard.letterbox import Watched
 from tests.dashboard.web import Api, operator_api, web  # noqa: F401
 from tests.servers.rabbitmq import Node
 
-from .rabbitmq_letters import QUORUM, declare, drain, key, waiting
+from .rabbitmq_letters import QUORUM, declare, drain, key, put, shows
 from .rabbitmq_polls import polling
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.rabbitmq]
@@ -81,7 +81,7 @@ def test_the_rest_is_moved_aside_and_back(box: Watched, rabbitmq_node: Node, vho
     assert aside["planned"]["destinations"][0]["name"].endswith("dead.staging")
     operator_api.send("post", f"replays/{aside['id']}/start")
     assert done(operator_api, aside["id"])["removed"] == LETTERS - LETTERS // BAD
-    assert waiting(rabbitmq_node, vhost, "dead") == LETTERS // BAD
+    assert shows(rabbitmq_node, vhost, "dead", LETTERS // BAD)
     again = operator_api.send("post", "replays", chosen | {"dry_run": False}, 201)
     assert done(operator_api, again["id"])["removed"] == LETTERS // BAD
     arrived = [body for body, _ in drain(rabbitmq_node, vhost, "orders")]
@@ -119,8 +119,7 @@ def test_a_staging_queue_that_holds_or_serves_somebody_stays(rabbitmq_node: Node
     with polling(rabbitmq_node.url(vhost=vhost)) as broker, rabbitmq_node.connect(vhost) as connection:
         staged, _ = broker.make_beside(key(vhost, "dead"), "staging")
         channel = connection.channel()
-        channel.basic_publish("", "dead.staging", b"letter")
-        assert waiting(rabbitmq_node, vhost, "dead.staging") == 1
+        put(rabbitmq_node, vhost, "dead.staging", [b"letter"])
         assert broker.remove_beside(staged) == "it is not empty, or somebody reads it"
         assert [body for body, _ in drain(rabbitmq_node, vhost, "dead.staging")] == [b"letter"]
         reading = channel.basic_consume("dead.staging", lambda *_: None)

@@ -25,13 +25,13 @@ from dashboard.replay import keeping
 from dashboard.replay.journal import Journal
 from dashboard.replay.runner import Runner
 from dashboard.replay.undoing import Restoring
-from tests.brokers.rabbitmq_letters import QUORUM, declare, drain, put, waiting
+from tests.brokers.rabbitmq_letters import QUORUM, declare, drain, put, unread, waiting
 from tests.brokers.rabbitmq_letters import key as key_of
 from tests.brokers.rabbitmq_polls import polling
 from tests.dashboard.replays import Crash, Desk, FailingJournal, order
 from tests.servers.rabbitmq import Node
 
-pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq]
+pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq, pytest.mark.usefixtures("alone")]
 
 BODIES = [b"letter %d" % n for n in range(10)]
 DELETION: Any = SimpleNamespace(own="deletion", selection={})
@@ -118,6 +118,7 @@ def test_each_header_is_put_back_of_the_type_that_it_had_and_nowhere_else(
     sender.close()
     assert [body for body, _ in drain(rabbitmq_node, vhost, "other")] == [b"body"]
     before = Fields.read(wire(url, key))
+    unread(rabbitmq_node, vhost, "dead")
     delete(url, key, Journal(folder / "j", "me"))
     assert restore(url, key).counts.removed == 1 and not waiting(rabbitmq_node, vhost, "other")
     after = Fields.read(wire(url, key))
@@ -215,7 +216,7 @@ def test_an_answer_that_is_lost_ends_it_and_what_is_put_back_again_is_named(
 
     monkeypatch.setattr(Sender, "next", ask)
     monkeypatch.setattr(Sender, "_confirmed", lambda one, event: None if len(asked) == 4 else confirmed(one, event))
-    told = restore(f"{url}&timeout=2", key)
+    told = restore(f"{url}&timeout=4", key)
     assert told.broken and told.counts.sent == 3 and "The rest is still kept: resume it." in told.words()
     assert keeping.counts("deletion") == {"kept": 10, "restored": 3, "not_restored": 0, "kept_bytes": 80}
     monkeypatch.undo()

@@ -7,9 +7,11 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -173,12 +175,22 @@ def test_a_stopped_worker_sends_nothing_after_it_was_taken_over(rabbit: House, t
         time.sleep(0.05)
     time.sleep(4.5)  # longer than its lease
     other = begin(rabbit.url, rabbit.dead, rabbit.orders, path, 0, signal.SIGKILL, 4.0, 60.0)
-    time.sleep(2.0)
+    end = time.monotonic() + 60
+    while _owner(path) != f"worker {other.pid}":
+        assert time.monotonic() < end and other.is_alive()
+        time.sleep(0.05)
     os.kill(stopped.pid, signal.SIGCONT)
     stopped.join(60)
     other.join(90)
     assert stopped.exitcode not in (None, DONE) and other.exitcode == DONE
     check_nothing_lost(path, bodies, *rabbit.empty(40))
+
+
+def _owner(path: Path) -> str:
+    """Whose the journal is."""
+    with closing(sqlite3.connect(path, timeout=60)) as db:
+        ((owner,),) = db.execute("select value from said where name='owner'")
+    return str(owner)
 
 
 def _state(pid: int | None) -> str:
