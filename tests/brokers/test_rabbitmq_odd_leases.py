@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from collectors.brokers.rabbitmq import lease as leases
+from collectors.brokers.rabbitmq import odd_leases, streams
 from collectors.errors import NotSupported
 from collectors.letters import Bounds
 from dashboard.replay.report import Reading
-from tests.brokers.rabbitmq_letters import STREAM, declare, drain, key, put, waiting
+from tests.brokers.rabbitmq_letters import STREAM, declare, drain, key, put, through, waiting
 from tests.brokers.rabbitmq_polls import polling
 from tests.dashboard.replays import Crash, FailingJournal, check_nothing_lost, order, run, runner
+from tests.servers.proxy import Proxy, Weather
 from tests.servers.rabbitmq import Node
 
 pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq, pytest.mark.usefixtures("alone")]
@@ -56,6 +58,25 @@ def test_letters_of_a_stream_are_replayed_and_stay(
     assert [letter.body for letter in left] == BODIES
     with Reading(path) as journal:
         assert [row.id for row in journal.messages(most=500)] == [letter.id for letter in left]
+
+
+def test_a_stream_that_is_slow_to_send_is_read_to_its_end(
+    rabbitmq_node: Node, vhost: str, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy broker's silence is not the end: neither for a look, nor for a lease."""
+    monkeypatch.setattr(odd_leases, "PREFETCH", 40)
+    with Proxy(rabbitmq_node.amqp) as proxy, polling(through(rabbitmq_node, proxy, vhost)) as broker:
+        lease = broker.lease(stream, 60.0)
+        found = [one.message.body for one in lease.take(5, 20.0)]
+        proxy.weather = Weather("slow", delay=0.5)
+        while taken := lease.take(50, 0.1):
+            found += [one.message.body for one in taken]
+        lease.close()
+    assert found == BODIES
+    for name in ("QUIET", "FIRST_WITHIN"):
+        monkeypatch.setattr(streams, name, 0.0)
+    with polling(rabbitmq_node.url(vhost=vhost)) as broker:
+        assert [one.body for one in broker.look(stream, Bounds(messages=500)).letters] == BODIES
 
 
 def test_some_of_a_stream_are_chosen_by_their_offsets(

@@ -15,9 +15,9 @@ from collectors.errors import NotSupported, TimedOut
 from collectors.letters import Receipt
 
 from . import frames
-from .lease import TAG, RabbitLease
+from .lease import QUIET, SLOWEST, TAG, RabbitLease
 from .letters import Held
-from .streams import offset_of
+from .streams import FIRST_WITHIN, last_chunk, offset_of
 
 PREFETCH = 500
 AT_ONCE = 64
@@ -44,12 +44,14 @@ class StreamLease(RabbitLease):
         super().__init__(*given)
         self.most_held = 1 << 40  # nothing is held
         self._handed: list[int] = []
+        self._last, self._seen = -1, -1  # offsets: where the last chunk began at first, and the last one handed out
 
     def take(self, most: int, seconds: float = 1.0) -> Sequence[Held]:
         for tag in self._handed:
             del self._held[tag]
         taken = super().take(most, seconds)
         self._handed = [one.tag for one in taken]
+        self._seen = offset_of(taken[-1]) if taken else self._seen
         if taken:  # which only lets more come
             self._source.link.send(frames.ack(self._source.channel, taken[-1].tag, multiple=True))
         return taken
@@ -57,13 +59,19 @@ class StreamLease(RabbitLease):
     def _consume(self) -> None:
         if not self._consuming:
             link, channel = self._source.link, self._source.channel
+            last = last_chunk(link, self._where, self._places, time.monotonic() + FIRST_WITHIN, lambda: False)
+            self._last = -1 if last is None else last
             link.call(frames.prefetch(channel, PREFETCH), channel, frames.QOS_OK)
             asked = frames.consume(channel, self._where[1], TAG, {"x-stream-offset": "first"})
             link.call(asked, channel, frames.CONSUME_OK)
             self._consuming = True
 
     def _more_must_come(self, deadline: float) -> bool:
-        return False
+        """A stream does not tell where it ends, but where its last chunk began: as far as that it must come."""
+        if self._seen >= self._last or time.monotonic() > deadline + SLOWEST:
+            return False
+        self._read(QUIET)
+        return True
 
     def remove(self, tags: Sequence[int], wait: bool = True) -> Sequence[Receipt]:
         if tags:

@@ -24,7 +24,6 @@ from .link import Link
 Target = tuple[str, str]  # exchange, routing key
 #: The name of a queue that nobody has, to try whether sending is allowed.
 NOWHERE = "weir.check.nowhere"
-BLOCKED_WITHIN = 0.05
 #: The tag of the message that tries it: nobody asks for its receipt.
 TRIAL = -1
 #: Targets whose first frame is kept.
@@ -91,15 +90,26 @@ class Sender:
         self.open()
         if "" in self._tried or "" in self._barred:
             return
-        self._write([self._written(Posted(TRIAL, ("", NOWHERE), b"\x00\x00", b""))])
-        if self._settle_all() and self.link is not None and not self.link.blocked:
-            self.hear(BLOCKED_WITHIN)  # under an alarm the first message passes, and only then the broker says so
-        if self._posted or (self.link is not None and self.link.blocked):
+        read_on = self._read_behind([self._written(Posted(TRIAL, ("", NOWHERE), b"\x00\x00", b""))])
+        if self._posted or (self.link is not None and not read_on):
             self._lose("RabbitMQ takes no messages now, for want of memory or disk space.")
         if self.link is None:
             raise Busy(f"Nothing can be sent: {self._lost}")
         if "" not in self._barred:
             self._tried.add("")
+
+    def _read_behind(self, trial: list[bytes]) -> bool:
+        """Write a message, and whether the broker goes on reading behind it: under an alarm it passes, and then the
+        broker says so, and reads no more. An answer to what was said after it tells that there is none."""
+        assert self.link is not None
+        link, before = self.link, self.link.prefetched
+        self._write([*trial, frames.prefetch(self._channel, 0)])
+        deadline = time.monotonic() + link.timeout
+        while self.link is link and not link.blocked and (self._posted or link.prefetched == before):
+            if (left := deadline - time.monotonic()) <= 0 or "" in self._barred:
+                break
+            self.hear(left)
+        return link.prefetched > before or "" in self._barred
 
     def may_write(self) -> None:
         """Raise AccessRefused where the default exchange may not be written to; nothing is sent to any queue."""

@@ -27,7 +27,7 @@ from .prometheus import QueueKey
 RECENT = "recent"
 PREFETCH = 50
 QUIET = 0.3
-#: How long a stream may take to send the beginning of its last chunk, before it is taken for empty.
+#: How long a stream of which nothing is counted may take to send its last chunk, before it is taken for empty.
 FIRST_WITHIN = 1.0
 
 
@@ -50,9 +50,11 @@ class StreamLook:
         ends_at = time.monotonic() + self._bounds.seconds
         link = Link(self._url, self._where[0], keep=self._bounds.body_bytes)
         try:
-            last = self._last_chunk(link, ends_at)
+            until = ends_at if self._of else min(ends_at, time.monotonic() + FIRST_WITHIN)
+            last = last_chunk(link, self._where, self._places, until, self._stop)
             if last is None:
-                return Look([], at, 0 if not self._of else self._of, exact=False)
+                notes = ["The look ended after 0 letters: its time was over."] if self._of else []
+                return Look([], at, 0 if not self._of else self._of, exact=False, notes=notes)
             begin: Any = int(after) + 1 if after.isdecimal() else "first"
             if after == RECENT:
                 begin = max(0, last - self._bounds.messages)
@@ -68,29 +70,9 @@ class StreamLook:
             notes=self._notes,
         )
 
-    def _last_chunk(self, link: Link, ends_at: float) -> int | None:
-        """The offset at which the last chunk begins; None = the stream is empty."""
-        channel = self._consume(link, "last", 1)
-        deadline = min(ends_at, time.monotonic() + FIRST_WITHIN)
-        while time.monotonic() < deadline and not self._stop():
-            link.read(0.1)
-            link.check(channel)
-            if (found := next((e for e in link.events if isinstance(e, Arrived)), None)) is not None:
-                link.call(frames.close_channel(channel), channel, frames.CHANNEL_CLOSE_OK)
-                link.events.clear()
-                return offset_of(self._held(found))
-        return None
-
-    def _consume(self, link: Link, begin: Any, prefetch: int) -> int:
-        channel = link.open_channel()
-        link.call(frames.prefetch(channel, prefetch), channel, frames.QOS_OK)
-        asked = frames.consume(channel, self._where[1], "weir", {"x-stream-offset": begin})
-        link.call(asked, channel, frames.CONSUME_OK)
-        return channel
-
     def _read(self, link: Link, begin: Any, last: int, recent: bool, ends_at: float) -> tuple[list[Held], bool]:
         """Letters from `begin` on, and whether there may be more behind them."""
-        channel = self._consume(link, begin, min(PREFETCH, max(1, self._bounds.messages)))
+        channel = _consume(link, self._where[1], begin, min(PREFETCH, max(1, self._bounds.messages)))
         found: deque[Held] = deque(maxlen=self._bounds.messages if recent else None)
         room, heard = self._bounds.bytes, time.monotonic()
         while time.monotonic() < ends_at and not self._stop():
@@ -101,7 +83,7 @@ class StreamLook:
                 if not isinstance(event, Arrived):
                     continue
                 heard = time.monotonic()
-                one = self._held(event)
+                one = _held(event, self._where, self._places)
                 if isinstance(begin, int) and offset_of(one) < begin:
                     continue  # a chunk begins where it begins
                 found.append(one)
@@ -109,7 +91,7 @@ class StreamLook:
                 link.send(frames.ack(channel, one.tag))
                 if not recent and (len(found) >= self._bounds.messages or room <= 0):
                     return list(found), True
-            at_end = not found or offset_of(found[-1]) >= last
+            at_end = offset_of(found[-1]) >= last if found else isinstance(begin, int) and begin > last
             if at_end and time.monotonic() - heard > QUIET:
                 return list(found), False
         self._notes.append(f"The look ended after {len(found)} letters: its time was over.")
@@ -120,9 +102,36 @@ class StreamLook:
         offset = offset_of(one)
         return replace(cut(one.letter(), self._bounds.body_bytes), id=str(offset), place=f"offset {offset}")
 
-    def _held(self, message: Arrived) -> Held:
-        (tag,) = unpack_from(">Q", message.arguments, read_short(message.arguments)[1])
-        return Held(tag, message, self._where[0], self._places)
+
+def last_chunk(link: Link, where: QueueKey, places: Places, until: float, stop: Callable[[], bool]) -> int | None:
+    """The offset at which the last chunk of a stream begins; None = it is empty, or says nothing until then.
+
+    On a channel of its own, which is closed again where it was told; the link must have no events of another one.
+    """
+    channel = _consume(link, where[1], "last", 1)
+    while True:
+        link.read(0.1)
+        link.check(channel)
+        if (found := next((e for e in link.events if isinstance(e, Arrived)), None)) is not None:
+            break
+        if time.monotonic() >= until or stop():
+            break
+    link.call(frames.close_channel(channel), channel, frames.CHANNEL_CLOSE_OK)
+    link.events.clear()
+    return None if found is None else offset_of(_held(found, where, places))
+
+
+def _consume(link: Link, queue: str, begin: Any, prefetch: int) -> int:
+    channel = link.open_channel()
+    link.call(frames.prefetch(channel, prefetch), channel, frames.QOS_OK)
+    asked = frames.consume(channel, queue, "weir", {"x-stream-offset": begin})
+    link.call(asked, channel, frames.CONSUME_OK)
+    return channel
+
+
+def _held(message: Arrived, where: QueueKey, places: Places) -> Held:
+    (tag,) = unpack_from(">Q", message.arguments, read_short(message.arguments)[1])
+    return Held(tag, message, where[0], places)
 
 
 def offset_of(one: Held) -> int:
