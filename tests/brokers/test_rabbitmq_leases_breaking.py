@@ -203,13 +203,13 @@ def test_a_lease_over_tls(rabbitmq_node: Node, vhost: str, tmp_path: Path) -> No
 def test_a_quiet_lease_stays_alive_and_a_dead_network_is_noticed(
     rabbitmq_node: Node, vhost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link, "HEARTBEAT", 1.0)
+    monkeypatch.setattr(link, "HEARTBEAT", 2.0)  # the broker gives up whoever is silent for two of them
     monkeypatch.setattr("collectors.brokers.rabbitmq.lease.TEND_EVERY", 0.2)
     where = declare(rabbitmq_node, vhost, "dead")
     put(rabbitmq_node, vhost, "dead", [b"one"])
     with Proxy(rabbitmq_node.amqp) as proxy, leased(through(rabbitmq_node, proxy, vhost), where) as lease:
         (one,) = take(lease, 1)
-        quiet_until = time.monotonic() + 4
+        quiet_until = time.monotonic() + 5
         while time.monotonic() < quiet_until:
             assert lease.settled(0.0) == []
             time.sleep(0.1)
