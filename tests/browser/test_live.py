@@ -88,22 +88,26 @@ FIRST_ROW = """() => {
 }"""
 
 
-def test_ten_thousand_rows_scroll_smoothly(watched: Watched, context: BrowserContext, large: Weir) -> None:
+def test_ten_thousand_rows_scroll_smoothly(
+    browser: Browser, watched: Watched, context: BrowserContext, large: Weir
+) -> None:
     signed_in(context, large)
     page = watched.page
     page.goto(f"{large.url}/?sort=name")
     live(page)
     expect(page.locator(".queues")).to_have_attribute("aria-rowcount", "10001", timeout=30_000)
     page.wait_for_timeout(1500)
-    page.evaluate("longTasks.length = 0")
     page.mouse.move(700, 600)
+    browser.start_tracing(page=page, categories=["toplevel"])
     for _ in range(60):
         page.mouse.wheel(0, 400)
         page.wait_for_timeout(30)
     expect(page.locator(".queues tr.coming")).to_have_count(0)
-    tasks = page.evaluate("longTasks")
-    print(f"\nscrolled over 700 of 10,000 rows: {len(tasks)} tasks over 50 ms, the longest {max(tasks, default=0)} ms")
-    assert max(tasks, default=0) < 500
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    tasks = [event["tdur"] / 1000 for event in events if "tdur" in event]  # milliseconds of processor time
+    longer = sum(task > 50 for task in tasks)
+    print(f"\nscrolled over 700 of 10,000 rows: {longer} tasks over 50 ms, the longest {max(tasks):.0f} ms")
+    assert len(tasks) > 100 and max(tasks) < 500
     assert page.locator(".queues .rows tr").count() < 80
     until(page, f"({FIRST_ROW})() > 500")
 
