@@ -44,7 +44,7 @@ def running() -> Iterator[str]:
 
     try:
         run("initdb", "-A", "trust", "-U", "weir", "-E", "UTF8", "--locale=C")
-        run("pg_ctl", "-o", options, "-l", str(folder / "log"), "-w", "start")
+        run("pg_ctl", "-o", options, "-l", str(folder / "log"), "-w", "-t", "180", "start")
         try:
             yield f"postgres://weir@127.0.0.1:{port}/postgres"
         finally:

@@ -96,6 +96,7 @@ class Site:
 
     def connect(self, headers: dict[str, str] | None = None, **more: Any) -> ClientConnection:
         """A WebSocket, by default with the viewer's session."""
+        more = {"open_timeout": 60, **more}  # ten seconds are short for a machine that is busy
         return connect(self.url, additional_headers=self.headers if headers is None else headers, **more)
 
     def _answer(self) -> Any:
@@ -162,9 +163,12 @@ class Child:
                 the_bus().note(command["note"][0], **command["note"][1])
             elif "every" in command:
                 self.every = command["every"]
-                threading.Thread(target=self.go_on, daemon=True).start()
+                self.going_on = threading.Thread(target=self.go_on, daemon=True)
+                self.going_on.start()
             elif "stop_every" in command:
-                self.every, answer = 0.0, self.n
+                self.every = 0.0
+                self.going_on.join()  # with the tick that is under way
+                answer = self.n
             elif "set" in command:
                 module, name, value = command["set"]
                 setattr(import_module(module), name, value)
@@ -175,7 +179,7 @@ class Child:
             elif "wallboard" in command:
                 answer = self.wallboard(*command["wallboard"])
             elif "notes" in command:
-                answer, self.notes = self.notes, []
+                answer = [self.notes.pop(0) for _ in range(len(self.notes))]  # what comes meanwhile stays for the next
             print(json.dumps(answer), flush=True)
 
     def greeting(self) -> dict[str, Any]:
