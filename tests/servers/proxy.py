@@ -18,6 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
+from .ports import free_port  # while the door is closed, no outgoing connection is given its port
+
 PIECE = 65536
 FILLER = b"x" * PIECE
 
@@ -92,7 +94,7 @@ class Proxy:
             _close(end)
 
     def _listen(self) -> None:
-        door = socket.create_server(("127.0.0.1", self.port))
+        door = socket.create_server(("127.0.0.1", self.port or free_port()))
         self.port, self._door = door.getsockname()[1], door
         threading.Thread(target=self._accept, args=(door,), daemon=True).start()
 

@@ -131,7 +131,7 @@ Urls = Callable[[int, Path], str]
 
 
 def redis_over_tls(port: int, trusted: Path) -> str:
-    return f"rediss://localhost:{port}/0?ca_file={trusted}&timeout=2s"
+    return f"rediss://localhost:{port}/0?ca_file={trusted}&timeout=20s"
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_a_bad_certificate_of_rabbitmq(
     watch: Watch, rabbitmq_node: Node, authorities: tuple[Authority, Authority], make: Make, words: str
 ) -> None:
     def url(port: int, trusted: Path) -> str:
-        return f"amqp://guest:guest@127.0.0.2:5672/?management=https://localhost:{port}&ca_file={trusted}&timeout=2s"
+        return f"amqp://guest:guest@127.0.0.2:5672/?management=https://localhost:{port}&ca_file={trusted}&timeout=20s"
 
     assert words in rotates(watch, authorities, make, rabbitmq_node.management, url)
 

@@ -21,7 +21,11 @@ ROOT = Path(__file__).parents[2]
 ENGINE = next((engine for engine in ("valkey9", "redis7", "redis62") if available(engine)), None)
 ASLEEP = 25  # seconds, longer than the lease of a broker
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(ENGINE is None, reason="no Redis-compatible server is here")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(ENGINE is None, reason="no Redis-compatible server is here"),
+]
 
 
 @pytest.fixture
@@ -57,14 +61,14 @@ def until_depth(address: str, depth: int, seconds: float) -> None:
 
 def test_after_a_sleep_it_goes_on_by_itself_without_a_word_of_trouble(house):
     process, address, client = house
-    until_depth(address, 3, 20)
+    until_depth(address, 3, 60)
     process.send_signal(signal.SIGSTOP)
     client.rpush("orders", 4)
     time.sleep(ASLEEP)
     process.send_signal(signal.SIGCONT)
-    until_depth(address, 4, 20)
+    until_depth(address, 4, 60)
     ready = json.loads(urllib.request.urlopen(f"{address}/readyz", timeout=10).read())
     process.terminate()
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 0 and ready
     assert "Traceback" not in said and said.count("\n") < 5
