@@ -43,9 +43,16 @@ RENEW = 4.0
 ROUND = 0.4  # seconds between looks at orders
 AT_ONCE, MOST = 4, 40  # replays that one process runs: beside those that watch or yield, and in all
 LAST_LOOK = 60.0  # seconds for which one that begins waits until one that watched has looked for returns once more
-#: What calls for a worker: what is under way; moves of a broker's own that were stopped and are to be cancelled; and
-#: what was stopped while its worker was dead, whose journal says what is not known.
-_WANTED = Q(state__in=ACTIVE) | (Q(state=Replay.State.STOPPED) & ~Q(handle="", owner=""))
+#: What has come to its end by itself.
+_ENDED = (Replay.State.DONE, Replay.State.FAILED)
+#: What calls for a worker: what is under way; moves of a broker's own that were stopped and are to be cancelled; what
+#: was stopped while its worker was dead, whose journal says what is not known; and what has ended, but its worker could
+#: not let go of it.
+_WANTED = (
+    Q(state__in=ACTIVE)
+    | (Q(state=Replay.State.STOPPED) & ~Q(handle="", owner=""))
+    | (Q(state__in=_ENDED) & ~Q(owner=""))
+)
 #: On a broker that became look-only these are gone on with.
 _CHANGES_NOTHING = (Replay.State.STOPPED, Replay.State.WATCHING)
 
@@ -191,6 +198,8 @@ class Replayer:
             connections.close_all()
 
     def _run_one(self, replay: Replay, desk: RowDesk) -> None:
+        if replay.state in _ENDED:
+            return
         if replay.state not in _CHANGES_NOTHING and not desk.by_itself:
             orders.must_change(replay.queue)
         if replay.deed == Replay.Deed.RESTORE:

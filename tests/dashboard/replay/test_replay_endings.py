@@ -15,7 +15,7 @@ from django.utils import timezone
 from dashboard.live.bus import the_bus
 from dashboard.models import AuditEntry, Broker, Replay
 from dashboard.models.replays import ACTIVE
-from dashboard.replay import deeds, orders, pruning
+from dashboard.replay import deeds, orders, pruning, working
 from dashboard.replay.desks import RowDesk
 from dashboard.replay.journal import Journal
 from dashboard.replay.places import journal_path
@@ -116,6 +116,23 @@ def test_one_whose_end_the_database_did_not_take_is_done_all_the_same(box, opera
     work(worker)
     ended = Replay.objects.get(pk=id)
     assert (ended.state, ended.removed, locked) == ("done", 45, [])
+
+
+def test_one_that_its_worker_could_not_let_go_of_is_let_go_of_later(box, operator_api, worker, monkeypatch):
+    id = operator_api.send("post", "replays", body(box, dry_run=False), 201)["id"]
+
+    def locked(replay):
+        monkeypatch.undo()
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(working, "_note_end", locked)
+    work(worker)
+    row, ends = Replay.objects.filter(pk=id), AuditEntry.objects.filter(action="end replay")
+    assert (row.get().state, row.get().owner, ends.count()) == ("done", worker.name, 0)
+    row.update(owned_until=timezone.now())
+    for _ in range(2):
+        work(worker)
+        assert (row.get().state, row.get().owner, ends.count()) == ("done", "", 1)
 
 
 def test_a_plan_that_breaks_off_is_not_planned_for_ever(box, operator_api, monkeypatch):
