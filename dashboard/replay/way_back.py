@@ -12,6 +12,9 @@ from ..models.replays import DROPPED, OVER
 from ..refused import DeedRefused
 from . import deeds
 
+#: Seconds that what a broker counts may be behind: RabbitMQ counts a queue anew every five.
+COUNTED_LATE = 10.0
+
 
 def told(replay: Replay) -> dict[str, Any] | None:
     """Of a move to a staging queue that is over: the move back, its state, and how many lie there still (null: not
@@ -76,7 +79,7 @@ def _last(replay: Replay) -> Replay | None:
 
 
 def _left(replay: Replay) -> int | None:
-    """How many lie in the staging queue by what the broker said after the last move; None = it has not said yet."""
+    """How many lie in the staging queue by what the broker counted after the last move; None = it has not yet."""
     staging = Queue.objects.filter(pk=(replay.to or {}).get("queue_id", 0)).first()
     if staging is None or staging.gone_at is not None:
         return 0
@@ -84,7 +87,7 @@ def _left(replay: Replay) -> int | None:
     since = max((one.ended_at.timestamp() for one in (replay, last) if one is not None and one.ended_at), default=0.0)
     snapshot = fleet().snapshot()
     row = snapshot.index(staging.pk)
-    if row is None or snapshot.stale[row] or not float(snapshot.sampled_at[row]) > since:
+    if row is None or snapshot.stale[row] or not float(snapshot.sampled_at[row]) > since + COUNTED_LATE:
         return 0 if last is not None and last.state == Replay.State.DONE and not last.failed else None
     depths = [float(snapshot.column(name)[row]) for name in ("depth", "in_flight", "delayed")]
     known = [depth for depth in depths if depth == depth]
