@@ -236,6 +236,15 @@ def test_a_queue_that_is_deleted_meanwhile_is_said(rabbitmq_node: Node, vhost: s
                 lease.take(1, 0.2)
 
 
+def test_an_answer_that_came_while_this_process_was_held_up_is_heard(rabbitmq_node: Node, vhost: str) -> None:
+    one = Link(parse(rabbitmq_node.url(vhost=vhost)), vhost)
+    channel, check = one.open_channel(), one.check
+    one.timeout = 0.2
+    one.check = lambda channel=0: (check(channel), time.sleep(0.5))  # type: ignore[method-assign, assignment]
+    assert one.call(frames.prefetch(channel, 1), channel, frames.QOS_OK).name == frames.QOS_OK
+    one.close()
+
+
 def test_a_link_says_what_the_broker_refused(rabbitmq_node: Node, vhost: str) -> None:
     channel_error = Link(parse(rabbitmq_node.url(vhost=vhost)), vhost)
     channel = channel_error.open_channel()

@@ -95,9 +95,9 @@ class Link:
             while self._answer is None:
                 self.check(channel)
                 left = deadline - time.monotonic()
-                if left <= 0:
+                if left <= 0 and not self._receive():  # nothing came while this process was held up either
                     self._fail(TimedOut(f"RabbitMQ at {self.place} did not answer within {self.timeout:g} seconds."))
-                self.read(left)
+                self.read(max(0.0, left))
             return self._answer
         finally:
             self._awaited = None

@@ -197,8 +197,11 @@ class Sender:
     def next(self, seconds: float) -> Receipt:
         """The next receipt; UNKNOWN for tag 0 when none comes in time."""
         deadline = time.monotonic() + seconds
-        while not self.receipts and self._posted and time.monotonic() < deadline:
-            self.hear(deadline - time.monotonic())
+        while not self.receipts and self._posted:
+            left = deadline - time.monotonic()
+            self.hear(max(0.0, left))
+            if left <= 0:
+                break
         return self.receipts.popleft() if self.receipts else Receipt(0, Outcome.UNKNOWN, "RabbitMQ did not confirm it.")
 
     def _take_events(self) -> None:
