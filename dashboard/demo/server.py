@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 OLDEST = (6, 2)
+STARTS, ENDS = 15.0, 30.0  # seconds for which its start and its end are waited for; both take some milliseconds
 
 #: No password, so that a person can look with any client; what touches files, other servers or the process is refused.
 CONFIG = """\
@@ -110,7 +111,7 @@ class EmbeddedServer:
         )  # fmt: skip
 
     def _wait_until_it_answers(self, config: str) -> None:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + STARTS
         with self.client() as client:
             while time.monotonic() < deadline:
                 try:
@@ -137,11 +138,11 @@ class EmbeddedServer:
 
 
 def end_with_input(child: subprocess.Popen[Any]) -> None:
-    """End a child that ends when its input does, and wait until it is gone."""
+    """End a child that ends when its input does, and wait until it is gone: one that is killed clears nothing up."""
     if child.stdin is not None:
         child.stdin.close()
     try:
-        child.wait(timeout=5)
+        child.wait(timeout=ENDS)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()

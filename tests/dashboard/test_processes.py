@@ -18,6 +18,7 @@ from tests.servers import postgresql
 from tests.servers.ports import free_port
 from tests.servers.redis import available, running
 
+SOON = 100.0  # seconds: a generous bound, for a machine that is busy
 ENGINE = next((engine for engine in ("valkey9", "redis7", "redis62") if available(engine)), None)
 
 
@@ -40,7 +41,7 @@ class Process:
 
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         self.child.send_signal(number)
-        _, errors = self.child.communicate(timeout=60)
+        _, errors = self.child.communicate(timeout=SOON)
         return self.child.returncode, errors
 
 
@@ -82,21 +83,21 @@ def test_up_says_when_its_port_is_taken(start):
     first = start("manage.py", "up", "--port", "0", "--no-demo", "--broker", "memory://desk")
     port = re.search(r":(\d+)/", first.line())
     second = start("manage.py", "up", "--port", port[1], "--no-demo")
-    _, errors = second.child.communicate(timeout=60)
+    _, errors = second.child.communicate(timeout=SOON)
     assert second.child.returncode == 1 and "--port" in errors and "Traceback" not in errors
 
 
 @pytest.mark.slow
 def test_up_asks_for_a_person_with_a_password_before_it_lets_others_in(start):
     process = start("manage.py", "up", "--host", "0.0.0.0", "--port", "0", "--no-demo")
-    _, errors = process.child.communicate(timeout=60)
+    _, errors = process.child.communicate(timeout=SOON)
     assert process.child.returncode == 1 and "create_user" in errors
 
 
 @pytest.mark.slow
 def test_up_refuses_a_wrong_broker_url_without_showing_its_password(start):
     process = start("manage.py", "up", "--port", "0", "--no-demo", "--broker", "redis://:hunter2@h?nonsense=1")
-    _, errors = process.child.communicate(timeout=60)
+    _, errors = process.child.communicate(timeout=SOON)
     assert process.child.returncode == 1 and "'nonsense'" in errors and "hunter2" not in errors
 
 
@@ -107,14 +108,14 @@ def test_up_refuses_a_wrong_broker_url_without_showing_its_password(start):
 )
 def test_up_refuses_what_cannot_be(start, option, value, code, words):
     process = start("manage.py", "up", "--no-demo", option, value)
-    _, errors = process.child.communicate(timeout=60)
+    _, errors = process.child.communicate(timeout=SOON)
     assert process.child.returncode == code and words in errors and "Traceback" not in errors
 
 
 @pytest.mark.parametrize("command", ["collect", "work"])
 def test_a_process_apart_refuses_to_start_without_redis(start, command):
     process = start("manage.py", command, REDIS_URL="")
-    _, errors = process.child.communicate(timeout=60)
+    _, errors = process.child.communicate(timeout=SOON)
     assert process.child.returncode == 1 and "REDIS_URL" in errors and errors.count("\n") == 1
 
 
@@ -160,21 +161,21 @@ def test_web_collector_and_worker_meet_over_redis(start, environment, database):
 @pytest.mark.slow
 def test_with_postgresql_a_missing_key_stops_the_start(start):
     process = start("manage.py", "check", DATABASE_URL="postgres://weir@127.0.0.1:1/none", WEIR_SECRET_KEY="")
-    _, errors = process.child.communicate(timeout=60)
+    _, errors = process.child.communicate(timeout=SOON)
     assert process.child.returncode == 1 and "WEIR_SECRET_KEY" in errors and errors.count("\n") == 1
 
 
 def test_the_first_command_of_all_may_be_any_and_two_at_once(start):
     first, second = start("manage.py", "create_token", "one", "--role", "viewer"), start("manage.py", "queues")
     for process in (first, second):
-        said, errors = process.child.communicate(timeout=60)
+        said, errors = process.child.communicate(timeout=SOON)
         assert (process.child.returncode, errors) == (0, "") and said
 
 
 def test_a_database_that_does_not_answer_is_a_sentence(start):
     shared = {"WEIR_SECRET_KEY": "a-secret-for-tests-" * 4, "WEIR_ENCRYPTION_KEY": "another-one-" * 4}
     process = start("manage.py", "queues", DATABASE_URL=f"postgres://weir@127.0.0.1:{free_port()}/none", **shared)
-    _, errors = process.child.communicate(timeout=60)
+    _, errors = process.child.communicate(timeout=SOON)
     assert process.child.returncode == 1 and errors.startswith(
         "CommandError: The database of DATABASE_URL does not answer: "
     )
@@ -186,11 +187,11 @@ def test_a_database_that_does_not_answer_is_a_sentence(start):
 def test_a_shared_database_is_not_changed_by_a_look_at_it(start, database_of_a_team):
     for command in ("queues", "collect"):
         process = start("manage.py", command, REDIS_URL="redis://127.0.0.1:1/", **database_of_a_team)
-        _, errors = process.child.communicate(timeout=60)
+        _, errors = process.child.communicate(timeout=SOON)
         assert process.child.returncode == 1 and errors.endswith("run: manage.py migrate\n")
 
 
-def until_metrics(port: int, line: str, seconds: float = 60.0) -> None:
+def until_metrics(port: int, line: str, seconds: float = SOON) -> None:
     end, text = time.monotonic() + seconds, ""
     while line not in text:
         assert time.monotonic() < end, f"{line} is not in:\n{text[-2000:]}"
