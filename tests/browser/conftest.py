@@ -42,6 +42,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "tests/browser" in item.path.as_posix():
             item.add_marker(pytest.mark.slow)
             item.add_marker(pytest.mark.browser)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(300))  # more than the waits in it, on a machine that is busy
             if not shutil.which(CHROMIUM):
                 item.add_marker(missing)
 
