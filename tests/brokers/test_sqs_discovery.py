@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from collectors.errors import AccessRefused
@@ -111,8 +113,11 @@ def test_a_role_that_may_not_be_assumed_is_named_and_the_other_account_goes_on(s
 def test_more_than_a_thousand_queues_are_found(ministack_peer: Peer) -> None:
     ministack_peer.create_many([f"queue-{n:04}" for n in range(1500)])
     with polling(ministack_peer.url("calls=1000&prefix=queue-")) as broker:
-        poll = broker.poll()
-        assert len(poll.samples) == 1500
-        assert sum(s.depth == 0 for s in poll.samples) == 1500
-        assert poll.cost.requests >= 1502
-    assert sample(poll, "queue-1499").kind == "standard"
+        polls, deadline = [broker.poll()], time.monotonic() + 90
+        while any(s.depth is None for s in polls[-1].samples):  # what a poll had no time for is asked in the next one
+            assert time.monotonic() < deadline
+            polls.append(broker.poll())
+    assert {len(poll.samples) for poll in polls} == {1500}
+    assert sum(s.depth == 0 for s in polls[-1].samples) == 1500
+    assert sum(poll.cost.requests for poll in polls) >= 1502
+    assert sample(polls[-1], "queue-1499").kind == "standard"
