@@ -124,7 +124,7 @@ def test_what_a_lost_lease_of_an_auto_delete_queue_held_is_back(
         connection.channel().queue_declare("fleeting", durable=True, auto_delete=True)
     put(rabbitmq_node, vhost, "fleeting", BODIES)
     orders, path = declare(rabbitmq_node, vhost, "orders"), tmp_path / "j"
-    what, url = order(key(vhost, "fleeting"), orders, lease_seconds=2.0), rabbitmq_node.url(vhost=vhost)
+    what, url = order(key(vhost, "fleeting"), orders, lease_seconds=6.0), rabbitmq_node.url(vhost=vhost)
     remove = leases.RabbitLease.remove
 
     def cut(lease: leases.RabbitLease, tags: object, wait: bool = True) -> object:
