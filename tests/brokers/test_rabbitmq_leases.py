@@ -22,10 +22,12 @@ from tests.brokers.rabbitmq_letters import (
     put,
     settle,
     take,
+    through,
     waiting,
 )
 from tests.brokers.rabbitmq_polls import polling
 from tests.collectors.test_rabbitmq_frames import EVERY_TYPE, properties
+from tests.servers.proxy import FAIR, Proxy, Weather
 from tests.servers.rabbitmq import Node
 
 pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq, pytest.mark.usefixtures("alone")]
@@ -214,6 +216,17 @@ def test_what_is_given_back_is_not_taken_again_before_the_rest(
         lease.remove([one.tag for one in taken[::2]])
         lease.give_back([one.tag for one in taken[1::2]])
     assert drained(rabbitmq_node, vhost, "dead", 50) == [*BODIES[1:20:2], *BODIES[20:]]
+
+
+def test_a_queue_whose_letters_are_on_their_way_is_not_taken_for_empty(rabbitmq_node: Node, vhost: str) -> None:
+    """None is ready there any more, and none has arrived yet when it is asked."""
+    where = declare(rabbitmq_node, vhost, "dead")
+    with Proxy(rabbitmq_node.amqp) as proxy, leased(through(rabbitmq_node, proxy, vhost), where) as lease:
+        assert lease.take(5, 0.0) == []
+        proxy.weather = Weather("slow", delay=0.5)
+        put(rabbitmq_node, vhost, "dead", BODIES[:5])
+        assert lease.take(5, 0.05)
+        proxy.weather = FAIR
 
 
 # --- what a destination reaches --------------------------------------------------------------------------------------

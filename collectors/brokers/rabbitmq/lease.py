@@ -102,9 +102,14 @@ class RabbitLease:
         return [self._fresh.popleft() for _ in range(min(room, len(self._fresh)))]
 
     def _more_must_come(self, deadline: float) -> bool:
-        """Whether letters lie in the queue that a busy broker has not sent yet: silence is not emptiness."""
-        if time.monotonic() > deadline + SLOWEST or not self._source.ready()[0]:
+        """Whether letters lie in the queue that a busy broker has not sent yet: silence is not emptiness. None lie
+        there either when all have been sent to us; those are read before the answer to a second question."""
+        if time.monotonic() > deadline + SLOWEST:
             return False
+        if not self._source.ready()[0]:
+            self._source.ready()
+            self._read(0.0)
+            return bool(self._fresh)
         self._read(QUIET)
         return True
 
