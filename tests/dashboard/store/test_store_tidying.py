@@ -89,12 +89,12 @@ def starved(*processes: subprocess.Popen[str]) -> float:
 @pytest.mark.timeout(300)  # twelve seconds on a free machine; on a busy one each life seals less
 def test_kill_9_while_sealing_loses_nothing(tmp_path: Path) -> None:
     chance, acknowledged = random.Random(4), -1
-    sealed = 0
+    sealed, longer = 0, 1.0
     while sealed < 3 or acknowledged < 1000:
         with started(WRITER, tmp_path) as writer:
             assert writer.stdout is not None
             first = writer.stdout.readline()
-            time.sleep(chance.uniform(0.3, 1.5))
+            time.sleep(chance.uniform(0.3, 1.5) * longer)
             writer.send_signal(signal.SIGKILL)
             acknowledged = int([first, *writer.stdout.read().splitlines()][-1])
         store = EmbeddedStore(tmp_path / FILE_NAME)
@@ -105,6 +105,8 @@ def test_kill_9_while_sealing_loses_nothing(tmp_path: Path) -> None:
             connection.execute("DELETE FROM about WHERE name = 'tidying'")
             sealed = connection.execute("SELECT count(*) FROM seal WHERE state = 1").fetchone()[0]
         store.close()
+        if acknowledged > 360 * (sealed + 2):  # no life was long enough to seal the hours that are over: a busy machine
+            longer *= 1.5
     store = EmbeddedStore(tmp_path / FILE_NAME)
     done = store.tidy(START + 10 * acknowledged, RETENTION)
     assert done and not done.problems
