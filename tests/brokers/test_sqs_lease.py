@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
-from collectors.brokers.sqs import SQS, digests, lease
+from collectors.brokers.sqs import SQS, digests, lease, receiving
 from collectors.brokers.sqs.copying import stamped
 from collectors.brokers.sqs.sending import text
 from collectors.letters import REPLAY_ID, STAMPS, Bounds, Destination, Outcome, Parcel, Receipt, Stamp
@@ -283,6 +283,25 @@ def test_letters_stay_hidden_while_the_lease_goes_on_and_no_longer(
     assert receipt.outcome is Outcome.LATE and "had passed" in receipt.why
     assert held.remove([taken.tag])[0].outcome is Outcome.UNKNOWN
     assert moving.found(orders) == [] and len(moving.found(dead)) == 1
+    held.close()
+
+
+def test_a_letter_is_hidden_from_when_sqs_was_asked_and_not_from_its_answer(moving: Moving) -> None:
+    """Else a copy is sent of what is in other hands by then."""
+    dead = moving.queue("dead")
+    done: list[float] = []
+
+    def late(action: str) -> bool:
+        done.append(time.time())
+        time.sleep(0.5)
+        return False
+
+    put(moving.peer, dead, "x")
+    held = moving.broker.lease(dead, 60)
+    [taken] = held.take(1)
+    moving.proxy.loses = late
+    assert receiving.hide(held._queue, [taken], 60) == ([], None)
+    assert taken.hidden_until <= done[0] + 60
     held.close()
 
 

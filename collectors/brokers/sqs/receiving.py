@@ -59,13 +59,13 @@ def hide(queue: Queue, letters: Sequence[Received], seconds: int) -> tuple[list[
     """
     failed: list[Received] = []
     why: CollectorError | None = None
+    until = time.time() + seconds  # as with `receive`: an answer may come long after SQS has begun to count
     for batch, answer in _batches(queue, letters, lambda batch: _hide(queue, batch, seconds)):
         if isinstance(answer, CollectorError):
             failed += batch
             why = why or answer
         else:
             said = _by_entry(answer)
-            until = time.time() + seconds
             for n, letter in enumerate(batch):
                 if said.get(n) == "":
                     letter.hidden_until = until
