@@ -21,6 +21,7 @@ export class Editor {
   /** What was typed for a letter whose plan was not to be stands there again. */
   async open(id) {
     if (this.letter?.id === id) return this.dialog.showModal(), this.compare();
+    const asking = (this.asking = {});
     this.letter = null;
     this.text.value = "";
     this.text.disabled = true;
@@ -29,6 +30,7 @@ export class Editor {
     this.say("Reading the letter …");
     this.dialog.showModal();
     const letter = await this.api.get(`dead-letters/${id}/edit`);
+    if (this.asking !== asking || !this.dialog.open) return; // another one was opened meanwhile, or this one closed
     if (letter.error) return this.say(letter.error.message);
     this.letter = letter;
     this.body = letter.body?.replace(/\r\n?/g, "\n") ?? ""; // a text area knows no other ends of lines

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 from .conftest import Watched, Weir, served, signed_in
 from .test_pages import assert_accessible
@@ -133,10 +133,11 @@ def test_a_letter_is_edited_and_what_is_masked_is_read_only(page_of: Page, till:
     looked = page.request.post(f"{till.url}/api/v1/queues/{dead}/looks", data={"limit": 5}, headers=asked)
     assert (masked.status, looked.status) == (201, 201), (masked.text(), looked.text())
     page.goto(f"{till.url}/dead-letters/?group=queue&filter=queue:emails.dlq")
-    page.locator("#letters tbody tr").first.click()
-    page.get_by_role("button", name="Edit …").click()
     box = page.locator("#edit")
     text = box.locator("#edit-body")
+    one_that_comes_late_is_not_edited_for_another(page, text)
+    page.locator("#letters tbody tr").first.click()
+    page.get_by_role("button", name="Edit …").click()
     expect(text).to_have_value(re.compile("masked by rule card"), timeout=SLOWLY)
     before = text.input_value()
     text.press("Control+End")
@@ -174,6 +175,24 @@ def test_a_letter_is_edited_and_what_is_masked_is_read_only(page_of: Page, till:
     expect(page.locator(".fates")).to_contain_text("Confirmed1", timeout=SLOWLY)
     edited = "body, header message-id taken away, header attempt, header reason"
     expect(page.locator("[data-plan]")).to_contain_text(edited)
+
+
+def one_that_comes_late_is_not_edited_for_another(page: Page, text: Locator) -> None:
+    late: list[Route] = []
+    page.route("**/edit", lambda route: route.continue_() if late else late.append(route))
+    for row in (0, 1):
+        page.locator("#letters tbody tr").nth(row).click()
+        page.get_by_role("button", name="Edit …").click()
+        expect(text).to_be_disabled() if row == 0 else expect(text).not_to_have_value("", timeout=SLOWLY)
+        if row == 0:
+            page.keyboard.press("Escape")
+    second = text.input_value()
+    with page.expect_response("**/edit"):
+        late[0].continue_()
+    page.evaluate("new Promise((done) => setTimeout(done, 300))")
+    assert text.input_value() == second
+    page.unroute("**/edit")
+    page.keyboard.press("Escape")
 
 
 def test_a_move_goes_nowhere_before_it_is_said_where_to(page_of: Page, till: Weir) -> None:
