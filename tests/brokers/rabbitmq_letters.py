@@ -9,7 +9,9 @@ from typing import Any
 
 import pika
 
+from collectors import registry
 from collectors.brokers.rabbitmq.lease import RabbitLease
+from collectors.brokers.rabbitmq.sending import Posted, Sender
 from collectors.errors import CollectorError
 from collectors.letters import Outcome, Receipt
 from tests.brokers.rabbitmq_polls import polling
@@ -31,16 +33,15 @@ def declare(node: Node, vhost: str, queue: str, arguments: dict[str, Any] | None
 
 
 def put(node: Node, vhost: str, queue: str, bodies: Sequence[bytes], **properties: Any) -> None:
-    """Messages into a queue: a few are confirmed one by one, many all together by their number."""
-    few, before = len(bodies) <= 100, waiting(node, vhost, queue)
-    with node.connect(vhost) as connection:
-        channel = connection.channel()
-        if few:
-            channel.confirm_delivery()
-        for body in bodies:
-            channel.basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2, **properties), mandatory=True)
-    while not few and waiting(node, vhost, queue) < before + len(bodies):
-        time.sleep(0.05)
+    """Messages into a queue, each confirmed: a quorum queue may lose others when their connection ends."""
+    raw = b"".join(pika.BasicProperties(delivery_mode=2, **properties).encode())
+    sender = Sender(registry.parse(node.url(vhost=vhost)), vhost, lambda queue: True)
+    try:
+        sender.post([Posted(n, ("", queue), raw, body) for n, body in enumerate(bodies)])
+        said = [sender.next(60.0) for _ in bodies]
+    finally:
+        sender.close()
+    assert {one.outcome for one in said} <= {Outcome.SENT}, said
 
 
 def drain(node: Node, vhost: str, queue: str) -> list[tuple[bytes, pika.BasicProperties]]:
