@@ -77,16 +77,18 @@ def test_a_replay_that_is_killed_in_between_names_them(
     child.join(60)
     assert child.exitcode == -signal.SIGKILL
     desk = run(path, order(worn, to, judges=False), url=url)
-    assert desk.state == "done" and desk.reason.startswith("6 letters near the delivery limit may lie there twice")
-    left = [body for body, _ in drain(rabbitmq_node, vhost, "dead")]
-    arrived = drained(rabbitmq_node, vhost, "orders", 6)
-    assert set(left + arrived) == set(BODIES) and len(left + arrived) == 12
     with Reading(path) as journal:
         rows, counts = journal.messages("doubled"), journal.counts()
         sent = {row.id for row in journal.messages("removed")}
-    assert len({row.id for row in rows}) == 6 == len(rows) and sent <= {row.id for row in rows}
+    many = len({row.id for row in rows})  # those that had come when the first were replaced
+    which = "A letter" if many == 1 else f"{many} letters"
+    assert desk.state == "done" and desk.reason.startswith(f"{which} near the delivery limit may lie there twice")
+    left = [body for body, _ in drain(rabbitmq_node, vhost, "dead")]
+    arrived = drained(rabbitmq_node, vhost, "orders", 6)
+    assert set(left + arrived) == set(BODIES) and len(left + arrived) == 6 + many
+    assert 1 <= many == len(rows) and (many < 6 or sent <= {row.id for row in rows})
     assert all(row.again and "may lie there twice" in row.why for row in rows)
-    assert (counts.total, counts.removed, counts.possibly_duplicated) == (6, 6, 6) == (
+    assert (counts.total, counts.removed, counts.possibly_duplicated) == (6, 6, many) == (
         desk.total, desk.counts.removed, desk.counts.possibly_duplicated,
     )  # fmt: skip
 

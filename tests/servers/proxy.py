@@ -128,15 +128,20 @@ class _Pair:
     def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
         self._proxy, self._client, self._server = proxy, client, server
         self._answered = 0  # bytes since the last question
-        self._reset = False
+        self._reset = self._said = False
 
     def carry_questions(self) -> None:
+        """A question may come in pieces, of which the weather met some: the connection on which something was said is
+        of no use to the server any more, which would take the next question for the rest of that one."""
         with suppress(OSError):
             while data := self._client.recv(PIECE):
                 weather = self._proxy.weather
                 self._answered = 0
                 if weather.says is not None:
+                    self._said = True
                     self._say(weather)
+                elif self._said:
+                    break
                 elif not weather.silent:
                     self._server.sendall(data)
         self._end()

@@ -106,7 +106,8 @@ class Source:
             twice = "" if receipt.outcome is Outcome.REFUSED else " It may lie there twice now."
             notes.append(f"A letter near its limit could not be replaced: {receipt.why}{twice}")
         self.link.send(b"".join(frames.ack(self.channel, tag) for tag in sorted(gone)))
+        if settled:
+            self.ready()  # the broker has heard of the acknowledgements: who ends abruptly now leaves no doubles
         if settled and self.book is not None:
-            self.ready()  # the broker has heard of the acknowledgements
             self.book.end(self.key, settled)
         return gone, notes
