@@ -56,19 +56,25 @@ LONG = (
 )  # fmt: skip
 
 
-#: What proves that no message, sample or alert is lost is never tried twice: there one failure in a hundred is a fault.
-PROOFS = ("replay", "lease", "crash", "renewal", "undoing", "returning", "store", "moving", "own_move", "keeping")
+#: Where a browser, clusters, or the pace of another program decide: a slow test of these is tried once more.
+TWICE = (
+    "browser/", "weather/", "bench/", "dashboard/live/", "dashboard/demo/", "dashboard/test_processes",
+    "dashboard/alerts/test_telling", "brokers/test_lag_truth", "brokers/test_rabbitmq_measuring",
+    "brokers/test_rabbitmq_relations", "brokers/test_rabbitmq_contract", "brokers/test_rabbitmq_cluster",
+    "brokers/test_redis_cluster", "brokers/test_redis_sentinel", "brokers/test_redis_workers",
+    "brokers/test_sqs_measuring", "brokers/test_sqs_discovery", "brokers/test_sqs_contract",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items):
-    """A slow test of something else, with real servers and a browser that are slow once in a thousand times, is tried
-    once more where it fails; the summary says RERUN, with its name. What fails at each try is found all the same."""
+    """What was tried twice stands in the summary as RERUN, with its traceback. Nothing of replays, leases, looks,
+    access or the store is: there one failure in a hundred is a fault of the product."""
     here = Path(__file__).parent
     for item in items:
         place = str(item.path.relative_to(here)) if item.path.is_relative_to(here) else ""
         if place.startswith(LONG):
             item.add_marker(pytest.mark.slow)
-        if item.get_closest_marker("slow") and not any(word in place for word in PROOFS):
+        if place.startswith(TWICE) and item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
